@@ -17,7 +17,9 @@ METHODS: dict[str, dict[str, Any]] = {
     target: {name: components.load(name, entries, "ensemble method") for name in entries}
     for target, entries in catalog.ENSEMBLES.items()
 }
-VIEWS = {name: views.build([name])[0] for name in catalog.VIEWS}
+SEVERAL_VIEWS = ("crop", "five_crop", "ten_crop", "scales", "random")
+"""Views that give several, are bound to a batch or have another size, see `test_tta`."""
+VIEWS = {name: views.build([name])[0] for name in catalog.VIEWS if name not in SEVERAL_VIEWS}
 _LIGHT = {"transforms": ["light"]}
 AUGMENTATIONS: dict[str, Any] = {
     **{name: name for name in [*catalog.PRESETS, "shift_scale_rotate", "elastic", "randaugment", "vignette"]},

@@ -42,3 +42,26 @@ def test_time_covered_by_overlapping_jobs() -> None:
     covered = benchmark("overhead").covered
     assert covered([(0, 2), (1, 3), (5, 6), (5.5, 5.7)]) == 4
     assert covered([]) == 0
+
+
+def test_cost_of_views_is_measured_against_as_many_forward_passes() -> None:
+    import torch
+
+    from goldfold import tasks
+    from goldfold.inference.predictor import build
+
+    tta = benchmark("tta")
+    spec = {"network": "small_resnet", "backbone": None, "size": [8, 8], "params": {"widths": [4]}}
+    task = tasks.infer({"name": "classification"}, tta.CLASSES)
+    case = tta.Case(build(task, spec, 3), task, *_views_and_images(tta, "ten_crop from larger"), torch.device("cpu"))
+    found = tta.measured(case, 2)
+    assert case.n_views == 10
+    assert {key: len(values) for key, values in found.items()} == {"plain": 2, "views": 2, "whole": 2}
+    assert min(value for values in found.values() for value in values) > 0
+
+
+def _views_and_images(tta: ModuleType, name: str) -> tuple[object, object, int]:
+    from goldfold.cache.shrunk import Shrunk
+
+    wanted, multiple = tta.LISTS[name]
+    return wanted, Shrunk(tta.Stored(2, 8 * multiple), (8, 8), "squash", []), 2

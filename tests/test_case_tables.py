@@ -26,7 +26,7 @@ from goldfold.cache.images import CachedImages
 from goldfold.commands.check import check
 from goldfold.config import load, parse
 from goldfold.images import cases
-from goldfold.inference.predictor import load as load_cases
+from goldfold.inference.loading import Loader
 from goldfold.inference.predictor import trained
 from goldfold.lineage import staleness
 from goldfold.predictions.arrays import load as load_arrays
@@ -373,7 +373,7 @@ def test_cases_are_trained_on_and_predicted_by_the_mean_over_their_images(
     network = trained(
         infer, settings["model"], load_file(tmp_path / "model.safetensors"), 3, torch.device("cpu"), resize="squash"
     ).network.eval()
-    inputs = load_cases(CachedImages(tiny.caches("test")), ["k16", "k17", "k18"], torch.device("cpu"))
+    inputs = Loader(CachedImages(tiny.caches("test")), torch.device("cpu"))(["k16", "k17", "k18"])
     assert inputs.present.tolist() == [[True, True], [False, True], [True, True]]
     with torch.inference_mode():
         alone = network(inputs.images[:, 1])

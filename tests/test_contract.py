@@ -702,7 +702,7 @@ UNKNOWN: dict[str, tuple[Callable[[], Any], str, str, Any]] = {
     "splitters": (lambda: split(table_of(), table_of(), "stratifed", 3, 0), "stratifed", "stratified", SPLITTERS),
     "methods": (lambda: fused("classification", "geometrc"), "geometrc", "geometric", METHODS),
     "methods for boxes": (lambda: fused("detection", "sft_nms"), "sft_nms", "soft_nms", ALL_METHODS["boxes"]),
-    "views": (lambda: views.build(["hflipp"]), "hflipp", "hflip", VIEWS),
+    "views": (lambda: views.build(["hflipp"]), "hflipp", "hflip", catalog.VIEWS),
     "presets": (lambda: Augment("ligth", "none", (8, 8), 3), "ligth", "light", AUGMENTATIONS),
     "flips": (lambda: Augment("light", "horizontl", (8, 8), 3), "horizontl", "horizontal", FLIPS),
     "sources": (lambda: sources.read("foldr"), "foldr", "folder", SOURCES),

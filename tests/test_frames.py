@@ -14,9 +14,9 @@ from torch import nn
 
 from conftest import Tiny, scene
 from entries import AUGMENTATIONS
-from goldfold import tasks
 from goldfold.cache.images import CachedImages, build
 from goldfold.cases import Inputs
+from goldfold.catalog import TURNS
 from goldfold.images.geometry import MODES, place
 from goldfold.inference import views
 from goldfold.samples.dataset import TrainingSet, sample
@@ -80,10 +80,10 @@ def test_views_of_a_network_that_turns_with_its_image_agree_for_masks(classes: s
     plain = task.predict(model, images, views.build(["identity"]))["maps"]
     assert (plain.shape, plain.dtype) == ((3, len(classes), *size), np.uint8)
     assert len(np.unique(plain)) > 50, "the prediction depends on the pixel"
-    assert len(tasks.facts("segmentation").views) == 8
-    for name in tasks.facts("segmentation").views:
+    assert len(TURNS) == 8
+    for name in TURNS:
         assert np.array_equal(task.predict(model, images, views.build([name]))["maps"], plain), name
-    together = task.predict(model, images, views.build(list(tasks.facts("segmentation").views)))["maps"]
+    together = task.predict(model, images, views.build(list(TURNS)))["maps"]
     difference = np.abs(together.astype(int) - plain)
     assert difference.max() <= 1, "eight equal numbers add up with rounding"
     assert (difference > 0).mean() < 0.01
@@ -94,10 +94,10 @@ def test_views_of_a_detector_that_turns_with_its_image_agree(size: tuple[int, in
     task, images = task_of("detection", "ab"), bright_scenes(size)
     plain = task.predict(BrightBoxes(), images, views.build(["identity"]))["found"]
     assert [len(boxes) for boxes, _, _ in plain] == [2, 2, 2, 0]
-    assert len(tasks.facts("detection").views) == 8
+    assert len(TURNS) == 8
     for names in [
-        *([name] for name in tasks.facts("detection").views),
-        list(tasks.facts("detection").views),
+        *([name] for name in TURNS),
+        list(TURNS),
         ["identity", "hflip"],
     ]:
         seen = task.predict(BrightBoxes(), images, views.build(names))["found"]

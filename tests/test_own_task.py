@@ -24,7 +24,7 @@ from goldfold.config import parse
 from goldfold.drawing.blocks import Text
 from goldfold.images.geometry import MODES
 from goldfold.inference import views
-from goldfold.inference.predictor import load
+from goldfold.inference.loading import Loader
 from goldfold.lineage import provenance
 from goldfold.report import ensemble
 from goldfold.samples.dataset import TrainingSet
@@ -281,7 +281,7 @@ def test_points_move_with_the_image_and_come_back_out_of_the_frame(mode: str, fl
         x, y = sample["keypoints"][0]
         if 2 <= x <= 37 and 2 <= y <= 37:  # a crop may have cut the spot
             assert brightest(sample["images"][0]) == pytest.approx((x, y), abs=1.0)
-    batch = load(images, list(table["id"]), torch.device("cpu"))
+    batch = Loader(images, torch.device("cpu"))(list(table["id"]))
     parts = [task.predict(Brightest(), batch, views.build(list(Keypoints.facts.views)))]
     made = dict(task.pack(table, parts, (40, 40), mode))
     shown = [2 <= x <= 37 and 2 <= y <= 37 for x, y in (target["keypoints"][0] for target in targets)]

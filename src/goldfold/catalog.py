@@ -248,7 +248,17 @@ AUGMENTATIONS: Entries = {
 """Steps besides the transforms of albumentations, which are named as in that library."""
 TURNS: Entries = _of("goldfold.inference.views", "identity hflip vflip rot90 rot180 rot270 transpose antitranspose")
 """Views that can be inverted on maps and boxes."""
-VIEWS: Entries = TURNS | _of("goldfold.inference.views", "shift_left shift_right shift_up shift_down zoom_in zoom_out")
+INVERTED: Entries = TURNS | {
+    "scales": "goldfold.inference.scales:scales",
+    "random": "goldfold.random_views:random",
+}
+"""Views of the tasks that predict maps and boxes; `random` is one if its augmentations move no pixel."""
+VIEWS: Entries = {
+    **TURNS,
+    **_of("goldfold.inference.views", "shift_left shift_right shift_up shift_down zoom_in zoom_out"),
+    **_of("goldfold.inference.crops", "crop five_crop ten_crop"),
+    **INVERTED,
+}
 SPLITTERS: Entries = {
     "stratified": "goldfold.splits.stratified:stratified",
     "group": "goldfold.splits.stratified:group",

@@ -9,7 +9,7 @@ from goldfold.base.errors import DataError
 from goldfold.ensembling.members import of_folds
 from goldfold.planning.grid import Grid
 from goldfold.planning.runs import Member
-from goldfold.predictions.arrays import Arrays, load
+from goldfold.predictions.arrays import Arrays, load, sharing_ids
 from goldfold.tasks import optional
 from goldfold.tasks.given import is_partial
 from goldfold.tasks.protocol import External, Output
@@ -47,16 +47,16 @@ class Members:
         Raises:
             DataError: a member predicts other images.
         """
-        found = {member.name: self._joined(member, number, ids) for member in self.grid.voting(number)}
+        found = sharing_ids((member.name, self._joined(member, number, ids)) for member in self.grid.voting(number))
         return completed(self.external, found, self._others("oof"))
 
     def test(self) -> dict[str, Arrays]:
         """Test predictions of the members after the last round: trained ones are the mean over their folds."""
-        found = {
-            member.name: of_folds(self.output, self._parts(member, self.grid.last, "test"), self.settings, self.workers)
-            for member in self.grid.members
-        }
+        found = sharing_ids((member.name, self._fused(member)) for member in self.grid.members)
         return completed(self.external, found, self._others("test"))
+
+    def _fused(self, member: Member) -> Arrays:
+        return of_folds(self.output, self._parts(member, self.grid.last, "test"), self.settings, self.workers)
 
     def _joined(self, member: Member, number: int, ids: Sequence[str]) -> Arrays:
         joined = self.output.join(self._parts(member, number, "oof"))

@@ -11,6 +11,7 @@ from goldfold.base.errors import DataError, cause
 from goldfold.base.files import is_intact, read_json, sealed, write_json
 from goldfold.base.fingerprint import sha256_of
 from goldfold.models.arguments import OUR_OWN
+from goldfold.samples.presets.reading import names
 from goldfold.version import VERSION
 
 SCHEMA = 3
@@ -183,6 +184,7 @@ class Manifest(Part):
         yield "task", self.task["name"], catalog.TASKS
         yield from (("network", member.network.network, networks) for member in self.members)
         yield from (("view", view, catalog.VIEWS) for view in self.views)
+        yield from (("augmentation", name, catalog.AUGMENTATIONS) for view in self.views for name in _own_steps(view))
         if "method" in self.ensemble:
             yield "ensemble method", self.ensemble["method"], averages
         for one in [self.fusion, *self.postprocessing]:
@@ -196,6 +198,12 @@ class Manifest(Part):
         """Return the components that are not in goldfold's catalog."""
         named = (name for _, written, known in self.components() if (name := components.name_of(written)) not in known)
         return list(dict.fromkeys(named))
+
+
+def _own_steps(view: Written) -> list[str]:
+    """User-defined augmentations within a view."""
+    name, params = components.parse(view)
+    return [step for step in names(params.get("augment", [])) if ":" in step] if name == "random" else []
 
 
 def write(folder: Path, manifest: Manifest) -> None:

@@ -43,9 +43,14 @@ class Shrunk:
 
     def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """See `goldfold.cache.images.batch_of_cases`."""
+        _, pixels, present = self.both(ids)
+        return pixels, present
+
+    def both(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images of cases as stored, at the smaller size, and which are present; see `goldfold.cache.images.batch_of_cases`."""
         pixels, present = self.images.case_batch(ids)
         shrunk = [[self._refit(id).image(image) for image in views] for id, views in zip(ids, pixels, strict=True)]
-        return np.stack([np.stack(views) for views in shrunk]), present
+        return pixels, np.stack([np.stack(views) for views in shrunk]), present
 
     def views(self, id: str) -> list[NDArray[np.uint8] | None]:
         """Images of a case, by view; None for a missing view."""

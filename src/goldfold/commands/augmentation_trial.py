@@ -32,13 +32,19 @@ def check_augmentations(model: Mapping[str, Any]) -> None:
 
 
 def check_augmentation(
-    train: Mapping[str, Any], size: tuple[int, int], cached: tuple[int, int], channels: int, target: str
+    train: Mapping[str, Any],
+    size: tuple[int, int],
+    cached: tuple[int, int],
+    channels: int,
+    target: str,
+    key: str = "train.augment",
 ) -> None:
     """Augment made-up images, with a mask or boxes if the task has them.
 
     Args:
         size: height and width of the network's input; ``cached``: those of the images that are augmented.
         target: one of the targets of `goldfold.catalog`.
+        key: key of the config that ``train`` is from, for messages.
 
     Raises:
         ConfigError: it fails, or its result is not uint8, or of another size or number of channels.
@@ -55,7 +61,7 @@ def check_augmentation(
             for seed in range(SEEDS):
                 _refuse_small(unresized(dict(fields), seed)["image"], size)
     except Exception as error:
-        raise failed("train.augment", train["augment"], error) from error
+        raise failed(key, train["augment"], error) from error
 
 
 def _fields(size: tuple[int, int], channels: int, target: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
 from goldfold.commands.component_trial import check_components
 from goldfold.commands.sample_trial import check_samples
 from goldfold.commands.start_trial import check_start
+from goldfold.commands.view_trial import check_views
 from goldfold.components import load, name_of
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
@@ -80,6 +81,7 @@ def check(model: dict[str, Any]) -> bool:
     if lost := trial.without_gradient(network):
         n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and keep their initial values"
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
+    check_views(model, make, _named(model), wanted)
     if "train" in model:
         _check_sizes(model, make, wanted)
         check_start(model, params, make)

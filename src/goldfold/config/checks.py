@@ -25,6 +25,7 @@ from goldfold.config.round_checks import check_rounds
 from goldfold.config.soup_checks import check_soups
 from goldfold.config.source_checks import check_source
 from goldfold.config.step_checks import average_key, check_steps
+from goldfold.config.views import view_problems
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
@@ -97,10 +98,11 @@ def _task(config: Config, task: Facts) -> Iterator[str]:
             kinds.METHODS.get(target, kinds.OPEN),
             task.methods,
         ),
-        *((f"tta[{number}]", view, kinds.VIEW, task.views) for number, view in enumerate(config.tta)),
     ):
         if written is not None:
             yield from component_problems(key, written, kind, entries, config.task)
+    for number, view in enumerate(config.tta):
+        yield from view_problems(f"tta[{number}]", view, task, config.task)
     yield from _unused(config, task)
     for key in ("iou_threshold", "skip_threshold"):
         if key not in task.ensemble_keys and getattr(config.average, key) != Ensemble.model_fields[key].default:

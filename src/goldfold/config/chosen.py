@@ -8,6 +8,7 @@ from goldfold.components import name_of, parse, place, summed
 from goldfold.config.learning import Train
 from goldfold.config.root import Config
 from goldfold.ensembling.steps import entries
+from goldfold.inference.parameters import AUGMENT
 from goldfold.planning.lessons import ENSEMBLE
 from goldfold.samples.presets.reading import names
 from goldfold.targets.class_weights import by_name
@@ -55,7 +56,12 @@ def _steps(config: Config) -> list[str]:
 
 
 def _predicting(config: Config, model: str) -> list[str]:
-    return [*_network(config, model), *_of(config.tta, facts(config.task).views)]
+    augmented = [params.get("augment", AUGMENT) for name, params in map(parse, config.tta) if name == "random"]
+    return [
+        *_network(config, model),
+        *_of(config.tta, facts(config.task).views),
+        *(place for wanted in augmented for place in _augmentations(wanted)),
+    ]
 
 
 def _network(config: Config, model: str) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from goldfold.base.given import required
-from goldfold.config import chosen, slices
+from goldfold.config import chosen, slices, views
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
 from goldfold.lineage import provenance
@@ -90,7 +90,7 @@ def _predict(config: Config, job: Job) -> dict[str, Any]:
     return {
         **_of_run(config, job),
         "model": slices.network(config, job.model),
-        "tta": config.tta,
+        "tta": views.settled(config.tta),
         "batch_norm": config.batch_norm,
         "batch_size": config.runtime.predict_batch_size,
     }

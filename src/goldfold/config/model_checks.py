@@ -19,14 +19,13 @@ from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
 from goldfold.config.sample_checks import sample_problems
 from goldfold.config.schedule_checks import check_monitor, optimizer_to_check
+from goldfold.config.views import swapping
 from goldfold.samples.sizes import sizes_of
 from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
 
 MOST_COMPILED = 8
 """Number of input sizes beyond which torch no longer compiles (``torch._dynamo.config.recompile_limit``)."""
-TURNS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
-"""Views that swap height and width."""
 
 
 def check_model(model: Model, config: Config, task: Facts) -> Iterator[str]:
@@ -130,6 +129,6 @@ def _images(model: Model, views: Sequence[Any]) -> Iterator[str]:
         yield "image_size_px: missing; only a timm backbone has a default size"
     if isinstance(size, int) and not 4 <= size <= 8192:
         yield f"image_size_px = {size}: must be between 4 and 8192"
-    turned = [name for view in views if (name := name_of(view)) in TURNS]
+    turned = swapping(views)
     if isinstance(size, list) and size[0] != size[1] and turned:
         yield f"image_size_px = {size}: tta view {turned[0]!r} swaps height and width; use square images or other views"

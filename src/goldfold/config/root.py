@@ -14,7 +14,8 @@ from goldfold.config.external import External
 from goldfold.config.learning import Model, PseudoLabels, Train
 from goldfold.config.plain import json_value
 from goldfold.config.rounds import Round, Rounds, settled, trained_model
-from goldfold.config.written import Method, Metric, Step, View, Written
+from goldfold.config.views import View
+from goldfold.config.written import Method, Metric, Step, Written
 from goldfold.ensembling.steps import fusions
 from goldfold.planning.grid import Grid, rounds_of
 from goldfold.planning.lessons import Lessons, lessons_of
@@ -133,7 +134,8 @@ class Config(Section):
     external: Annotated[list[External], Field(exclude_if=lambda members: not members)] = []
     """Predictions of other tools as further members of the ensemble. They teach no pseudo labels and are not in bundles."""
     tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
-    """Views of each image whose predictions are averaged."""
+    """Views of each image whose predictions are averaged; each counts the same, also those of an entry that gives several:
+    `[identity, five_crop, {scales: {factors: [0.8, 1.25]}}, {random: {augment: light, n: 8}}]`."""
     batch_norm: Literal["trained", "adapted"] = "trained"
     """Statistics of batch normalisation in prediction: those of training, or those of the predicted images, separately for
     each part (validation fold, test, unlabeled), for test images with other lighting or scanners. No labels are used."""

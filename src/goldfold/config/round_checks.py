@@ -7,6 +7,7 @@ from goldfold.config.clean_checks import check_clean
 from goldfold.config.learning import Model
 from goldfold.config.root import Config
 from goldfold.config.rounds import PREVIOUS, SCRATCH, Round, Teacher, settled
+from goldfold.inference.parameters import n_views
 from goldfold.tasks import labels
 from goldfold.tasks.facts import Facts
 
@@ -65,7 +66,7 @@ def _labels(config: Config, task: Facts, teacher: Teacher, key: str, instead: st
         yield f"{where}: task {config.task!r} has no pseudo_labels; define it, or {instead}"
     if not teacher.sources:
         yield f"{where}: there are no test or unlabeled images to label; name some or {instead}"
-    opinions = sum(len(config.grid.seeds_of(name)) for name in teacher.models or ()) * len(config.tta)
+    opinions = sum(len(config.grid.seeds_of(name)) for name in teacher.models or ()) * sum(map(n_views, config.tta))
     if task.labels_by_agreement and opinions < 2:
         yield (
             f"{where}: task {config.task!r} labels images on which models, seeds and views agree, but there is only "

@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import Written, label, name_of, parse
-from goldfold.config import hooks, roi
+from goldfold.config import hooks, roi, views
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
@@ -258,6 +258,7 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 "method": config.average.method,
                 "steps": [step for step in config.written_steps if step != "average" and ":" not in name_of(step)],
                 **_start_size(config, model, number),
+                **({"tta": config.tta} if views.needs_trial(config.tta) else {}),
                 **({"shows_features": True} if model.name in featured else {}),
             }
             found += [wanted] if wanted not in found else []

@@ -105,7 +105,6 @@ Update = Annotated[Written, One, WithJsonSchema(named_schema(catalog.UPDATES))]
 Sampler = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SAMPLERS))]
 Mix = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.MIXES)))]
 Splitter = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SPLITTERS))]
-View = Annotated[Written, One, WithJsonSchema(named_schema(catalog.VIEWS))]
 WEIGHTS_SCHEMA = named_schema(catalog.CLASS_WEIGHTS)
 WEIGHTS_SCHEMA["anyOf"][-1] = {"minProperties": 1, "type": "object", "additionalProperties": True}
 ClassWeights = Annotated[Written, BeforeValidator(_class_weights), WithJsonSchema(WEIGHTS_SCHEMA)]

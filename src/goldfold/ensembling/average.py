@@ -3,7 +3,7 @@
 Each takes a stack (members, images, classes) of probabilities and weights (members,), and returns (images, classes).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -65,30 +65,65 @@ def vote(stack: Array, weights: Sequence[float]) -> Array:
     return (1 - OF_MEAN) * votes + OF_MEAN * probability(stack, weights)
 
 
-def mean_ranks(stack: Array, weights: Sequence[float]) -> Array:
+def mean_ranks(stack: Iterable[Array], weights: Sequence[float]) -> Array:
     """Weighted mean over members of the rank of each *image* within its class, ties averaged, scaled to (0, 1]."""
-    return np.average(rankdata(stack, axis=1), axis=0, weights=weights) / stack.shape[1]
+    return _mean_and_ranks(stack, weights)[1]
 
 
-def rank(stack: Array, weights: Sequence[float]) -> Array:
+def rank(stack: Iterable[Array], weights: Sequence[float]) -> Array:
     """Rank average: within each class, the sorted mean probabilities, reassigned to images in the order of `mean_ranks`.
 
     Using probabilities instead of plain ranks, which would make all classes equally frequent, keeps classes comparable,
     so that the argmax still gives the most probable class. The order within a class, all that a ranking metric uses, is
-    that of the mean ranks; rows need not sum to one.
+    that of the mean ranks; rows need not sum to one. Members are read one after the other.
     """
-    ranks = mean_ranks(stack, weights)
-    levels = np.sort(probability(stack, weights), axis=0)
-    places = (rankdata(ranks, axis=0) - 1).clip(0, len(levels) - 1)
-    return np.stack(
-        [np.interp(places[:, c], np.arange(len(levels)), levels[:, c]) for c in range(levels.shape[1])], axis=1
-    )
+    mean, ranks = _mean_and_ranks(stack, weights)
+    for c in range(mean.shape[1]):
+        levels = np.sort(mean[:, c])
+        places = (rankdata(ranks[:, c]) - 1).clip(0, len(levels) - 1)
+        mean[:, c] = np.interp(places, np.arange(len(levels)), levels)
+    return mean
+
+
+def _mean_and_ranks(stack: Iterable[Array], weights: Sequence[float]) -> tuple[Array, Array]:
+    """Weighted means over members of probabilities and of scaled ranks; sums are in the order of ``np.average``."""
+    given = np.asarray(weights, dtype=float)
+    mean, ranks = None, None
+    for values, weight in zip(stack, given, strict=True):
+        if mean is None or ranks is None:
+            mean, ranks = values * weight, np.empty(values.shape)
+            for c in range(values.shape[1]):
+                ranks[:, c] = rankdata(values[:, c]) * weight
+            continue
+        mean += values * weight
+        for c in range(values.shape[1]):
+            ranks[:, c] += rankdata(values[:, c]) * weight
+    if mean is None or ranks is None:
+        raise ValueError("there is no member to average")
+    total = given.reshape(-1, 1, 1).sum(axis=0)
+    mean /= total
+    ranks /= total
+    ranks /= len(ranks)
+    return mean, ranks
 
 
 BY_IMAGE = frozenset({probability, geometric, logit, power, vote})
 """Averages in which the result of an image depends on no other image."""
 
 
+BY_MEMBER = frozenset({rank})
+"""Averages that read the stack one member after the other, once."""
+
+
 def is_by_image(average: Callable[..., Any]) -> bool:
     """Return whether the result of an image depends on no other image; False for averages of the user's own."""
-    return (average.func if isinstance(average, partial) else average) in BY_IMAGE
+    return _function(average) in BY_IMAGE
+
+
+def is_by_member(average: Callable[..., Any]) -> bool:
+    """Return whether members may be given one after the other, instead of as an array."""
+    return _function(average) in BY_MEMBER
+
+
+def _function(average: Callable[..., Any]) -> Callable[..., Any]:
+    return average.func if isinstance(average, partial) else average

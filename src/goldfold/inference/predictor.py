@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from goldfold.cases import Inputs
 from goldfold.inference import views
+from goldfold.inference.loading import Images, Loader
 from goldfold.inference.views import View
 from goldfold.metadata.encoder import Encoder
 from goldfold.models.arguments import arguments
@@ -25,17 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Entries = Iterable[tuple[str, NDArray[Any]]]
-
-
-class Images(Protocol):
-    """Images of cases by id, at the network's input size."""
-
-    def case_batch(self, ids: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Return images (len(ids), views, height, width, channels) uint8, and which are present (len(ids), views)."""
-
-    @property
-    def frame(self) -> tuple[int, int]:
-        """Height and width of every image."""
 
 
 class Predicting(Protocol):
@@ -121,34 +109,32 @@ class Predictor:
         parts = self._parts(list(table["id"]), self.loader(table, images), batch_size, on_batch)
         return self.task.pack(table, parts, images.frame, self.resize)
 
-    def loader(self, table: pd.DataFrame, images: Images) -> Callable[[Sequence[str]], Inputs]:
+    def loader(self, table: pd.DataFrame, images: Images) -> Loader:
         """Return a function: ids of the table -> cases on the device."""
         if self.encoder is None:
-            return partial(load, images, device=self.device)
-        rows = dict(zip(table["id"], self.encoder.encode(table), strict=True))
-
-        def with_metadata(ids: Sequence[str]) -> Inputs:
-            metadata = torch.from_numpy(np.stack([rows[id] for id in ids])).to(self.device)
-            return replace(load(images, ids, self.device), metadata=metadata)
-
-        return with_metadata
+            return Loader(images, self.device)
+        return Loader(images, self.device, dict(zip(table["id"], self.encoder.encode(table), strict=True)))
 
     def _parts(
-        self,
-        ids: Sequence[str],
-        loaded: Callable[[Sequence[str]], Inputs],
-        batch_size: int,
-        on_batch: Callable[[int], None],
+        self, ids: Sequence[str], loader: Loader, batch_size: int, on_batch: Callable[[int], None]
     ) -> Iterator[dict[str, Any]]:
         """Predict batch by batch; decoding and transfer happen once per batch."""
         self.network.eval()
+        reads_larger = any(view.reads_larger for view in self.views)
         for start in range(0, len(ids), batch_size):
             chosen = ids[start : start + batch_size]
-            batch = loaded(chosen)
+            inputs, larger = loader.with_larger(chosen) if reads_larger else (loader(chosen), None)
             with torch.inference_mode(), self.autocast():
-                part = self.task.predict(self.network, batch, self.views)
+                part = self.task.predict(self.network, inputs, self._bound(chosen, inputs, larger))
             on_batch(len(chosen))
             yield part
+
+    def _bound(self, ids: Sequence[str], inputs: Inputs, larger: Tensor | None) -> list[View]:
+        """Return the views of a batch."""
+        channels, height, width = inputs.images.shape[-3:]
+        flat = None if larger is None else larger.flatten(0, 1)
+        batch = views.Batch(ids, inputs.n_views, (height, width), channels, flat, self.resize == "squash")
+        return [view.of(batch) for view in self.views]
 
 
 def trained(
@@ -190,10 +176,3 @@ def encoder_beside(weights: str | Path, spec: Mapping[str, Any]) -> Encoder | No
 
     with safe_open(weights, "pt") as file:
         return Encoder.from_header(file.metadata(), weights)
-
-
-def load(images: Images, ids: Sequence[str], device: torch.device) -> Inputs:
-    """Load cases onto ``device``, images uint8."""
-    pixels, present = images.case_batch(ids)
-    inputs = Inputs(torch.from_numpy(pixels), torch.from_numpy(present)).to(device)
-    return replace(inputs, images=inputs.images.permute(0, 1, 4, 2, 3))

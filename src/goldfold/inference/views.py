@@ -4,18 +4,41 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from goldfold import components
-from goldfold.catalog import VIEWS
+from goldfold.catalog import TURNS, VIEWS
 
 SHIFT = 1 / 16
 """Shift of the shift views, as a fraction of the side."""
 ZOOM = 1.1
 """Factor of the zoom views."""
+
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+class Placing(Protocol):
+    """Transforms maps and boxes of a view back to those of the image.
+
+    Views at the size of the image ignore ``frame``, so that user-defined tasks need not pass it.
+    """
+
+    def inverse(self, x: Tensor, frame: Size | None = None) -> Tensor:
+        """Transform maps (..., height, width) of the view back, to maps of the image, whose size is ``frame``."""
+
+    def boxes_back(self, boxes: Tensor, size: Size, frame: Size | None = None) -> Tensor:
+        """Transform boxes (n, 4) x1, y1, x2, y2 of the view back.
+
+        Args:
+            size: height and width of the view.
+            frame: height and width of the image.
+        """
 
 
 @dataclass(frozen=True)
@@ -30,34 +53,61 @@ class Turn:
         """Transform images or maps (..., height, width)."""
         return (x.transpose(-2, -1) if self.swaps else x).flip(self._dims())
 
-    def inverse(self, x: Tensor) -> Tensor:
-        """Transform maps (..., height, width) of the view back."""
+    def inverse(self, x: Tensor, frame: Size | None = None) -> Tensor:
+        """See `Placing`."""
         flipped = x.flip(self._dims())
         return flipped.transpose(-2, -1) if self.swaps else flipped
 
-    def boxes_back(self, boxes: Tensor, size: tuple[int, int]) -> Tensor:
-        """Transform boxes (n, 4) x1, y1, x2, y2 of the view back.
-
-        Args:
-            size: height and width of the view.
-        """
+    def boxes_back(self, boxes: Tensor, size: Size, frame: Size | None = None) -> Tensor:
+        """See `Placing`."""
         height, width = size
         x1, y1, x2, y2 = boxes.unbind(-1)
         x1, x2 = (width - x2, width - x1) if self.flips_x else (x1, x2)
         y1, y2 = (height - y2, height - y1) if self.flips_y else (y1, y2)
         return torch.stack([y1, x1, y2, x2] if self.swaps else [x1, y1, x2, y2], dim=-1)
 
+    def size(self, size: Size) -> Size:
+        """Size of the view of an image."""
+        return (size[1], size[0]) if self.swaps else size
+
     def _dims(self) -> list[int]:
         return [-2] * self.flips_y + [-1] * self.flips_x
 
 
 @dataclass(frozen=True)
+class Batch:
+    """A batch whose views are predicted."""
+
+    ids: Sequence[str]
+    """Id of each case."""
+    n_images: int
+    """Images per case, missing ones included."""
+    size: Size
+    """Height and width of the network's input."""
+    channels: int
+    larger: Tensor | None = None
+    """The same images (cases x images per case, channels, height, width) uint8 as cached, if larger than the network's input."""
+    is_aligned: bool = True
+    """Whether each share of the larger image shows what the same share of the network's input shows."""
+
+
+@dataclass(frozen=True)
 class View:
-    """Transformation of images (batch, channels, height, width); ``turn`` is None where it cannot be inverted exactly."""
+    """Transformation of images (batch, channels, height, width); ``turn`` is None where it cannot be inverted exactly.
+
+    A view that depends on more than these images has ``bind``, which returns the view of one batch.
+    """
 
     name: str
     forward: Callable[[Tensor], Tensor]
-    turn: Turn | None = None
+    turn: Placing | None = None
+    bind: Callable[[Batch], "View"] | None = None
+    reads_larger: bool = False
+    """Whether ``bind`` uses the larger cached images."""
+
+    def of(self, batch: Batch) -> "View":
+        """Return the view of a batch."""
+        return self if self.bind is None else self.bind(batch)
 
 
 def _shifted(x: Tensor, dim: int, share: float) -> Tensor:
@@ -73,6 +123,21 @@ def _zoomed(x: Tensor, factor: float) -> Tensor:
     theta = torch.tensor([[[1 / factor, 0.0, 0.0], [0.0, 1 / factor, 0.0]]], device=x.device).expand(len(x), 2, 3)
     grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
     return functional.grid_sample(x.float(), grid, padding_mode="border", align_corners=False)
+
+
+def resized(x: Tensor, size: Size) -> Tensor:
+    """Resize images or maps (batch, channels, height, width) bilinearly, with antialiasing if they shrink.
+
+    Images uint8 stay uint8, which on the CPU takes a tenth of the time.
+    """
+    if (x.shape[-2], x.shape[-1]) == size:
+        return x
+    is_bytes, shrinks = x.dtype == torch.uint8, x.shape[-2] > size[0] or x.shape[-1] > size[1]
+    how: dict[str, Any] = {"mode": "bilinear", "align_corners": False, "antialias": shrinks}
+    if is_bytes and x.device.type == "cpu":
+        return functional.interpolate(x, size, **how)
+    made = functional.interpolate(x.float(), size, **how)
+    return made.round().to(torch.uint8) if is_bytes else made
 
 
 def _turned(name: str, turn: Turn) -> View:
@@ -149,6 +214,13 @@ def zoom_out(factor: float = ZOOM) -> View:
     return View("zoom_out", partial(_zoomed, factor=1 / factor))
 
 
+def turn_of(name: str) -> Turn:
+    """Return a symmetry by the name of its view."""
+    turn: Turn = components.load(name, TURNS, "view")().turn
+    return turn
+
+
 def build(wanted: Sequence[components.Written]) -> list[View]:
-    """Build views as a config writes them."""
-    return [components.load(one, VIEWS, "view")() for one in wanted]
+    """Build views as a config writes them; one entry may give several."""
+    made = [components.load(one, VIEWS, "view")() for one in wanted]
+    return [view for one in made for view in (one if isinstance(one, list) else [one])]

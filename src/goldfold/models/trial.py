@@ -79,14 +79,17 @@ def check(make: Make, what: str, wanted: Wanted, own_size: Callable[[], Size | N
     raise ConfigError(f"{problem}{also} Use another network, or correct models[].params.")
 
 
-def check_size(make: Make, what: str, wanted: Wanted) -> None:
+def check_size(make: Make, what: str, wanted: Wanted, trains: bool = True) -> None:
     """Build a network and pass images through it, as `check` does, without a search for other sizes.
+
+    Args:
+        trains: whether it is trained at this size, not only used to predict.
 
     Raises:
         ConfigError: the network does not work at this size.
     """
     try:
-        _passed(make, wanted)
+        _passed(make, wanted, trains)
     except _Failed as error:
         raise ConfigError(f"{what} cannot be {str(error).removesuffix(PARAMS)}") from error
 
@@ -103,19 +106,19 @@ def words(size: Size) -> str:
     return f"{size[0]}x{size[1]} (height x width)"
 
 
-def _passed(make: Make, wanted: Wanted) -> nn.Module:
-    """Run both passes and return the network; on the meta device if possible, else on the CPU."""
+def _passed(make: Make, wanted: Wanted, trains: bool = True) -> nn.Module:
+    """Run both passes, or only that of prediction, and return the network; on the meta device if possible, else on the CPU."""
     if wanted.gives != "boxes":  # torchvision's detectors select boxes by score, for which meta tensors have no values
         try:
-            return _pass_on("meta", make, wanted)
+            return _pass_on("meta", make, wanted, trains)
         except Exception as error:
             if not _is_meta_error(error):
                 raise
     elif (smaller := _smaller(wanted.size)) != wanted.size:
         with torch.device("meta"):
             make(wanted.size)
-        return _pass_on("cpu", make, replace(wanted, size=smaller))
-    return _pass_on("cpu", make, wanted)
+        return _pass_on("cpu", make, replace(wanted, size=smaller), trains)
+    return _pass_on("cpu", make, wanted, trains)
 
 
 def _smaller(size: Size) -> Size:
@@ -136,7 +139,7 @@ def _is_meta_error(error: BaseException) -> bool:
     return isinstance(origin, NotImplementedError) or "meta" in str(origin).lower()
 
 
-def _pass_on(device: str, make: Make, wanted: Wanted) -> nn.Module:
+def _pass_on(device: str, make: Make, wanted: Wanted, trains: bool) -> nn.Module:
     with torch.device(device):
         network = make(wanted.size)
         if not isinstance(network, nn.Module):
@@ -145,9 +148,9 @@ def _pass_on(device: str, make: Make, wanted: Wanted) -> nn.Module:
             raise NotImplementedError("recurrent layers are slower on the meta device than on the CPU")
         fusion = None if wanted.branch is None else fused(network, "of this model", wanted.n_classes, wanted.branch)
         whole = Normalised(network, wanted.channels, fusion)
-        _pass(
-            whole.train(), "trained", wanted.train_images, wanted, _targets(wanted) if wanted.gives == "boxes" else None
-        )
+        if trains:
+            targets = _targets(wanted) if wanted.gives == "boxes" else None
+            _pass(whole.train(), "trained", wanted.train_images, wanted, targets)
         with torch.no_grad():
             _pass(whole.eval(), "used to predict", PREDICT_IMAGES, wanted, None)
     return whole

@@ -168,10 +168,24 @@ def common_ids(members: Sequence[Arrays], classes: Sequence[str]) -> NDArray[np.
     ids: NDArray[np.str_] = np.sort(members[0]["ids"])
     for member in members:
         check_classes(member, classes)
-        if not np.array_equal(np.sort(member["ids"]), ids):
+        in_order = np.array_equal(member["ids"], members[0]["ids"])
+        if not in_order and not np.array_equal(np.sort(member["ids"]), ids):
             odd = sorted(set(ids.tolist()) ^ set(member["ids"].tolist()))
             raise DataError(f"members predict different images, e.g. {odd[:1] or _first_repeated(member['ids'])}")
     return ids
+
+
+def sharing_ids(members: Iterable[tuple[str, Arrays]]) -> dict[str, Arrays]:
+    """Collect members by name; those with the ids of the first, in the same order, share its array of ids.
+
+    Ids are text of fixed width, four bytes per character: of many members they may take as much memory as the predictions.
+    """
+    found: dict[str, Arrays] = {}
+    for name, member in members:
+        first = next(iter(found.values()), member)["ids"]
+        is_shared = isinstance(member, dict) and np.array_equal(member["ids"], first)
+        found[name] = {**member, "ids": first} if is_shared else member
+    return found
 
 
 def rows_of(predictions: Arrays, ids: Sequence[str]) -> NDArray[np.int64]:

@@ -81,18 +81,23 @@ def fused(
     squash: Squash,
     average: Callable[[NDArray[Any], Sequence[float]], NDArray[Any]],
     by_image: bool = False,
+    by_member: bool = False,
 ) -> Arrays:
     """Align members on id; return ``probabilities`` (n, classes), the ``average`` of their stack.
 
     Args:
         by_image: the average of an image depends on that image alone, so it is made for `BLOCK` images at a time, and the
             stack of all members and images is never in memory.
+        by_member: the average takes the members one after the other, so that only one of them is converted at a time.
     """
-    from goldfold.predictions.arrays import common_ids, rows_of
+    from goldfold.predictions.arrays import common_ids
 
     ids = common_ids(members, classes)
-    rows = [rows_of(member, ids.tolist()) for member in members]
-    n, values = len(ids), np.empty((len(ids), len(classes)))
+    rows = _rows(members, ids)
+    n, values = len(ids), np.empty((0 if by_member else len(ids), len(classes)))
+    if by_member:
+        made = average((_converted(member, squash, own) for member, own in zip(members, rows, strict=True)), weights)  # type: ignore[arg-type]
+        return {"ids": ids, "classes": np.array(classes), "probabilities": made}
     size = BLOCK if by_image else max(n, 1)
     for start in range(0, n, size):
         stop = start + size
@@ -101,6 +106,25 @@ def fused(
             weights,
         )
     return {"ids": ids, "classes": np.array(classes), "probabilities": values}
+
+
+def _rows(members: Sequence[Arrays], ids: NDArray[np.str_]) -> list[NDArray[np.int64]]:
+    """Return the rows of ``ids`` in each member; members with the same order of ids share one array."""
+    from goldfold.predictions.arrays import rows_of
+
+    found: list[NDArray[np.int64]] = []
+    for number, member in enumerate(members):
+        same = number > 0 and np.array_equal(member["ids"], members[number - 1]["ids"])
+        found.append(found[-1] if same else rows_of(member, ids.tolist()))
+    return found
+
+
+def _converted(predictions: Arrays, squash: Squash, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the probabilities of all images, made `BLOCK` at a time."""
+    values = np.empty((len(rows), len(predictions["classes"])))
+    for start in range(0, len(rows), BLOCK):
+        values[start : start + BLOCK] = _of_rows(predictions, squash, rows[start : start + BLOCK])
+    return values
 
 
 def _of_rows(predictions: Arrays, squash: Squash, rows: NDArray[np.int64]) -> NDArray[np.float64]:

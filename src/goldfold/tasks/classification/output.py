@@ -36,10 +36,11 @@ class Output:
         method: components.Written = "probability",
     ) -> Arrays:
         """Align members on id and fuse their probabilities by ``method``, giving ``probabilities`` (n, classes)."""
-        from goldfold.ensembling.average import is_by_image
+        from goldfold.ensembling.average import is_by_image, is_by_member
 
         average = components.load(method, catalog.ENSEMBLES["label"], "ensemble method")
-        return of_logits.fused(members, weights, self.classes, of_logits.softmax, average, is_by_image(average))
+        how = is_by_image(average), is_by_member(average)
+        return of_logits.fused(members, weights, self.classes, of_logits.softmax, average, *how)
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
         """Return the most probable class of each image with a probability of at least ``threshold``."""

@@ -43,7 +43,8 @@ class Infer:
         for view in views:
             seen = inputs.map(view.forward)
             for own, output in zip(found, model(seen), strict=True):
-                boxes = view.turn.boxes_back(output["boxes"], tuple(seen.images.shape[-2:]))  # type: ignore[union-attr,arg-type]
+                size = seen.images.shape[-2], seen.images.shape[-1]
+                boxes = view.turn.boxes_back(output["boxes"], size, (height, width))  # type: ignore[union-attr]
                 own.append((_numpy(boxes), _numpy(output["scores"]), _numpy(output["labels"])))
         if len(views) == 1:
             return {"found": [own[0] for own in found]}

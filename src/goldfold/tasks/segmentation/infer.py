@@ -42,10 +42,11 @@ class Infer:
         import torch
 
         mean: Tensor | None = None
+        frame = inputs.images.shape[-2], inputs.images.shape[-1]
         for view in views:
             logits = model(inputs.map(view.forward)).float()
             shares = torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)[:, 1:]
-            back = view.turn.inverse(shares) / len(views)  # type: ignore[union-attr]
+            back = view.turn.inverse(shares, frame) / len(views)  # type: ignore[union-attr]
             mean = back if mean is None else mean + back
         assert mean is not None, "there is at least one view"
         return {"maps": (mean * FULL).round().to(torch.uint8).cpu().numpy()}
