@@ -14,7 +14,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from goldfold.base.errors import ConfigError
-from goldfold.ensembling import average, boosting, simplex, stacking, temperature
+from goldfold.ensembling import average, boosting, nested, simplex, stacking, temperature
 from goldfold.ensembling.steps import build
 from goldfold.predictions.arrays import Arrays, picked, with_thresholds
 from goldfold.targets.label_sets import to_text
@@ -318,3 +318,56 @@ def test_parameters_out_of_range_are_refused(step: Any, said: str) -> None:
 def test_temperature_of_values_at_the_edges_is_finite() -> None:
     assert np.isfinite(temperature.at(np.array([[0.0, 1.0]]), 0.05, False)).all()
     assert np.isfinite(temperature.at(np.array([[0.0, 1.0]]), 20, True)).all()
+
+
+# --- many images
+
+
+@pytest.mark.parametrize("step", ["stacking", "boosted_stacking"])
+@pytest.mark.parametrize("task", [THREE, SEVERAL, NUMBER])
+def test_blocks_of_images_are_stacked_alike(step: str, task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = drawn(30)
+    ids = np.array([f"i{place:02d}" for place in range(30)])
+    members: dict[str, Any] = {}
+    for name in ("one", "two"):
+        order = draw.permutation(30)
+        values = {"values": draw.normal(size=30), "spreads": np.zeros(30)} if task is NUMBER else {
+            "probabilities": draw.dirichlet(np.ones(len(task.classes)), 30)
+        }  # fmt: skip
+        members[name] = {"ids": ids[order], "classes": np.array(task.classes), **values}
+    if task is NUMBER:
+        truth = pd.DataFrame({"id": ids, "value": draw.normal(size=30).astype(str)})
+    elif task is SEVERAL:
+        truth = pd.DataFrame({"id": ids, "labels": [to_text(task.classes[: draw.integers(0, 3)]) for _ in ids]})
+    else:
+        truth = pd.DataFrame({"id": ids, "label": draw.choice(task.classes, 30)})
+    fit, built = fitted(step, task, members, truth, "rmse" if task is NUMBER else "log_loss")
+    (together,) = built.apply(members, fit).values()
+    monkeypatch.setattr(stacking, "BLOCK", 7)
+    (blocks,) = built.apply(members, fit).values()
+    key = "values" if task is NUMBER else "probabilities"
+    assert blocks["ids"].tolist() == together["ids"].tolist() == ids.tolist()
+    assert blocks[key] == pytest.approx(together[key], abs=1e-12)
+
+
+def test_steps_are_fitted_on_at_most_so_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    members, truth = knowing(300, 3, [2.0, 1.0, 0.0])
+    asked = []
+
+    class Asked:
+        def fit(self, members: Any, truth: pd.DataFrame, folds: Any, metric: Any) -> Any:
+            asked.append((truth["id"].tolist(), np.asarray(folds).tolist()))
+
+        def apply(self, members: Any, fitted: Any) -> Any:
+            return {"ensemble": next(iter(members.values()))}
+
+    monkeypatch.setattr(nested, "MOST_FITTED", 50)
+    folds, metric = folds_of(300), THREE.metric("log_loss")
+    for _ in range(2):
+        nested.fit([Asked()], members, truth, folds, metric)
+    assert asked[0] == asked[1]
+    ids, of = asked[0]
+    assert len(ids) == len({*ids}) == 50
+    assert of == [folds[truth["id"].tolist().index(id)] for id in ids]
+    nested.fit([Asked()], members, truth.iloc[:50].reset_index(drop=True), folds[:50], metric)
+    assert asked[2][0] == truth["id"].tolist()[:50], "no more than that: all, in their order"

@@ -19,6 +19,8 @@ from goldfold.ensembling.steps import FittedStep, Members, Metric, Step, only
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_FITTED = 100_000
+"""Most images that steps are fitted on: enough for their few parameters, and members as columns then stay small in memory."""
 Pick = Callable[[Sequence[tuple[Any, Sequence[str]]]], Any]
 """Pairs of predictions and ids of some of their images -> one prediction for all these images."""
 
@@ -88,12 +90,21 @@ def nested(
 def fit(
     steps: Sequence[Step], members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric
 ) -> list[Any]:
-    """Fit one step after the other, each on the output of the steps before it."""
+    """Fit one step after the other, each on the output of the steps before it, and on at most `MOST_FITTED` images."""
     fitted = []
+    truth, folds = _some(truth, folds)
     for step in steps:
         fitted.append(step.fit(members, truth, folds, metric) if isinstance(step, FittedStep) else None)
         members = step.apply(members, fitted[-1])
     return fitted
+
+
+def _some(truth: "pd.DataFrame", folds: NDArray[np.int64]) -> tuple["pd.DataFrame", NDArray[np.int64]]:
+    """Return at most `MOST_FITTED` rows, drawn at random, always the same."""
+    if len(truth) <= MOST_FITTED:
+        return truth, folds
+    rows = np.sort(np.random.default_rng(0).permutation(len(truth))[:MOST_FITTED])
+    return truth.iloc[rows].reset_index(drop=True), folds[rows]
 
 
 def applied(steps: Sequence[Step], members: Members, fitted: Sequence[Any]) -> Any:

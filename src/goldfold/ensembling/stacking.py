@@ -5,7 +5,7 @@ each label for sets of labels; for numbers, the members' numbers. For sets of la
 the columns of all labels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TINY = 1e-6
 """Probabilities count as at least this far from 0 and 1, so that certain members have no infinite column."""
 LEAST = 1e-12
+BLOCK = 65_536
+"""Images whose columns are in memory at a time when the model is applied."""
 
 
 class Regressor(Protocol):
@@ -48,9 +50,10 @@ class Stacking:
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
         """Return the ``members`` in the order of their columns, and a fitted model per target."""
-        parts = [self.task.evidence(self._alone(member), truth) for member in members.values()]
-        columns = self._columns([values_of(part) for part in parts])
-        known = parts[0]
+        known = self.task.evidence(self._alone(next(iter(members.values()))), truth)
+        columns = self._columns(
+            values_of(self.task.evidence(self._alone(member), truth)) for member in members.values()
+        )
         if self.task.target == "value":
             models = [self._one(columns, known.truth)]
         elif self.task.target == "labels":
@@ -75,14 +78,21 @@ class Stacking:
             members = {name: members[name] for name in fitted["members"]}
         mean = of_members(self.task, [*members.values()], [1.0] * len(members), {}, 1)
         name = "values" if self.task.target == "value" else "probabilities"
-        columns = self._columns([self._alone(member)[name] for member in members.values()])
+        places = [_places(member["ids"], mean["ids"]) for member in members.values()]
+        found = []
+        for block in _blocks(len(mean["ids"])):
+            several = [_of_rows(member, own[block]) for member, own in zip(members.values(), places, strict=True)]
+            found.append(self._predicted(several, name, fitted))
+        return {WHOLE: {**mean, name: np.concatenate(found)}}
+
+    def _predicted(self, members: Sequence[Any], name: str, fitted: Mapping[str, Any]) -> Array:
+        """Predict some images with the fitted models."""
+        columns = self._columns(self._alone(member)[name] for member in members)
         if self.task.target == "value":
-            found = self.model.outputs(columns, fitted["models"][0]["fitted"])[:, 0]
-            return {WHOLE: {**mean, "values": found}}
-        n_classes = 2 if self.task.target == "labels" else mean["probabilities"].shape[1]
+            return self.model.outputs(columns, fitted["models"][0]["fitted"])[:, 0]
+        n_classes = 2 if self.task.target == "labels" else len(members[0]["classes"])
         parts = [self._probabilities(columns, one, n_classes) for one in fitted["models"]]
-        values = np.stack([part[:, 1] for part in parts], axis=1) if self.task.target == "labels" else parts[0]
-        return {WHOLE: {**mean, "probabilities": values}}
+        return np.stack([part[:, 1] for part in parts], axis=1) if self.task.target == "labels" else parts[0]
 
     def _probabilities(self, columns: Array, model: Mapping[str, Any], n_classes: int) -> Array:
         """Probabilities (n, classes); classes that were never seen have none."""
@@ -98,7 +108,7 @@ class Stacking:
         """Predictions of one member in the form of the ensemble's, ordered by id."""
         return self.task.fuse([member], [1.0])
 
-    def _columns(self, values: Sequence[Array]) -> Array:
+    def _columns(self, values: Iterable[Array]) -> Array:
         """Columns (n, columns) from the predictions of one member after the other."""
         return np.concatenate([self._logits(one) for one in values], axis=1)
 
@@ -110,6 +120,22 @@ class Stacking:
             return np.asarray(np.log(clipped / (1 - clipped)))
         logs = np.log(clipped)
         return np.asarray(logs - logs.mean(axis=1, keepdims=True))
+
+
+def _blocks(n: int) -> Iterator[slice]:
+    """Slices of at most `BLOCK` of n images; one empty slice for none."""
+    return (slice(start, start + BLOCK) for start in range(0, max(n, 1), BLOCK))
+
+
+def _places(ids: NDArray[np.str_], wanted: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Rows of the wanted ids; both have the same ids."""
+    order = np.argsort(ids, kind="stable")
+    return order[np.searchsorted(ids, wanted, sorter=order)]
+
+
+def _of_rows(member: Mapping[str, Any], rows: NDArray[np.int64]) -> dict[str, Any]:
+    """Predictions of some of the images."""
+    return {name: array if name == "classes" or np.ndim(array) == 0 else array[rows] for name, array in member.items()}
 
 
 def two(outputs: Array) -> Array:
@@ -133,7 +159,8 @@ class Linear:
 
         centre, spread = columns.mean(axis=0), columns.std(axis=0)
         spread = np.where(spread > 0, spread, 1)
-        scaled = (columns - centre) / spread
+        scaled = columns - centre
+        scaled /= spread
         model: Any = Ridge(alpha=self.penalty) if is_number else LogisticRegression(C=1 / self.penalty, max_iter=5000)
         model.fit(scaled, target)
         coefficients = np.atleast_2d(model.coef_) / spread
