@@ -5,7 +5,7 @@
 Members are random logits around a random truth, written once as predictions of a run (`.npz`, float32). Each figure is of a
 process of its own, which reads the files, fits if the step is fitted, and combines the members: seconds, processor seconds,
 and the peak of its resident memory (`resource.getrusage`), of which about 0.2 GB are Python and the libraries. `largest
-difference` is that of the probabilities of both.
+difference` is that of the probabilities of both. Fits of more than 100,000 cases use 100,000 of them, plain ones all.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def ours(folder: Path, name: str) -> Any:
     """Combine the members with goldfold's step; return probabilities (cases, classes)."""
     import pandas as pd
 
-    from goldfold.ensembling import steps
+    from goldfold.ensembling import nested, steps
     from goldfold.predictions.arrays import load, sharing_ids
     from goldfold.tasks.steps import ForSteps
 
@@ -70,7 +70,7 @@ def ours(folder: Path, name: str) -> Any:
     if isinstance(step, steps.FittedStep):
         labels = np.array(classes)[np.load(folder / "truth.npy")]
         truth = pd.DataFrame({"id": first["ids"].astype(object), "label": labels.astype(object)})
-        fitted = step.fit(members, truth, np.zeros(len(truth), np.int64), task.metric("log_loss"))
+        (fitted,) = nested.fit([step], members, truth, np.zeros(len(truth), np.int64), task.metric("log_loss"))
     return next(iter(step.apply(members, fitted).values()))["probabilities"]
 
 
