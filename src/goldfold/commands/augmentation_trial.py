@@ -14,13 +14,19 @@ BOXES = {"format": "pascal_voc", "label_fields": ["labels"], "clip": True, "min_
 
 
 def check_augmentation(
-    train: Mapping[str, Any], size: tuple[int, int], cached: tuple[int, int], channels: int, target: str
+    train: Mapping[str, Any],
+    size: tuple[int, int],
+    cached: tuple[int, int],
+    channels: int,
+    target: str,
+    key: str = "train.augment",
 ) -> None:
     """Augment made-up images, with a mask or boxes if the task has them.
 
     Args:
         size: height and width of the network's input; ``cached``: those of the images that are augmented.
         target: one of the targets of `goldfold.catalog`.
+        key: key of the config that has the augmentation, for errors.
 
     Raises:
         ConfigError: it fails, or its result is not uint8, or of another size or number of channels.
@@ -37,7 +43,7 @@ def check_augmentation(
             for seed in range(SEEDS):
                 _refuse_small(unresized(dict(fields), seed)["image"], size)
     except Exception as error:
-        raise failed("train.augment", train["augment"], error) from error
+        raise failed(key, train["augment"], error) from error
 
 
 def _fields(size: tuple[int, int], channels: int, target: str) -> dict[str, Any]:

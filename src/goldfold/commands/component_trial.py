@@ -62,6 +62,9 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
     cached = tuple(model.get("cache_size", model["size"]))
     for size in dict.fromkeys([tuple(model["size"]), *sizes_of(model["train"].get("sizes"))]):
         check_augmentation(model["train"], size, cached, model["channels"], target)
+        for view in ("weak", "strong") if (how := model["train"].get("fixmatch")) else ():
+            settings, key = {**model["train"], "augment": how[view]}, f"train.fixmatch.{view}"
+            check_augmentation(settings, size, cached, model["channels"], target, key)
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
     check_ensemble(model, model.get("n_classes") or n_classes)
