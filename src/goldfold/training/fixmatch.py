@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from goldfold.tasks.protocol import Learn
     from goldfold.training.spec import Spec
 
-OWN, WEAK, STRONG, PRESENT = "own", "weak", "strong", "present"
+OWN, WEAK, STRONG, THERE = "own", "weak", "strong", "there"
 """Parts of a batch's targets: those of the task, and of the unlabelled images."""
 UNLABELED = "unlabeled"
 """Part of the loss, and stream of the random draws of the unlabelled images."""
@@ -63,13 +63,14 @@ class Views:
         self.n, self.orders = len(ids), dict[int, "NDArray[np.int64]"]()
 
     def __call__(self, place: Place) -> dict[str, Any]:
-        """Return ``weak`` and ``strong`` (mu, views, height, width, channels) uint8, and ``present`` (mu, views)."""
+        """Return ``weak`` and ``strong`` (mu, views, height, width, channels) uint8, and ``there`` (mu, views), as
+        ``present`` of samples."""
         found: dict[str, Any] = {}
         for name, views in self.sets.items():
             augment = views.augment.at(place.epoch, place.batch)
             made = [views.at(one, augment) for one in self.places(place.number)]
             found[name] = np.stack([one["images"] for one in made])
-            found[PRESENT] = np.stack([one[PRESENT] for one in made])
+            found[THERE] = np.stack([one["present"] for one in made])
         return found
 
     def places(self, number: int) -> list[Place]:
@@ -107,7 +108,7 @@ class FixMatch:
 
     def __call__(self, model: nn.Module, batch: Batch) -> Losses:
         """Return the losses of a batch, and the share of its unlabelled images that have a pseudo label."""
-        unlabeled = {name: _inputs(batch.targets[name], batch.targets[PRESENT]) for name in (WEAK, STRONG)}
+        unlabeled = {name: _inputs(batch.targets[name], batch.targets[THERE]) for name in (WEAK, STRONG)}
         rows, is_used = self.labels(model, unlabeled[WEAK])
         outputs, n = model(_joined(batch.inputs, unlabeled[STRONG])), len(batch.ids)
         losses = self.own(_Answer(outputs[:n], model.training), replace(batch, targets=batch.targets[OWN]))
@@ -157,7 +158,7 @@ class _Learn:
         """Batch samples; targets are those of the task, and views (batch, mu, views, ...), whose channels are last."""
         batch = self.learn.collate(samples)
         fields = {
-            name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in (WEAK, STRONG, PRESENT)
+            name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in (WEAK, STRONG, THERE)
         }
         return replace(batch, targets={OWN: batch.targets, **fields})
 
