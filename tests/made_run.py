@@ -138,6 +138,7 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
     return [
         *_made_by_others(plan, job),
         *(f"{lists}/{name}" for name in [*names[job.stage], *plan.metadata_lists(job), *plan.group_lists(job)]),
+        *(f"{lists}/{split}.csv" for split in plan.unlabeled_of(job)),
     ]
 
 

@@ -6,6 +6,9 @@ import subprocess
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import pytest
+
 import forks
 
 ROOT = Path(__file__).parents[1]
@@ -65,3 +68,13 @@ def _views_and_images(tta: ModuleType, name: str) -> tuple[object, object, int]:
 
     wanted, multiple = tta.LISTS[name]
     return wanted, Shrunk(tta.Stored(2, 8 * multiple), (8, 8), "squash", []), 2
+
+
+def test_the_interval_of_a_difference_is_over_the_images_that_each_seed_has() -> None:
+    interval = benchmark("fixmatch").interval
+    nan, gain = float("nan"), np.tile([1.0, 0.0, 0.0, 0.0], 50)
+    low, high = interval(np.stack([gain, gain]))
+    assert (low, high) == pytest.approx((0.25 - 1.96 * 0.0306, 0.25 + 1.96 * 0.0306), abs=0.02)
+    without = np.where(np.arange(200) < 100, nan, gain)
+    low, high = interval(np.stack([without, without]))
+    assert (low, high) == pytest.approx((0.25 - 1.96 * 0.0433, 0.25 + 1.96 * 0.0433), abs=0.02)

@@ -92,6 +92,18 @@ def test_two_processes_learn_as_one_with_twice_the_batch(
     assert {**facts, "gpus": 1, "final": 0, "micro_batch_size": 8, "files": 0} == {**alone, "final": 0, "files": 0}
 
 
+def test_two_processes_learn_from_the_unlabelled_images_of_one_with_twice_the_batch(tiny: Tiny, tmp_path: Path) -> None:
+    how = {"sources": ["unlabeled"], "mu": 3, "threshold": 0.5, "strong": "broad"}
+    unlabeled = {"unlabeled": [str(tiny.folds / "unlabeled.csv")], "caches": tiny.caches("train", "unlabeled")}
+    for name, batch_size, gpus in (("pair", 4, 2), ("alone", 8, 1)):
+        made = tiny.model({**PLAIN, "batch_size": batch_size, "fixmatch": how}, gpus=gpus, **VIT)
+        tiny.train(tmp_path / name, model=made, **unlabeled)
+    pair, alone = (pd.read_csv(tmp_path / name / "history.csv") for name in ("pair", "alone"))
+    for column in ("train_loss", "train_loss_unlabeled", "mask_rate"):
+        assert list(pair[column]) == pytest.approx(list(alone[column]), rel=1e-4)
+    assert alone["mask_rate"].iloc[-1] > 0
+
+
 # --- killed and stopped
 
 LONG = {**PLAIN, "epochs": 80, "batch_size": 2, "accumulate": 1, "ema_decay": 0.9, "checkpoint": "best"}

@@ -329,6 +329,7 @@ EDITS: dict[str, set[str]] = {
     "stages/demo.py": {"demo"},
     "demo/digits.py": {"demo"},
     "training/distilling.py": set(),  # no model has a teacher
+    "training/fixmatch.py": set(),  # nor unlabelled images
 }
 
 

@@ -89,6 +89,10 @@ DISTILLATIONS: Entries = {
 """Losses against a teacher, by the kind of target that can be distilled."""
 STUDENT = "goldfold.training.distilling:distilled"
 """Training with a teacher."""
+FIXMATCH: Entries = {
+    "label": "goldfold.training.fixmatch:matched",
+}
+"""Training on unlabelled images, by the kind of target that they can have."""
 METRICS: dict[str, Entries] = {
     "label": {
         "accuracy": "goldfold.metrics.classification:ACCURACY",

@@ -6,6 +6,7 @@ use rule train as inner_train with:
         classes=folds_file("classes.json"),
         metadata=metadata_lists("inner_train"),
         groups=group_lists("inner_train"),
+        unlabeled=unlabeled_lists("inner_train"),
         cache=cache_for("inner_train"),
     output:
         model=FILES["inner_train"]["model"],

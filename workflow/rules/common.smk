@@ -79,6 +79,16 @@ def group_lists(stage):
     return get
 
 
+def unlabeled_lists(stage):
+    """Input function: lists of the images that a training learns from without labels."""
+
+    def get(wildcards):
+        splits = PLAN.unlabeled_of(job_at(stage, wildcards))
+        return [folds_file(f"{split}.csv")(wildcards) for split in splits]
+
+    return get
+
+
 def image_lists(wildcards):
     """Lists of the images to predict besides the validation images."""
     return [folds_file(f"{split}.csv")(wildcards) for split in PLAN.splits[1:]]

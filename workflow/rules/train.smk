@@ -5,6 +5,7 @@ rule train:
         classes=folds_file("classes.json"),
         metadata=metadata_lists("train"),
         groups=group_lists("train"),
+        unlabeled=unlabeled_lists("train"),
         cache=cache_for("train"),
         pseudo=read_from("pseudo_label"),
         start=start_file,

@@ -16,6 +16,7 @@ with job(snakemake) as made:
         groups=list(snakemake.input.get("groups", [])),
         pseudo=snakemake.input.get("pseudo") or None,
         lessons=list(snakemake.input.get("lessons", [])),
+        unlabeled=list(snakemake.input.get("unlabeled", [])),
         code=made.recipe["code"]["digest"],
         **{
             **made.settings,

@@ -29,6 +29,9 @@ def check_augmentations(model: Mapping[str, Any]) -> None:
     cached = tuple(model.get("cache_size", model["size"]))
     for size in dict.fromkeys([tuple(model["size"]), *sizes_of(model["train"].get("sizes"))]):
         check_augmentation(model["train"], size, cached, model["channels"], target)
+        for view in ("weak", "strong") if (how := model["train"].get("fixmatch")) else ():
+            settings, key = {**model["train"], "augment": how[view]}, f"train.fixmatch.{view}"
+            check_augmentation(settings, size, cached, model["channels"], target, key)
 
 
 def check_augmentation(
@@ -44,7 +47,7 @@ def check_augmentation(
     Args:
         size: height and width of the network's input; ``cached``: those of the images that are augmented.
         target: one of the targets of `goldfold.catalog`.
-        key: key of the config that ``train`` is from, for messages.
+        key: key of the config that has the augmentation, for errors.
 
     Raises:
         ConfigError: it fails, or its result is not uint8, or of another size or number of channels.

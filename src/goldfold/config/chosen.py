@@ -87,6 +87,7 @@ def _training(config: Config, model: str, number: int) -> list[str]:
         *_of(settings.every_mix, task.mixes),
         *_augmentations(settings.augment),
         *_distillation(config, settings),
+        *_fixmatch(config, settings),
         *_of([config.metric, *task.reported], task.metrics),
         catalog.VIEWS["identity"],
     ]
@@ -100,6 +101,18 @@ def _distillation(config: Config, settings: Train) -> list[str]:
     methods = [next(iter(task.methods)), *[config.average.method] * is_ensemble]
     output = f"{catalog.TASKS[config.task]}.{catalog.FACETS['output']}"
     return [catalog.STUDENT, catalog.DISTILLATIONS[task.target], output, *_of(methods, task.methods)]
+
+
+def _fixmatch(config: Config, settings: Train) -> list[str]:
+    """Training on unlabelled images, and the augmentations of their views."""
+    if settings.fixmatch is None:
+        return []
+    method = catalog.FIXMATCH[facts(config.task).target]
+    return [
+        method,
+        *_augmentations(settings.fixmatch.weak_view(settings.augment)),
+        *_augmentations(settings.fixmatch.strong),
+    ]
 
 
 def _augmentations(wanted: Any) -> list[str]:

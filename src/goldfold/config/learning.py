@@ -9,6 +9,7 @@ from goldfold.components import name_of, parse
 from goldfold.config.augmentation import Augmentation
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
 from goldfold.config.distillation import Written as Distill
+from goldfold.config.fixmatch import FixMatch
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
@@ -66,6 +67,8 @@ class Train(Section):
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
     distill: Distill = UNSET
     """Learn from a teacher of the same fold: `{teacher: big, weight: 0.7, temperature: 2}`, `{teacher: ensemble}`."""
+    fixmatch: FixMatch | None = UNSET
+    """Learn from unlabelled images by FixMatch: `{}`, `{mu: 3, strong: broad, sources: [unlabeled]}`."""
     mixup_alpha: Number = Field(0.0, ge=0)
     """Short for `mix: [{mixup: {alpha: ...}}]`; 0 for none."""
     cutmix_alpha: Number = Field(0.0, ge=0)

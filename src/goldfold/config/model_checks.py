@@ -11,6 +11,7 @@ from goldfold.components import name_of
 from goldfold.config import augmentation, hooks, kinds
 from goldfold.config.component_checks import component_problems
 from goldfold.config.distill_checks import distill_problems
+from goldfold.config.fixmatch_checks import fixmatch_problems
 from goldfold.config.fold_checks import no_file
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import timm_backbones
@@ -66,6 +67,7 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from check_loss(model.train, config.task, task, config.data.named_classes)
     yield from check_monitor(model.train, config.task, task, config.metric)
     yield from distill_problems(model.train, config.task, task)
+    yield from fixmatch_problems(model, config, task)
     yield from _of_detectors(model.train, task)
 
 

@@ -17,6 +17,7 @@ from goldfold.config.box_sources import Coco, Voc, Yolo
 from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
 from goldfold.config.distillation import Distill
+from goldfold.config.fixmatch import FixMatch
 from goldfold.config.learning import MetadataBranch, Model, PseudoLabels, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.metadata import Metadata
@@ -60,6 +61,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "cache": Cache,
     "train": Train,
     "train.distill": Distill,
+    "train.fixmatch": FixMatch,
     "models[]": Model,
     "models[].metadata": MetadataBranch,
     "models[].soup": Soup,

@@ -135,7 +135,7 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     known = facts(config.task)
     settings = model.model_dump(exclude={**NO_SIZES, "metadata": True, "train": set(hooks.SHORT)})
     settings["train"] |= {"hooks": model.train.every_hook, "loss": model.train.loss or known.default_loss}
-    if model.train.every_mix or model.train.distill:
+    if model.train.every_mix or model.train.distill or model.train.fixmatch:
         settings |= {"target": known.target}
     if model.train.every_mix:
         settings["train"] |= {"mix": model.train.every_mix}
@@ -144,9 +144,19 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
             type(model.train).model_fields["mix_probability"].default
         )  # has no effect
     settings["train"]["augment"] = expanded(model.train.augment)
+    settings["train"] |= _unlabeled(config, model)
     more = {**_size(config, model), **_metadata(config, model)}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
     return {**settings, "loss_keys": keys, "params": params, **more}
+
+
+def _unlabeled(config: Config, model: Model) -> dict[str, Any]:
+    """Settings of FixMatch: its views, and the splits that there are."""
+    how = model.train.fixmatch
+    if how is None:
+        return {}
+    views = {"weak": expanded(how.weak_view(model.train.augment)), "strong": expanded(how.strong)}
+    return {"fixmatch": {**how.model_dump(), **views, "sources": how.splits(config.splits)}}
 
 
 def watched(config: Config, name: str, number: int = 0, always: bool = False) -> dict[str, Any]:

@@ -31,6 +31,10 @@ class Parts(Protocol):
     def parts(self) -> Mapping[str, Tensor]:
         """Scalars by name, which sum to the total."""
 
+    @property
+    def rates(self) -> Mapping[str, Tensor]:
+        """Further scalars by name, for the history alone."""
+
 
 Loss = Callable[[nn.Module, Any], Parts]
 """(model, batch) -> losses."""
@@ -137,14 +141,13 @@ class Gradient:
                 f"{', '.join(part.ids)}. Lower train.lr, set train.clip_norm: 1.0, or inspect these images."
             )
         self.accelerator.backward(loss * self.accelerator.num_processes)  # DDP averages over the processes
-        values = torch.stack(
-            [loss.detach().double(), *(part.detach().double() * share for part in losses.parts.values())]
-        )
+        beside = *losses.parts.values(), *losses.rates.values()
+        values = torch.stack([loss.detach().double(), *(part.detach().double() * share for part in beside)])
         return dict(zip(self._names(losses), values.tolist(), strict=True))
 
     def _names(self, losses: Parts) -> list[str]:
         """Return the history columns, which must be the same for every batch."""
-        names = [TOTAL, *(f"{TOTAL}_{name}" for name in losses.parts)]
+        names = [TOTAL, *(f"{TOTAL}_{name}" for name in losses.parts), *losses.rates]
         self.names = self.names or names
         if names != self.names:
             raise TrainingError(

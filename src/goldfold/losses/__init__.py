@@ -28,10 +28,14 @@ class Losses:
     parts: Mapping[str, Tensor] = field(default_factory=dict)
     """Weighted parts by name, with the same names for every batch; empty for a single loss. They are only reported in the
     history, and no gradient passes through them."""
+    rates: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    """Further means over the samples for the history, such as the share of images that are learned from; no parts of the loss."""
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Losses":
         """Apply a function to the total and to each part."""
-        return Losses(function(self.total), {name: function(part.detach()) for name, part in self.parts.items()})
+        return Losses(
+            function(self.total), {name: function(part.detach()) for name, part in self.parts.items()}, self.rates
+        )
 
 
 def summed(losses: Sequence[Losses]) -> Losses:

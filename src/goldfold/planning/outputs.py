@@ -17,6 +17,8 @@ CLASS = "class"
 """Name by which samplers know the classes of images."""
 VAL_LOSS = "val_loss"
 """Column of the validation loss in the history of a training."""
+MASK_RATE = "mask_rate"
+"""Column of the share of the unlabelled images that FixMatch learns from."""
 FOLD_TABLES = ("summary.csv", "quarantine.csv", "duplicates.csv")
 FOLD_FACTS = ("split.json", "classes.json", "class_ids.json", "test_groups.json")
 

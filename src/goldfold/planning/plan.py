@@ -5,7 +5,7 @@ Snakefile, the stages and the commands can all use them.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ from goldfold.base.errors import ConfigError
 from goldfold.planning import inner
 from goldfold.planning.grid import Grid
 from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
-from goldfold.planning.outputs import CLASS, GROUP, SHARD, Files, cache_spec, files_of, group_list, metadata_list
+from goldfold.planning.outputs import SHARD, Files, cache_spec, files_of, group_list, metadata_list
 from goldfold.planning.runs import Labels, Run
 from goldfold.planning.teaching import parts_of_lesson, teaching_runs
+from goldfold.planning.training_inputs import inputs_of
 
 if TYPE_CHECKING:
     from goldfold.config import Config
@@ -42,6 +43,7 @@ class Plan:
         by_metadata: names of the models whose training cases are sampled by one of them.
         by_group: names of the models whose training cases are sampled by their groups.
         external: names of the members of other tools.
+        unlabeled: splits whose images a model learns from without labels, by model and round.
     """
 
     results: str
@@ -60,6 +62,7 @@ class Plan:
     by_metadata: tuple[str, ...] = ()
     by_group: tuple[str, ...] = ()
     external: tuple[str, ...] = ()
+    unlabeled: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     @property
     def has_test(self) -> bool:
@@ -153,12 +156,13 @@ class Plan:
         return [Job("cache", spec=spec, shard=f"{split}-{piece}") for split in splits for piece in range(self.n_shards)]
 
     def caches(self, job: Job) -> list[Job]:
-        """Cache shards that a job of a run reads; training includes those of pseudo-labelled images."""
+        """Cache shards that a job of a run reads; training includes those of pseudo-labelled and unlabelled images."""
+        if job.work == "train":
+            labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
+            others = dict.fromkeys([*(labels.sources if labels else ()), *self.unlabeled_of(job)])
+            return self.pieces(self.specs[job.model], ["train", *others])
         if job.part or job.stage == "derive":
             return self.pieces(self.specs[job.model], ["train"])
-        if job.stage == "train":
-            labels = self.labels.get((job.round, job.fold))
-            return self.pieces(self.specs[job.model], ["train", *(labels.sources if labels else ())])
         splits = {"predict": self.splits, "teach": self.splits[:1]}.get(job.stage, ())
         return self.pieces(self.specs[job.model], splits) if splits else []
 
@@ -178,6 +182,10 @@ class Plan:
     def group_lists(self, job: Job) -> list[str]:
         """Files below ``folds/`` with the groups that a training reads, where its cases are sampled by group."""
         return [group_list(job.fold)] if job.work == "train" and job.model in self.by_group else []
+
+    def unlabeled_of(self, job: Job) -> list[str]:
+        """Splits whose images a training learns from without labels; their lists are inputs of the training."""
+        return self.unlabeled.get((job.model, job.round), []) if job.work == "train" else []
 
     def above(self, job: Job) -> list[Job]:
         """Jobs whose files a job reads, except the cache and the lists of the folds.
@@ -282,17 +290,8 @@ def plan_of(config: "Config") -> Plan:
         has_metadata=config.data.has_metadata,
         with_metadata=tuple(model.name for model in config.models if model.branch is not None),
         external=tuple(one.name for one in config.externals),
-        **_sampled(config),
+        **inputs_of(config),
     )
-
-
-def _sampled(config: "Config") -> dict[str, tuple[str, ...]]:
-    """Models whose training cases are sampled by a metadata column, and by group, in any round."""
-    by = {(run.model, config.model(run.model, run.round).train.sampled_by) for run in config.grid.trained_runs()}
-    return {
-        "by_metadata": tuple(sorted({model for model, column in by if column not in (None, CLASS, GROUP)})),
-        "by_group": tuple(sorted({model for model, column in by if column == GROUP})),
-    }
 
 
 __all__ = ["STAGES", "UPSTREAM", "Files", "Job", "Plan", "cache_spec", "job_at", "job_of", "plan_of"]

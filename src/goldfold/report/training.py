@@ -10,7 +10,7 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Note, Section, Text
 from goldfold.drawing.figures import learning_curves
 from goldfold.drawing.words import listed, score
-from goldfold.report import endings, lessons, rounds
+from goldfold.report import endings, fixmatch, lessons, rounds
 from goldfold.report.results import Results, Run
 
 VALIDATION_LOSS = (
@@ -103,7 +103,7 @@ def on_labels(results: Results, run: Run) -> pd.DataFrame:
 def curves(results: Results) -> Section:
     """Learning curves, one row per model."""
     section = Section("curves", "Learning curves")
-    section.blocks += lessons.blocks(results)
+    section.blocks += [*lessons.blocks(results), *fixmatch.blocks(results)]
     drawn, metric = 0, results.watched_metric
     for model in results.models:
         runs = [(run.round, on_labels(results, run)) for run in results.runs if run.model == model]

@@ -32,6 +32,12 @@ class Place(NamedTuple):
     """Number of times that the row was in the epoch before."""
     batch: int = 0
     """Number of its batch in the epoch."""
+    number: int = 0
+    """Number of training samples of the run before it."""
+
+
+More = Callable[[Place], dict[str, Any]]
+"""Further fields of the sample of a place."""
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
@@ -47,9 +53,12 @@ class TrainingSet(Dataset[dict[str, Any]]):
         key: tuple[int | str, ...],
         metadata: NDArray[np.float32] | None = None,
         mixing: Mixing | None = None,
+        more: More | None = None,
     ) -> None:
-        """``metadata`` has one row per sample, where networks take it; ``mixing`` is None where samples are not mixed."""
-        self.metadata, self.mixing = metadata, mixing
+        """``metadata`` has one row per sample, where networks take it; ``mixing`` is None where samples are not mixed; ``more``
+        makes further fields of a sample.
+        """
+        self.metadata, self.mixing, self.more = metadata, mixing, more
         self.ids, self.targets, self.weights = list(ids), targets, weights
         self.images, self.augment, self.key = images, augment, key
 
@@ -59,7 +68,8 @@ class TrainingSet(Dataset[dict[str, Any]]):
     def __getitem__(self, place: tuple[int, ...]) -> dict[str, Any]:
         """Return the augmented sample, mixed if samples are; ``place`` has the fields of `Place`."""
         place = Place(*place)
-        return self.at(place, self.augment.at(place.epoch, place.batch))
+        own = self.at(place, self.augment.at(place.epoch, place.batch))
+        return own if self.more is None else {**own, **self.more(place)}
 
     def at(self, place: Place, augment: Augment) -> dict[str, Any]:
         """Return the sample of a place; it and those that it is mixed with are augmented by ``augment``."""
@@ -142,11 +152,13 @@ class EpochSampler(Sampler[list[Place]]):
 
     def __iter__(self) -> Iterator[list[Place]]:
         rows = self.order(self.epoch)
-        places = np.stack([np.full(len(rows), self.epoch), rows, repeats(rows)], axis=1)
+        used = min(len(rows), len(self) * self.batch_size)
+        numbers = self.epoch * used + np.arange(len(rows))
+        places = np.stack([rows, repeats(rows), numbers], axis=1)
         for step in range(self.start, len(self)):
             batch = places[step * self.batch_size : (step + 1) * self.batch_size]
             own = batch[self.process :: self.processes].tolist()
-            yield [Place(epoch, row, again, step) for epoch, row, again in own]
+            yield [Place(self.epoch, row, again, step, number) for row, again, number in own]
 
 
 class Loader:

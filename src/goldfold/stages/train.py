@@ -66,7 +66,8 @@ def run(folder: str, progress: Callable[[int, str], Any] = Progress, **arguments
     spec, steps = setup.spec, setup.spec.train.epochs * setup.steps_per_epoch
     best = Best(setup.metrics[0].name, setup.metrics[0].greater_is_better)
     curve, snapshots = LrCurve(steps, setup.steps_per_epoch), snapshots_of(spec.train, setup.steps_per_epoch)
-    more: dict[str, Hook] = {"best": best, "lr_curve": curve, **({"snapshots": snapshots} if snapshots else {})}
+    kept_too = {"snapshots": snapshots} if snapshots else {}
+    more: dict[str, Hook] = {**setup.hooks, "best": best, "lr_curve": curve, **kept_too}
     with readable_errors(spec, setup.accelerator), closing(progress(steps, "steps")) as bar:
         learner = _learner(setup, more)
         not_compiled = _compiled(setup, learner)
@@ -120,6 +121,7 @@ def _made_from(job: Job, setup: Setup, is_compiled: bool) -> dict[str, str]:
         *job.metadata,
         *job.groups,
         *job.lessons,
+        *job.unlabeled,
     ]
     files += [file for file in (job.pseudo, job.clean, pretrained) if isinstance(file, str)]
     parts = {

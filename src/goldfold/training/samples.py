@@ -14,7 +14,7 @@ from goldfold.metadata.columns import PREFIX
 from goldfold.metadata.encoder import Encoder
 from goldfold.models.norm_layers import layers
 from goldfold.planning.outputs import CLASS, GROUP
-from goldfold.samples.dataset import Loader, TrainingSet
+from goldfold.samples.dataset import Loader, More, TrainingSet
 from goldfold.samples.samplers import EpochOrder, TrainingCases
 from goldfold.tables import read_table
 from goldfold.tasks.optional import classes_of, takes_counts
@@ -123,12 +123,14 @@ def loader(
     accelerator: Accelerator,
     encoder: Encoder | None = None,
     lists: Sequence[str] = (),
+    more: More | None = None,
 ) -> Loader:
     """Build the loader of augmented and mixed batches for this process.
 
     Args:
         encoder: encoder of the metadata columns of ``rows``, if the network takes them.
         lists: CSVs of id and columns of the cases, for a sampler by column.
+        more: makes further fields of a sample.
     """
     process, processes = accelerator.process_index, accelerator.num_processes
     if processes > 1 and len(rows) < 2 * processes:
@@ -141,7 +143,9 @@ def loader(
     values = cache(partial(_values, target, rows, targets, lists))
     order = _order(spec, TrainingCases(len(rows), values), processes)
     mixing = mixing_of(spec, learn, images.lacking(rows["id"]), order)
-    samples = TrainingSet(list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing)
+    samples = TrainingSet(
+        list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing, more
+    )
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
     return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes, order)
 

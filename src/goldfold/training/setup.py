@@ -15,7 +15,7 @@ from goldfold.metadata.columns import joined
 from goldfold.metrics import Metric
 from goldfold.tables import read_table
 from goldfold.training.learner import loss_of, network_of, steps_per_epoch
-from goldfold.training.lesson import Lesson, Teachers, taught
+from goldfold.training.lesson import Lesson, Teachers, taught, with_unlabeled
 from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, loader, rows_of
 from goldfold.training.spec import Spec, read
 from goldfold.training.validation import Validation
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from torch import nn
 
     from goldfold.engine.gradient import Loss
+    from goldfold.engine.hooks import Hook
     from goldfold.samples.dataset import Loader
     from goldfold.tasks.protocol import Infer, Learn
 
 
-FILES = ("fold_file", "classes", "caches", "pseudo", "metadata", "groups", "start", "lessons", "clean")
+FILES = ("fold_file", "classes", "caches", "pseudo", "metadata", "groups", "start", "lessons", "clean", "unlabeled")
 """Fields of `Job` that name files: a saved state depends on their content, not on their paths."""
 
 
@@ -73,6 +74,8 @@ class Job:
     """``teachers``, and ``fusion`` if these are an ensemble, see `goldfold.training.lesson.Teachers`."""
     clean: str | None = None
     """CSV of training rows to drop or relabel, see `goldfold.stages.clean`; None to train on all as given."""
+    unlabeled: Sequence[str] = ()
+    """CSVs of the ids of unlabelled images, where the run learns from them; their other columns are not read."""
     code: str = ""
     """Digest of the code that the run depends on; a state saved by other code is not resumed."""
 
@@ -90,7 +93,9 @@ class Setup:
     network: nn.Module
     """With its initial weights."""
     loss: Loss
-    """Of the training, with that of a teacher if there is one; `validation` has the model's own."""
+    """Of the training, with that of a teacher or of unlabelled images if there are any; `validation` has the model's own."""
+    hooks: Mapping[str, Hook]
+    """Hooks that the loss needs."""
     metrics: Sequence[Metric]
     """The score that the config watches first, then those of the history."""
     batches: Loader
@@ -122,14 +127,18 @@ def set_up(job: Job) -> Setup:
     loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
     teachers = Teachers(job.lessons, (job.distilled or {}).get("fusion"))
     lesson = taught(Lesson(target, learn, loss), spec, job.task, names, cases.train["id"], teachers)
+    lesson = with_unlabeled(lesson, spec, images, job.unlabeled)
     metrics = [scores.metric(one) for one in (job.metric, *job.reported)]
     workers, lists = job.runtime["loader_workers"], [*job.metadata, *job.groups]
-    batches = loader(spec, lesson.target, lesson.learn, cases.train, images, workers, accelerator, cases.encoder, lists)
+    batches = loader(
+        spec, lesson.target, lesson.learn, cases.train, images, workers, accelerator, cases.encoder, lists, lesson.more
+    )
     check_batches(spec, network, len(batches.sampler.order))
     validation = Validation(
         spec, target, learn, infer, scores, cases.held_out, images, metrics, loss, accelerator, cases.encoder
     )
-    return Setup(spec, accelerator, cases, images, learn, infer, network, lesson.loss, metrics, batches, validation)
+    made = lesson.loss, lesson.hooks
+    return Setup(spec, accelerator, cases, images, learn, infer, network, *made, metrics, batches, validation)
 
 
 def _cases(job: Job, spec: Spec) -> Cases:

@@ -42,6 +42,7 @@ class Train:
     sizes: Sequence[Any] = ()
     snapshots: int | None = None
     distill: Mapping[str, Any] | None = None
+    fixmatch: Mapping[str, Any] | None = None
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:

@@ -1,0 +1,64 @@
+"""Checks of FixMatch: tasks, data and settings of training that it works with."""
+
+from collections.abc import Iterator
+
+from goldfold.catalog import FIXMATCH, TASKS
+from goldfold.components import name_of
+from goldfold.config import augmentation
+from goldfold.config.fixmatch import FixMatch
+from goldfold.config.learning import Model, Train
+from goldfold.config.root import Config
+from goldfold.samples.presets.reading import expanded
+from goldfold.tasks import facts
+from goldfold.tasks.facts import Facts
+
+
+def fixmatch_problems(model: Model, config: Config, task: Facts) -> Iterator[str]:
+    """Problems of `train.fixmatch` of a model."""
+    how = model.train.fixmatch
+    if how is None:
+        return
+    if config.task not in TASKS or task.target not in FIXMATCH:
+        able = ", ".join(other for other in TASKS if facts(other).target in FIXMATCH)
+        yield f"train.fixmatch: task {config.task!r} has no FixMatch yet; these tasks have: {able}. Remove it"
+        return
+    if not how.splits(config.splits):
+        yield (
+            f"train.fixmatch.sources: there are no {' or '.join(how.sources)} images; set data.unlabeled or data.test, or "
+            f"remove fixmatch"
+        )
+    if model.branch is not None:
+        yield "train.fixmatch: unlabelled images have no metadata; set metadata: false for this model, or remove fixmatch"
+    yield from _views(how, model.train)
+    yield from _training(how, model.train)
+
+
+def _views(how: FixMatch, train: Train) -> Iterator[str]:
+    """Problems of the weak and the strong view, each alone and together."""
+    wanted = {"weak": how.weak, "strong": how.strong}
+    found = [
+        f"train.fixmatch.{key} = {problem}"
+        for key, view in wanted.items()
+        for problem in (augmentation.every_problem(view) if view is not None else ())
+    ]
+    yield from found
+    if found or any(augmentation.every_problem(train.augment)):
+        return
+    if expanded(how.strong) == expanded(how.weak_view(train.augment)):
+        other = "train.augment, which the weak view has" if how.weak is None else "train.fixmatch.weak"
+        yield f"train.fixmatch.strong: is the same as {other}; a network learns nothing from agreeing with itself. Set another"
+
+
+def _training(how: FixMatch, train: Train) -> Iterator[str]:
+    """Problems with other settings of training."""
+    if how.ema_teacher and "ema" not in map(name_of, train.every_hook):
+        yield "train.fixmatch.ema_teacher = true: there are no averaged weights; set train.ema_decay: 0.999, or remove it"
+    if name_of(train.update) == "sam" and not how.ema_teacher:
+        yield (
+            "train.fixmatch: sam computes each gradient at moved weights, which would predict other labels; set ema_teacher: "
+            "true, whose labels stay the same, or update: plain"
+        )
+    if train.distill is not None:
+        yield "train.fixmatch: cannot be combined with distill; remove one of the two, or use them in different rounds"
+    if train.compile:
+        yield "train.compile = true: cannot be combined with fixmatch, whose batches have several sizes; remove one of the two"
