@@ -228,8 +228,8 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([{"models": ["b0"]}], {}, r"models\[1\] \(b3\): no round trains it; add it to the models of a round, or remove it"),
     ([{}, {"start": {"model": "b0", "fold": 1}}], {}, r"rounds\[1\]\.start = .*; give one name, not a section"),
     ([{}, {"techer": {}}], {}, r"rounds\[1\]\.techer: unknown key; nearest is 'teacher'; allowed: clean, models, start, teacher"),
-    ([{}, {"teacher": {"fold": 1}}], {}, r"rounds\[1\]\.teacher\.fold: unknown key; allowed: labels, models, round"),
-    ([{}, {"teacher": {"labels": "soft"}}], {}, r"rounds\[1\]\.teacher\.labels = 'soft': allowed: 'hard'"),
+    ([{}, {"teacher": {"fold": 1}}], {}, r"rounds\[1\]\.teacher\.fold: unknown key; allowed: adapt, class_thresholds"),
+    ([{}, {"teacher": {"labels": "sof"}}], {}, r"rounds\[1\]\.teacher\.labels = 'sof': nearest is 'soft'; allowed: 'hard' or"),
     ([TEACHER, {}], {}, r"rounds\[0\]\.teacher: the first round has no earlier round as teacher; remove teacher"),
     ([{}, {"teacher": {"round": 1}}], {}, r"rounds\[1\]\.teacher\.round = 1: the teacher must be an earlier round, "
      r"here round 0"),

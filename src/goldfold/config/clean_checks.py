@@ -16,10 +16,21 @@ def check_clean(config: Config, task: Facts) -> Iterator[str]:
 
 
 def _clean(config: Config, task: Facts, number: int, clean: Clean) -> Iterator[str]:
-    key, rounds = f"rounds[{number}].clean", config.rounds or []
+    key = f"rounds[{number}].clean"
     if not task.cleans:
         yield f"{key}: task {config.task!r} has no cleaning of labels, which needs one class per image; remove clean"
-    elif not number:
+    else:
+        yield from check_judges(config, number, clean, key)
+
+
+def check_judges(config: Config, number: int, clean: Clean, key: str) -> Iterator[str]:
+    """Problems of the round and the models of the inner trainings of a round.
+
+    Args:
+        key: section of the config that asks for them.
+    """
+    rounds = config.rounds or []
+    if not number:
         yield f"{key}: the first round has no earlier round whose models could judge its labels; put a round before it"
     elif clean.round is not None and clean.round >= number:
         earlier = "round 0" if number == 1 else f"rounds 0 to {number - 1}"

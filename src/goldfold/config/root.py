@@ -9,8 +9,9 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from goldfold.components import name_of, parse
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, exponent, height_and_width
 from goldfold.config.data import Data, Folds, Submission
-from goldfold.config.learning import Model, PseudoLabels, Train
+from goldfold.config.learning import Model, Train
 from goldfold.config.plain import json_value
+from goldfold.config.pseudo_labels import PseudoLabels
 from goldfold.config.rounds import Round, Rounds, settled, trained_model
 from goldfold.config.written import Method, Metric, Step, View, Written
 from goldfold.ensembling.steps import fusions

@@ -17,10 +17,11 @@ from goldfold.config.box_sources import Coco, Voc, Yolo
 from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
 from goldfold.config.distillation import Distill
-from goldfold.config.learning import MetadataBranch, Model, PseudoLabels, Train
+from goldfold.config.learning import MetadataBranch, Model, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.metadata import Metadata
 from goldfold.config.own_source import Own
+from goldfold.config.pseudo_labels import ByAccuracy, ByCounts, Decay, PseudoLabels, Soft
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.config.rounds import Clean, Overrides, Round, Teacher
@@ -68,6 +69,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "rounds[].train": Overrides,
     "rounds[].teacher": Teacher,
     "rounds[].clean": Clean,
+    "labels: {soft: ...}": Soft,
+    "threshold: {start: ...}": Decay,
+    "adapt, by: counts": ByCounts,
+    "adapt, by: accuracy": ByAccuracy,
     "ensemble": Ensemble,
     "submission": Submission,
     "report": Report,
