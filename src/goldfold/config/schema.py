@@ -243,9 +243,9 @@ def _words(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_words(inner) for inner in schema["anyOf"]))
-    if "$ref" in schema or "oneOf" in schema:
+    if branches := schema.get("anyOf", schema.get("oneOf")):
+        return " or ".join(dict.fromkeys(_words(inner) for inner in branches))
+    if "$ref" in schema:
         return "a section, below"
     if schema.get("type") == "array":
         return f"list of {_words(schema['items'])}"
