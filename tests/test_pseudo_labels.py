@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,11 @@ from goldfold.planning.plan import Job, Plan, job_of, plan_of
 from goldfold.planning.runs import Run
 from goldfold.predictions.arrays import save
 from goldfold.predictions.selection import Selection, moved
+from goldfold.report import pseudo_labels as tables
+from goldfold.report.rounds import selection
 from goldfold.stages import pseudo_label
 from goldfold.targets import soft_labels
+from goldfold.tasks import facts as facts_of
 from goldfold.training.samples import rows_of
 from test_cleaning import CLASSES as CATS
 from test_cleaning import LABELS, make_folds, with_flipped, write_manifest, write_predictions
@@ -439,6 +443,60 @@ def test_a_loss_that_takes_hard_targets_is_refused_with_soft_labels(
 def test_accuracy_moves_thresholds_of_a_list_of_rounds_alone() -> None:
     with pytest.raises(ConfigError, match=r"pseudo_labels\.adapt\.by = 'accuracy': allowed: 'counts'"):
         parse({**BASE, "pseudo_labels": {"rounds": 1, "adapt": {"by": "accuracy"}}})
+
+
+# --- the report
+
+
+def results_with(folder: Path, tables: dict[tuple[int, int], pd.DataFrame], facts: dict[str, Any]) -> Any:
+    """A finished run of two folds as far as the tables of pseudo labels look at it."""
+    for fold, own in facts.items():
+        path = folder / f"pseudo/round1/{fold}.run.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"pseudo_labels": own}))
+    ids = [f"t{number}" for number in range(10)]
+    answers = pd.DataFrame({"id": ids, "label": ["a"] * 5 + ["b"] * 5})
+    train = pd.DataFrame({"id": ["x", "y", "z", "v"], "label": ["a", "b", "b", "b"]})
+    return SimpleNamespace(
+        root=folder, pseudo=tables, taught=[1], row="image", unit="images", classes=ABC, answers=answers,
+        tables={"train": train, "test": answers[["id"]]}, facts=facts_of("classification"),
+        target=whole({"name": "classification"}, ABC), grid=SimpleNamespace(labels=plan([{}, {"teacher": {}}]).labels.values),
+    )  # fmt: skip
+
+
+def test_the_report_has_number_confidence_accuracy_and_thresholds(tmp_path: Path) -> None:
+    first = pd.DataFrame(
+        {
+            "id": ["t0", "t1", "t5", "t6"],
+            "label": ["a", "a", "b", "a"],
+            "confidence": [0.9, 0.8, 0.9, 0.6],
+            "source": "test",
+        }
+    )
+    facts = {"fold0": {"thresholds": {"a": 0.6, "b": 0.5, "c": 0.5}, "never_predicted": ["c"]}}
+    facts["fold1"] = {"thresholds": {"a": 0.7, "b": 0.5, "c": 0.5}, "never_predicted": []}
+    made = tables.blocks(results_with(tmp_path, {(1, 0): first, (1, 1): first.head(0)}, facts))
+    numbers, words, classes = made[1], made[2], made[-1]
+    assert numbers.columns == ["round, fold, images", "labelled", "share", "mean confidence", "accuracy"]
+    assert [cell if isinstance(cell, str) else cell.text for cell in numbers.rows[0]] == [
+        "round 1 fold 0 test", "4", "40.0 %", "0.8000", "0.7500",
+    ]  # fmt: skip
+    assert "no image got a pseudo label in fold 1; it was trained on the true labels alone there" in words.text
+    assert "the teacher never predicts “c” (fold 0), so the class has no pseudo labels" in words.text
+    assert classes.columns[4:] == ["mean confidence", "accuracy", "threshold, by fold"]
+    assert classes.rows[0][-3:] == ["0.7667", "0.6667", "0.6000 to 0.7000"]
+    assert classes.rows[2][-3:] == ["–", "–", "0.5000"]
+
+
+def test_the_report_names_the_selection_of_each_round() -> None:
+    teacher = {"threshold": {"start": 0.9, "factor": 0.5, "floor": 0.2}, "class_thresholds": {"a": 0.3, "b": 0.4}}
+    assert selection(
+        {**teacher, "adapt": {"by": "counts", "floor": 0.1}, "top_k": 0.25, "labels": "soft"}, "label"
+    ) == (
+        "0.9, times 0.5 per round down to 0.2, 0.3 for a and 0.4 for b, moved per class by counts down to 0.1, the 25% most "
+        "confident per class, soft labels"
+    )
+    assert selection({"threshold": 0.95, "top_k": 3}, "labels") == "0.95, the 3 most confident"
 
 
 # --- through Snakemake

@@ -368,7 +368,9 @@ def test_the_report_names_what_each_round_did() -> None:
     settings = slices.report(parse({**BASE, "rounds": EXAMPLE}))["settings"]
     labelled = {(1, 0): [1, 2], (1, 1): [1], (2, 0): [], (2, 1): []}
     pseudo = {place: pd.DataFrame({"id": ids}) for place, ids in labelled.items()}
-    results: Any = SimpleNamespace(settings=settings, grid=grid_of(settings), pseudo=pseudo, row="image")
+    results: Any = SimpleNamespace(
+        settings=settings, grid=grid_of(settings), pseudo=pseudo, row="image", facts=SimpleNamespace(target="label")
+    )
     heading, table = page.blocks(results)
     assert heading.heading == "Settings of each round"
     assert table.rows == [
@@ -386,7 +388,9 @@ def test_the_report_names_what_each_round_did() -> None:
 def made(rounds: list[dict[str, Any]] | None = None, **changes: Any) -> Any:
     """What a report knows of the settings of a run."""
     settings = slices.report(parse({**BASE, **({"rounds": rounds} if rounds else {}), **changes}))["settings"]
-    return SimpleNamespace(settings=settings, grid=grid_of(settings), row="image")
+    return SimpleNamespace(
+        settings=settings, grid=grid_of(settings), row="image", facts=SimpleNamespace(target="label")
+    )
 
 
 @pytest.mark.parametrize(("is_ensemble", "named"), [(True, "an ensemble"), (False, "a model with a weight")])

@@ -87,7 +87,7 @@ def moved(thresholds: Thresholds, known: Mapping[str, float], floor: float) -> T
     if not largest:
         return thresholds
     shares = {name: known.get(name, 0) / largest for name in thresholds}
-    return {name: max(floor, value * shares[name] / (2 - shares[name])) for name, value in thresholds.items()}
+    return {name: round(max(floor, value * shares[name] / (2 - shares[name])), 6) for name, value in thresholds.items()}
 
 
 def _confident(table: pd.DataFrame, thresholds: Thresholds) -> dict[str, float]:

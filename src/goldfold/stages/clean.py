@@ -11,7 +11,7 @@ from goldfold.audit import mislabelled
 from goldfold.audit.mislabelled import Candidates
 from goldfold.base.files import read_json, write_text
 from goldfold.base.words import count
-from goldfold.ensembling.judges import judged
+from goldfold.judging import judged
 
 MOST = 0.5
 """Largest share of a class's rows that are dropped or relabelled; the most suspicious ones are."""

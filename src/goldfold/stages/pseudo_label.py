@@ -8,8 +8,8 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.base.files import read_json, write_text
-from goldfold.ensembling.judges import judged
 from goldfold.ensembling.voters import voters
+from goldfold.judging import judged
 from goldfold.planning.runs import run_of
 from goldfold.predictions.of_fold import load_of_fold
 from goldfold.predictions.selection import Selection, Thresholds
