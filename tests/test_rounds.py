@@ -380,7 +380,8 @@ def test_the_report_names_what_each_round_did() -> None:
         ["3", "b0 and b3", "the models' own", "scratch", "none", "–"],
     ]  # fmt: skip
     assert "keeps its score" in page.intro(results)
-    short: Any = SimpleNamespace(settings=slices.report(parse({**BASE, "pseudo_labels": {"rounds": 1}}))["settings"])
+    settings = slices.report(parse({**BASE, "pseudo_labels": {"rounds": 1}}))["settings"]
+    short: Any = SimpleNamespace(settings=settings, facts=results.facts)
     assert page.blocks(short) == []
     assert "predict with a confidence of at least 0.95" in page.intro(short)
 
