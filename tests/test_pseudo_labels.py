@@ -21,6 +21,7 @@ from goldfold.base.errors import ConfigError, DataError
 from goldfold.cases import Inputs
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
+from goldfold.losses import classification, distillation
 from goldfold.planning.grid import grid_of
 from goldfold.planning.plan import Job, Plan, job_of, plan_of
 from goldfold.planning.runs import Run
@@ -270,6 +271,18 @@ def test_a_network_learns_the_probabilities_of_its_soft_labels(tiny: Tiny, tmp_p
     tiny.predict(out, tmp_path / "net/model.safetensors", "test", place={**PLACE, "round": 1}, **common)
     with np.load(out / "test.npz") as found:
         assert softmax(found["logits"], axis=1)[:, 0].mean() == pytest.approx(0.7, abs=0.1)
+
+
+def test_distillation_is_a_true_label_mixed_with_a_soft_one() -> None:
+    """(1 - w) x loss of the label + w x loss against a teacher of temperature 1 has the gradient of the mixed label."""
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    teacher = torch.softmax(torch.randn(6, 3, generator=torch.Generator().manual_seed(1)), 1)
+    hot, criterion, weight = torch.eye(3)[[0, 1, 2, 0, 1, 2]], distillation.Classes(1.0), 0.3
+    rows = torch.from_numpy(criterion.rows(teacher.double().numpy()))
+    losses = (1 - weight) * classification.cross_entropy(logits, hot) + weight * criterion(logits, rows)
+    (distilled,) = torch.autograd.grad(losses.sum(), logits)
+    mixed = classification.cross_entropy(logits, (1 - weight) * hot + weight * teacher)
+    assert torch.allclose(distilled, torch.autograd.grad(mixed.sum(), logits)[0], atol=1e-6)
 
 
 # --- no leaks
