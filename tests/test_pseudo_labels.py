@@ -34,9 +34,10 @@ from goldfold.targets import soft_labels
 from goldfold.tasks import facts as facts_of
 from goldfold.training.samples import rows_of
 from test_cleaning import CLASSES as CATS
-from test_cleaning import LABELS, make_folds, with_flipped, write_manifest, write_predictions
+from test_cleaning import LABELS, make_folds, with_flipped, write_manifest, write_predictions, write_run
 from test_reruns import scheduled_jobs
 from test_rounds import B0, B3, BASE, changed, recipes
+from test_workflow import jobs_of, snakemake, write_images
 from whole_task import whole
 
 ABC = ["a", "b", "c"]
@@ -532,3 +533,25 @@ def test_snakemake_plans_what_the_plan_says(tmp_path: Path, monkeypatch: pytest.
     assert sum("inner" in path for path in entry["inputs"]) == 4 + 2
     assert not [path for path in entry["inputs"] if path.endswith("folds/fold1.csv")], "it has the validation labels"
     assert job_of("train", Run("b0", 1, 1, 0)).name in {one["name"] for one in planned}
+
+
+@pytest.mark.workflow
+def test_soft_labels_by_accuracy_are_made_and_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    teacher = {"labels": "soft", "threshold": 0.5, "adapt": {"by": "accuracy", "folds": 2, "floor": 0.1}}
+    train = {**BASE["train"], "epochs": 4, "lr": 0.01}
+    found = write_run(tmp_path, write_images, models=[B0], train=train, rounds=[{}, {"teacher": teacher}])
+    target = found.record(job_of("train", Run("b0", 1, 0, 0)))
+    result = snakemake(tmp_path, target)
+    assert result.returncode == 0, result.stdout + result.stderr
+    label = Job("pseudo_label", round=1, fold=0)
+    table = pd.read_csv(found.outputs(label)[0], dtype=str)
+    made = json.loads(Path(found.record(label)).read_text())
+    assert {*table} == {"id", "label", "confidence", "source", "shares"}
+    assert made["pseudo_labels"]["kept"] == {"test": len(table)}
+    assert made["pseudo_labels"]["thresholds"].keys() == {"dark", "light"}
+    assert {path for path in made["inputs"] if "inner" in path} == {
+        path for path in made_run.inputs_of(found, label) if "inner" in path
+    }
+    assert json.loads(Path(target).read_text())["n_pseudo"] == len(table) > 0
+    assert jobs_of(snakemake(tmp_path, "-n", target)) == {}

@@ -68,7 +68,7 @@ def run(
     accuracy: dict[str, float] = {}
     if judges:
         found, given = judged(judges, lists, fold, output, weights, settings, workers)
-        accuracy = accuracies(tasks.score(task, names).evidence(found, given), names)
+        accuracy = accuracies(output.pseudo_labels(found, 0.0), given, names)
     thresholds = selection.thresholds(whole, names, accuracy) if selection.is_by_class else {}
     chosen = selection.chosen(table, whole, thresholds)
     write_text(Path(out), chosen.to_csv(index=False))
@@ -82,11 +82,16 @@ def _form(soft: Mapping[str, float] | None) -> dict[str, Any]:
     return {} if soft is None else {"soft": soft}
 
 
-def accuracies(evidence: Any, classes: Sequence[str]) -> dict[str, float]:
-    """Share of the rows of each class that are recognised; a class without rows has the largest one, and so stays."""
-    is_right = evidence.probabilities.argmax(axis=1) == evidence.labels
-    known = {name: float(is_right[own].mean()) for k, name in enumerate(classes) if (own := evidence.labels == k).any()}
-    return {name: round(known.get(name, max(known.values(), default=0.0)), 6) for name in classes}
+def accuracies(predicted: pd.DataFrame, given: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    """Share of the rows of each class that are recognised; a class without rows has the largest one, and so stays.
+
+    Args:
+        predicted: id and most probable class.
+        given: id and label of the rows that count.
+    """
+    is_right = given["id"].map(predicted.set_index("id")["label"]) == given["label"]
+    known = is_right.groupby(given["label"]).mean().to_dict()
+    return {name: round(float(known.get(name, max(known.values(), default=0.0))), 6) for name in classes}
 
 
 def facts(
