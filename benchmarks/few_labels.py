@@ -40,12 +40,10 @@ from goldfold.stages import cache, folds, manifest, predict, pseudo_label, train
 
 DATA, N_VALIDATED = "data/digits", 2
 """Folder of the data; labelled images per class that fold 0 validates, which no network of it is trained on."""
-STEPS, BATCH = 400, 32
-"""Steps of a training on labelled images alone."""
+STEPS, BATCH = 1200, 32
+"""Steps of every training, whatever its number of images, and images per step."""
 SMALL: dict[str, Any] = {"network": "small_resnet", "params": {"widths": [16, 32]}, "image_size_px": 16}
 LARGE: dict[str, Any] = {"network": "small_resnet", "params": {"widths": [24, 48]}, "image_size_px": 16, "dropout": 0.3}
-TAUGHT = {"epochs": 25}
-"""Training with pseudo labels, of which there may be more than 1,000."""
 
 
 def supervised() -> dict[str, Any]:
@@ -57,17 +55,16 @@ def taught(**teacher: Any) -> dict[str, Any]:
     """A round of pseudo labels after it, from scratch."""
     return {
         "models": [{"name": "net", **SMALL}],
-        "rounds": [{}, {"teacher": {"sources": ["unlabeled"], **teacher}, "train": TAUGHT}],
+        "rounds": [{}, {"teacher": {"sources": ["unlabeled"], **teacher}}],
     }
 
 
 def noisy_student() -> dict[str, Any]:
-    """A larger student with dropout and more augmentation, taught by soft labels in two rounds."""
+    """A larger student with dropout and more augmentation, taught by soft labels."""
     teacher = {"sources": ["unlabeled"], "labels": "soft", "threshold": 0.5}
-    noise = {**TAUGHT, "augment": "medium"}
     return {
         "models": [{"name": "net", **SMALL}, {"name": "student", **LARGE}],
-        "rounds": [{"models": ["net"]}, {"models": ["student"], "teacher": teacher, "train": noise}],
+        "rounds": [{"models": ["net"]}, {"models": ["student"], "teacher": teacher, "train": {"augment": "medium"}}],
     }
 
 
@@ -81,8 +78,8 @@ METHODS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def config_of(method: str, labels: int, seed: int) -> Config:
-    """Config of a method; trainings on labels alone have the same number of steps whatever the number of labels."""
-    epochs = round(STEPS / max(1, 10 * labels // BATCH))
+    """Config of a method; the epochs are those of a training on the labelled images alone."""
+    epochs = epochs_for(10 * labels)
     data = {
         "source": "csv", "train": f"{DATA}/train.csv", "images": f"{DATA}/images", "test": f"{DATA}/test.csv",
         "unlabeled": f"{DATA}/unlabeled", "fold_column": "fold", "channels": 1, "shards": 1,
@@ -100,6 +97,11 @@ def config_of(method: str, labels: int, seed: int) -> Config:
             **METHODS[method](),
         }
     )
+
+
+def epochs_for(n_images: int) -> int:
+    """Epochs of about `STEPS` steps."""
+    return max(1, round(STEPS / max(1, n_images // BATCH)))
 
 
 def write_data(labels: int, seed: int) -> pd.DataFrame:
@@ -157,6 +159,10 @@ def run(config: Config, plan: Plan, job: Job) -> dict[str, Any]:
     labelled = plan.jobs_of_labels(job)
     pseudo = plan.outputs(labelled[0])[0] if labelled else None
     runtime = {**settings["runtime"], "loader_workers": 0}
+    if pseudo:  # as many steps as without these images
+        n_images = (pd.read_csv(shared["fold_file"])["split"] == "train").sum() + len(pd.read_csv(pseudo))
+        learning = settings["model"]["train"]
+        settings["model"] = {**settings["model"], "train": {**learning, "epochs": epochs_for(int(n_images))}}
     return train.run(**shared, pseudo=pseudo, lessons=plan.lesson_files(job), **{**settings, "runtime": runtime})
 
 
