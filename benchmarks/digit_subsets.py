@@ -1,10 +1,12 @@
 """Make a small or a noisy set of the embedded digits: fewer labelled images, or labels flipped on purpose.
 
 python benchmarks/digit_subsets.py data/digits_300 --labelled 300
+python benchmarks/digit_subsets.py data/digits_few --labelled 250 --unlabelled
 python benchmarks/digit_subsets.py data/digits_flipped --flipped 0.1
 
 Writes the files of the demo data with another ``train.csv``; ``flipped.csv`` lists the flipped labels (id, label, given).
-Labelled images are drawn in equal numbers per class. All draws are by a fixed seed.
+Labelled images are drawn in equal numbers per class; with ``--unlabelled`` the other training images are moved to the folder
+``unlabeled``. All draws are by a fixed seed.
 """
 
 import argparse
@@ -25,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="a new folder")
     parser.add_argument("--labelled", type=int, help="number of labelled images; all by default")
+    parser.add_argument("--unlabelled", action="store_true", help="keep the other images, without a label")
     parser.add_argument("--flipped", type=float, default=0.0, help="share of labels that become another class")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
@@ -35,6 +38,8 @@ def main() -> None:
     draw = np.random.default_rng(asked.seed)
     if asked.labelled is not None:
         table = few(table, asked.labelled, draw)
+    if asked.unlabelled:
+        move_others(asked.folder, set(table["id"]))
     table, changed = flipped(table, asked.flipped, draw)
     table.to_csv(asked.folder / "train.csv", index=False, lineterminator="\n")
     if len(changed):
@@ -49,6 +54,15 @@ def few(table: pd.DataFrame, n: int, draw: np.random.Generator) -> pd.DataFrame:
         raise SystemExit(f"--labelled {n}: must be a multiple of the {len(classes)} classes")
     kept = [draw.choice(np.flatnonzero(table["label"] == one), n // len(classes), replace=False) for one in classes]
     return table.iloc[np.sort(np.concatenate(kept))].reset_index(drop=True)
+
+
+def move_others(root: Path, labelled: set[str]) -> None:
+    """Move the training images without a label to the folder ``unlabeled``."""
+    (root / "unlabeled").mkdir()
+    test = set(pd.read_csv(root / "test.csv")["id"])
+    for path in sorted((root / "images").glob("*.png")):
+        if path.stem not in labelled | test:
+            path.replace(root / "unlabeled" / path.name)
 
 
 def flipped(table: pd.DataFrame, share: float, draw: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:

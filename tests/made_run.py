@@ -127,7 +127,9 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
         "inner_train": [inner_list(job.fold, job.part), "classes.json"],
         "inner_predict": [inner_list(job.fold, job.part), "classes.json"],
         "clean": [*sorted({inner_list(job.fold, judge.part) for judge in plan.above(job)}), "classes.json"],
-        "pseudo_label": ["classes.json"],
+        "pseudo_label": [
+            *sorted({inner_list(job.fold, judge.part) for judge in plan.above(job) if judge.part}), "classes.json",
+        ],
         "ensemble": ["train.csv", "classes.json", *["answers.csv", "test.csv"] * ("answers" in plan.tables)],
         "submit": ["test.csv", "classes.json", "class_ids.json"],
         "report": [
@@ -163,7 +165,7 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
             if labels
             for source in labels.sources
             for path in plan.predictions(source, labels.teachers)
-        ],
+        ] + [plan.outputs(other)[0] for other in above if other.part and job.stage == "pseudo_label"],
         "ensemble": [
             *plan.predictions("oof", plan.runs),
             *(plan.predictions("test", plan.grid.final_runs()) if plan.has_test else ()),

@@ -229,8 +229,8 @@ def test_rows_that_are_only_trained_on_are_not_judged(tmp_path: Path) -> None:
 def test_more_inner_parts_than_rows_of_a_class_are_refused(tmp_path: Path) -> None:
     write_manifest(tmp_path / "manifest", label=["cat" if number < 6 else "dog" for number in range(48)])
     said = (
-        r"rounds\[\]\.clean\.folds = 5: class 'cat' has 4 training images in fold 0, fewer than the inner parts\. Lower "
-        r"clean\.folds, add images, merge the class, or set folds\.rare_classes\."
+        r"folds of rounds\[\]\.clean or rounds\[\]\.teacher\.adapt = 5: class 'cat' has 4 training images in fold 0, fewer than "
+        r"the inner parts\. Lower it, add images, merge the class, or set folds\.rare_classes\."
     )
     with pytest.raises(DataError, match=said):
         make_folds(tmp_path, [5])

@@ -16,6 +16,18 @@ from goldfold.targets.label_sets import from_text as from_labels
 from goldfold.targets.label_sets import to_text as to_labels
 
 POOLS = {name: ["test", "unlabeled"] if name == "classification" else ["test"] for name in TASKS}
+RULES: dict[str, dict[str, dict[str, object]]] = {
+    "classification": {
+        "soft": {"soft": {"power": 2.0, "floor": 0.1}},
+        "by_class": {"threshold": 0.99, "class_thresholds": {"cat": 0.3, "dog": 0.4}},
+        "counts": {"threshold": 0.51, "adapt": {"by": "counts", "floor": 0.3}},
+        "top_k": {"top_k": 2},
+        "share": {"top_k": 0.4},
+    },
+    "multilabel": {"soft": {"soft": {"power": 2.0, "floor": 0.1}}, "top_k": {"top_k": 3}},
+    "regression": {"top_k": {"top_k": 3}},
+}
+"""Other forms and selections of pseudo labels; tests/test_pseudo_labels.py has those of inner trainings."""
 
 
 def two_rounds(tiny: Tiny, folder: Path, fold_file: str, cache: str) -> dict[str, str]:
@@ -34,11 +46,13 @@ def two_rounds(tiny: Tiny, folder: Path, fold_file: str, cache: str) -> dict[str
         files = {name: [str(out / f"{name}.npz")] for name in pools}
         classes = str(tiny.folds / "classes.json")
         teach = {"threshold": 0.0, "fold": 0, "weights": {}, "settings": {}, "workers": 1}
-        pseudo_label.run(files, classes=classes, out=pseudo, task=tiny.task, **teach)
-        assert len(pd.read_csv(pseudo)) > 0, "the second round learns from something"
+        rules = {"pseudo": {}, **RULES.get(tiny.task["name"], {})}
+        for name, rule in rules.items():
+            pseudo_label.run(files, classes=classes, out=str(out / f"{name}.csv"), task=tiny.task, **{**teach, **rule})
+            assert len(pd.read_csv(out / f"{name}.csv")) > 0, "the second round learns from something"
     made = [path for path in sorted(folder.rglob("*")) if path.suffix in (".npz", ".csv", ".safetensors")]
     kept = [path for path in made if path.name not in ("history.csv", "best.safetensors")]  # these know the scores
-    assert len(kept) == 2 * (3 + len(pools))
+    assert len(kept) == 2 * (2 + len(rules) + len(pools))
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in kept}
 
 

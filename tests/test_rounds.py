@@ -228,8 +228,8 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([{"models": ["b0"]}], {}, r"models\[1\] \(b3\): no round trains it; add it to the models of a round, or remove it"),
     ([{}, {"start": {"model": "b0", "fold": 1}}], {}, r"rounds\[1\]\.start = .*; give one name, not a section"),
     ([{}, {"techer": {}}], {}, r"rounds\[1\]\.techer: unknown key; nearest is 'teacher'; allowed: clean, models, start, teacher"),
-    ([{}, {"teacher": {"fold": 1}}], {}, r"rounds\[1\]\.teacher\.fold: unknown key; allowed: labels, models, round"),
-    ([{}, {"teacher": {"labels": "soft"}}], {}, r"rounds\[1\]\.teacher\.labels = 'soft': allowed: 'hard'"),
+    ([{}, {"teacher": {"fold": 1}}], {}, r"rounds\[1\]\.teacher\.fold: unknown key; allowed: adapt, class_thresholds"),
+    ([{}, {"teacher": {"labels": "sof"}}], {}, r"rounds\[1\]\.teacher\.labels = 'sof': nearest is 'soft'; allowed: 'hard' or"),
     ([TEACHER, {}], {}, r"rounds\[0\]\.teacher: the first round has no earlier round as teacher; put a round before it "
      r"\(rounds: \[\{\}, \.\.\.\]\), or remove teacher"),
     ([{}, {"teacher": {"round": 1}}], {}, r"rounds\[1\]\.teacher\.round = 1: the teacher must be an earlier round, "
@@ -371,7 +371,9 @@ def test_the_report_names_what_each_round_did() -> None:
     settings = slices.report(parse({**BASE, "rounds": EXAMPLE}))["settings"]
     labelled = {(1, 0): [1, 2], (1, 1): [1], (2, 0): [], (2, 1): []}
     pseudo = {place: pd.DataFrame({"id": ids}) for place, ids in labelled.items()}
-    results: Any = SimpleNamespace(settings=settings, grid=grid_of(settings), pseudo=pseudo, row="image")
+    results: Any = SimpleNamespace(
+        settings=settings, grid=grid_of(settings), pseudo=pseudo, row="image", facts=SimpleNamespace(target="label")
+    )
     heading, table = page.blocks(results)
     assert heading.heading == "Settings of each round"
     assert table.rows == [
@@ -381,7 +383,8 @@ def test_the_report_names_what_each_round_did() -> None:
         ["3", "b0 and b3", "the models' own", "scratch", "none", "–"],
     ]  # fmt: skip
     assert "keeps its score" in page.intro(results)
-    short: Any = SimpleNamespace(settings=slices.report(parse({**BASE, "pseudo_labels": {"rounds": 1}}))["settings"])
+    settings = slices.report(parse({**BASE, "pseudo_labels": {"rounds": 1}}))["settings"]
+    short: Any = SimpleNamespace(settings=settings, facts=results.facts)
     assert page.blocks(short) == []
     assert "predict with a confidence of at least 0.95" in page.intro(short)
 
@@ -389,7 +392,9 @@ def test_the_report_names_what_each_round_did() -> None:
 def made(rounds: list[dict[str, Any]] | None = None, **changes: Any) -> Any:
     """What a report knows of the settings of a run."""
     settings = slices.report(parse({**BASE, **({"rounds": rounds} if rounds else {}), **changes}))["settings"]
-    return SimpleNamespace(settings=settings, grid=grid_of(settings), row="image")
+    return SimpleNamespace(
+        settings=settings, grid=grid_of(settings), row="image", facts=SimpleNamespace(target="label")
+    )
 
 
 @pytest.mark.parametrize(("is_ensemble", "named"), [(True, "an ensemble"), (False, "a model with a weight")])

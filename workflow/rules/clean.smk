@@ -46,8 +46,8 @@ use rule predict as inner_predict with:
 rule clean:
     input:
         recipe=recipe("clean"),
-        predictions=inner_predictions,
-        lists=inner_lists,
+        predictions=judges("clean"),
+        lists=inner_lists("clean"),
         classes=folds_file("classes.json"),
     output:
         table=FILES["clean"]["table"],

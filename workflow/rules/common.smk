@@ -144,16 +144,24 @@ def labels_at(wildcards):
     return PLAN.labels[int(wildcards.round), int(wildcards.fold)]
 
 
-def inner_predictions(wildcards):
-    """Predictions of the inner trainings that judge the training labels of a fold."""
-    return [PLAN.outputs(job)[0] for job in PLAN.above(job_at("clean", wildcards))]
+def judges(stage):
+    """Input function for the predictions of the inner trainings that a job of a stage judges by, of its own fold."""
+
+    def get(wildcards):
+        return [PLAN.outputs(job)[0] for job in PLAN.above(job_at(stage, wildcards)) if job.part]
+
+    return get
 
 
-def inner_lists(wildcards):
-    """Lists of these inner trainings."""
-    judges = PLAN.above(job_at("clean", wildcards))
-    lists = dict.fromkeys(inner_list(job.fold, job.part) for job in judges)
-    return [folds_file(name)(wildcards) for name in lists]
+def inner_lists(stage):
+    """Input function for the lists of these inner trainings."""
+
+    def get(wildcards):
+        found = [job for job in PLAN.above(job_at(stage, wildcards)) if job.part]
+        lists = dict.fromkeys(inner_list(job.fold, job.part) for job in found)
+        return [folds_file(name)(wildcards) for name in lists]
+
+    return get
 
 
 def teachers(part):

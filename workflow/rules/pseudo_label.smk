@@ -3,6 +3,8 @@ rule pseudo_label:
         **{source: teachers(source) for source in PLAN.sources},
         recipe=recipe("pseudo_label"),
         classes=folds_file("classes.json"),
+        judges=judges("pseudo_label"),
+        lists=inner_lists("pseudo_label"),
     output:
         table=FILES["pseudo_label"]["table"],
         record=FILES["pseudo_label"]["record"],

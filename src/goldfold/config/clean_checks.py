@@ -16,10 +16,21 @@ def check_clean(config: Config, task: Facts) -> Iterator[str]:
 
 
 def _clean(config: Config, task: Facts, number: int, clean: Clean) -> Iterator[str]:
-    key, rounds = f"rounds[{number}].clean", config.rounds or []
+    key = f"rounds[{number}].clean"
     if not task.cleans:
         yield f"{key}: task {config.task!r} has no cleaning of labels, which needs one class per image; remove clean"
-    elif clean.round is not None and clean.round >= number:
+    else:
+        yield from check_judges(config, number, clean, key)
+
+
+def check_judges(config: Config, number: int, clean: Clean, key: str) -> Iterator[str]:
+    """Problems of the round and the models of the inner trainings of a round after the first.
+
+    Args:
+        key: section of the config that asks for them.
+    """
+    rounds = config.rounds or []
+    if clean.round is not None and clean.round >= number:
         earlier = "round 0" if number == 1 else f"rounds 0 to {number - 1}"
         yield f"{key}.round = {clean.round}: the judges must be of an earlier round, here {earlier}"
     elif clean.round is not None and not is_plain(rounds[clean.round]):

@@ -5,6 +5,7 @@ from typing import Any
 
 from goldfold.base.given import required
 from goldfold.config import chosen, slices, views
+from goldfold.config.pseudo_labels import ByAccuracy, recipe_of
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
 from goldfold.lineage import provenance
@@ -101,6 +102,7 @@ def _pseudo_label(config: Config, job: Job) -> dict[str, Any]:
     return {
         "task": slices.task(config),
         "threshold": teacher.threshold,
+        **recipe_of(teacher),
         **slices.teaching(config, teacher.models or ()),
     }
 
@@ -153,7 +155,8 @@ def _teaching(config: Config, job: Job) -> dict[str, Any]:
     latest = {name: grid.latest(name, int(teacher.round or 0)) for name in teacher.models or ()}
     of = {name: number for name, number in latest.items() if number != job.round - 1}
     named = {"models": teacher.models, "seeds": config.seeds, "sources": teacher.sources}
-    return {**named, "rounds": of} if of else named
+    judging = {"judging": teacher.adapt.model_dump(exclude={"floor"})} if isinstance(teacher.adapt, ByAccuracy) else {}
+    return {**named, **({"rounds": of} if of else {}), **judging}
 
 
 def _trained(config: Config) -> int | list[list[str] | None]:

@@ -1,4 +1,4 @@
-"""Config of training: training settings, models, pseudo labels."""
+"""Config of training: training settings and models."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_serializer
 
 from goldfold.components import name_of, parse
 from goldfold.config.augmentation import Augmentation
-from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, height_and_width
+from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, height_and_width
 from goldfold.config.distillation import Written as Distill
 from goldfold.config.fixmatch import FixMatch
 from goldfold.config.hooks import Params, every_hook, problems
@@ -280,16 +280,3 @@ class Model(Section):
         if self.image_size_px is None:
             raise ValueError(f"the input size of {self.name} is not filled in yet; see goldfold.config.sizes")
         return height_and_width(self.image_size_px)
-
-
-class PseudoLabels(Section):
-    """Rounds of pseudo labels: round r is also trained on confident predictions of round r-1 of the same fold. Short form of
-    `rounds` in which all models are trained in each round, with the previous round as teacher."""
-
-    rounds: int = Field(0, ge=0, le=10)
-    threshold: Number = Field(0.95, ge=0, le=1)
-    """Smallest probability at which a label, a pixel's class or a box is used."""
-    sources: Annotated[list[Literal["test", "unlabeled"]], Unique] = ["test", "unlabeled"]
-    """Splits to label."""
-    weight: Number = Field(1.0, gt=0, le=1)
-    """Weight of a pseudo-labelled image in the loss; labelled images have 1."""

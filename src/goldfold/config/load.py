@@ -23,12 +23,17 @@ from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch, Train
 from goldfold.config.made import with_made
 from goldfold.config.own_source import Own
 from goldfold.config.plain import unusable
+from goldfold.config.pseudo_labels import DECAY, NUMBER, SECTION, TEXT, ByAccuracy, ByCounts, Decay, SoftLabels
 from goldfold.config.quick import shortened
 from goldfold.config.root import AVERAGE, KEYS, OTHER, STEPS, Averaging, Config, Ensemble
+from goldfold.config.rounds import BY_ACCURACY, BY_COUNTS
 from goldfold.config.sizes import refuse_wrong_caches, with_sizes
 
-BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED, SWITCH})
-NARROWED: dict[Any, type[BaseModel]] = {KEYS: Ensemble, AVERAGE: Averaging, OWN: Own, BRANCH: MetadataBranch}
+BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED, SWITCH, NUMBER, TEXT})
+NARROWED: dict[Any, type[BaseModel]] = {
+    KEYS: Ensemble, AVERAGE: Averaging, OWN: Own, BRANCH: MetadataBranch, DECAY: Decay, SECTION: SoftLabels,
+    BY_COUNTS: ByCounts, BY_ACCURACY: ByAccuracy,
+}  # fmt: skip
 """Branches of a union that are a single section."""
 ALL_SOURCES = ", ".join(map(repr, [*SOURCES, *DEMOS, "package.module:function"]))
 ROI_METHODS = "'none', 'contour', 'column', 'boxes'"

@@ -40,9 +40,9 @@ def check_loss(settings: Train, name: str, task: Facts, classes: Sequence[str] |
 
 def _soft_targets(settings: Train, loss: Any, task: Facts) -> Iterator[str]:
     """Problems of settings that make soft targets, for a loss that takes none."""
-    if not _is_hard(place(name_of(loss), task.losses, "loss")):
+    if not is_hard(place(name_of(loss), task.losses, "loss")):
         return
-    soft = ", ".join(name for name, where in task.losses.items() if not _is_hard(where))
+    soft = ", ".join(name for name, where in task.losses.items() if not is_hard(where))
     for written in _softening(settings, task):
         yield (
             f"train.{written}: makes soft targets, but the loss {label(loss)} takes hard ones; remove it, or use a loss "
@@ -58,7 +58,7 @@ def _softening(settings: Train, task: Facts) -> Iterator[str]:
         yield from (as_written(mix, settings) for mix in settings.every_mix)
 
 
-def _is_hard(where: str) -> bool:
+def is_hard(where: str) -> bool:
     """Return whether a loss at ``module:name`` takes no soft targets, as its second parameter says."""
     try:
         return [part.name for part in read(where).parameters[1:2]] == [HARD_TARGET]

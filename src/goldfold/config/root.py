@@ -11,8 +11,9 @@ from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.ensemble_forms import no_name
 from goldfold.config.external import External
-from goldfold.config.learning import Model, PseudoLabels, Train
+from goldfold.config.learning import Model, Train
 from goldfold.config.plain import json_value
+from goldfold.config.pseudo_labels import PseudoLabels
 from goldfold.config.rounds import Round, Rounds, settled, trained_model
 from goldfold.config.views import View
 from goldfold.config.written import Method, Metric, Step, Written

@@ -7,6 +7,7 @@ from goldfold.config.clean_checks import check_clean
 from goldfold.config.learning import Model
 from goldfold.config.root import Config
 from goldfold.config.rounds import PREVIOUS, SCRATCH, Round, Teacher, settled
+from goldfold.config.teacher_checks import check_adapt, check_labelling
 from goldfold.inference.parameters import n_views
 from goldfold.tasks import labels
 from goldfold.tasks.facts import Facts
@@ -24,11 +25,12 @@ def check_rounds(config: Config, task: Facts) -> Iterator[str]:
         yield from found
         return
     found = [*_names(config), *(line for number in range(len(config.rounds)) for line in _round(config, number))]
-    found += check_clean(config, task)
+    found += [*check_clean(config, task), *check_adapt(config, task)]
     yield from found
     for number, one in enumerate([] if found else settled(config)):
         if one.teacher is not None:
             yield from _labels(config, task, one.teacher, f"rounds[{number}].teacher", "remove teacher")
+            yield from check_labelling(config, task, number, f"rounds[{number}].teacher")
 
 
 def _needs_earlier(first: Round) -> Iterator[str]:
@@ -49,6 +51,8 @@ def _short_form(config: Config, task: Facts) -> Iterator[str]:
     teacher = settled(config)[-1].teacher
     if teacher is not None:
         yield from _labels(config, task, teacher, "pseudo_labels", "set rounds: 0")
+    for number in range(1, config.pseudo_labels.rounds + 1):
+        yield from check_labelling(config, task, number, "pseudo_labels")
 
 
 def _labels(config: Config, task: Facts, teacher: Teacher, key: str, instead: str) -> Iterator[str]:

@@ -3,16 +3,27 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_serializer, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_serializer, model_validator
 
 from goldfold.config.base import UNSET, Name, Number, Section, Unique
-from goldfold.config.learning import Model, PseudoLabels, Train
+from goldfold.config.learning import Model, Train
+from goldfold.config.pseudo_labels import (
+    ByAccuracy,
+    ByCounts,
+    Labelling,
+    Labels,
+    PseudoLabels,
+    Threshold,
+    thresholds_at,
+)
 
 if TYPE_CHECKING:
     from goldfold.config.root import Config
 
 SCRATCH, PREVIOUS = "scratch", "previous"
 """Values of `start` that are not the name of a model."""
+BY_COUNTS, BY_ACCURACY = "adapt: {by: counts}", "adapt: {by: accuracy}"
+"""Names of what `adapt` may be."""
 
 
 def _some(value: Any) -> Any:
@@ -57,13 +68,39 @@ class Overrides(Train):
         }
 
 
-class Teacher(Section):
+def _adapt(value: Any) -> Any:
+    by = value.get("by", "counts") if isinstance(value, dict) else "counts"
+    if by not in ("counts", "accuracy"):
+        raise ValueError(f"by = {by!r}: allowed: 'counts', 'accuracy'")
+    return value
+
+
+def _is_by_accuracy(value: Any) -> str:
+    by = value.get("by") if isinstance(value, dict) else getattr(value, "by", "")
+    return BY_ACCURACY if by == "accuracy" else BY_COUNTS
+
+
+Adapt = Annotated[
+    Annotated[
+        Annotated[ByCounts, Tag(BY_COUNTS)] | Annotated[ByAccuracy, Tag(BY_ACCURACY)], Discriminator(_is_by_accuracy)
+    ]
+    | None,
+    BeforeValidator(_adapt),
+]
+
+
+class Teacher(Labelling):
     """Teacher of a round: the ensemble of each fold, with the config's own method and weights."""
 
-    labels: Literal["hard"] = "hard"
-    """hard: the most probable class, mask or boxes, used like true targets."""
-    threshold: Number = Field(0.95, ge=0, le=1)
-    """Smallest probability at which a label, a pixel's class or a box is used."""
+    labels: Labels = "hard"
+    """hard: the most probable class, mask or boxes, used like true targets; soft: the probabilities of the classes, or `{soft:
+    {power: 2, floor: 0.01}}`."""
+    threshold: Threshold = 0.95
+    """Smallest probability at which a label, a pixel's class or a box is used; `{start: 0.95, factor: 0.9, floor: 0.8}` decays
+    from round to round."""
+    adapt: Adapt = UNSET
+    """Moves the threshold of each class by what is known of it: `{by: counts}`, or `{by: accuracy}` with inner trainings.
+    Classification only."""
     sources: Annotated[list[Literal["test", "unlabeled"]], Field(min_length=1), Unique] = ["test", "unlabeled"]
     """Splits to label."""
     weight: Number = Field(1.0, gt=0, le=1)
@@ -126,7 +163,7 @@ Rounds = Annotated[
 
 def of_short_form(short: PseudoLabels) -> list[Round]:
     """Rounds that `pseudo_labels` stands for: all models in every round, from the second on with a teacher."""
-    teacher = Teacher(threshold=short.threshold, sources=short.sources, weight=short.weight)
+    teacher = Teacher(**{key: getattr(short, key) for key in type(short).model_fields if key != "rounds"})
     return [Round(), *(Round(teacher=teacher) for _ in range(short.rounds))]
 
 
@@ -137,6 +174,7 @@ def settled(config: "Config") -> list[Round]:
     """
     names = sorted(model.name for model in config.models)
     written = of_short_form(config.pseudo_labels) if config.rounds is None else config.rounds
+    thresholds = thresholds_at([None if one.teacher is None else one.teacher.threshold for one in written])
     found: list[Round] = []
     for number, one in enumerate(written):
         models = [name for name in names if one.models is None or name in one.models]
@@ -149,7 +187,10 @@ def settled(config: "Config") -> list[Round]:
                 "round": before,
                 "models": [name for name in config.weighted if name in wanted],
                 "sources": [source for source in one.teacher.sources if source in config.splits],
+                "threshold": thresholds[number],
             }
+            if isinstance(one.teacher.adapt, ByAccuracy):
+                update["adapt"] = _settled_judges(config, one.teacher.adapt, found[:-1])
             found[-1] = found[-1].model_copy(update={"teacher": one.teacher.model_copy(update=update)})
         if one.clean is not None:
             found[-1] = found[-1].model_copy(update={"clean": settled_clean(config, one.clean, found[:-1])})
@@ -163,6 +204,17 @@ def settled_clean(config: "Config", clean: Clean, earlier: list[Round]) -> Clean
     able = judges_of(config.models, earlier[judges]) if trained else []
     models = [name for name in config.weighted if name in trained and name in (clean.models or able)]
     return clean.model_copy(update={"round": judges, "models": models})
+
+
+def _settled_judges(config: "Config", adapt: ByAccuracy, earlier: list[Round]) -> ByAccuracy:
+    """``adapt`` of a teacher with round and models of its judges filled in: as for `clean`."""
+    judges = settled_clean(config, clean_of(adapt), earlier)
+    return adapt.model_copy(update={"round": judges.round, "models": judges.models})
+
+
+def clean_of(adapt: ByAccuracy) -> Clean:
+    """The inner trainings of thresholds moved by accuracy, written as those of a cleaning round."""
+    return Clean(folds=adapt.folds, models=adapt.models, round=adapt.round)
 
 
 def judges_of(models: Iterable[Model], one: Round) -> list[str]:

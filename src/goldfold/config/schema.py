@@ -18,10 +18,11 @@ from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
 from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
-from goldfold.config.learning import MetadataBranch, Model, PseudoLabels, Train
+from goldfold.config.learning import MetadataBranch, Model, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.metadata import Metadata
 from goldfold.config.own_source import Own
+from goldfold.config.pseudo_labels import ByAccuracy, ByCounts, Decay, PseudoLabels, Soft
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
 from goldfold.config.rounds import Clean, Overrides, Round, Teacher
@@ -70,6 +71,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "rounds[].train": Overrides,
     "rounds[].teacher": Teacher,
     "rounds[].clean": Clean,
+    "labels: {soft: ...}": Soft,
+    "threshold: {start: ...}": Decay,
+    "adapt, by: counts": ByCounts,
+    "adapt, by: accuracy": ByAccuracy,
     "ensemble": Ensemble,
     "submission": Submission,
     "report": Report,
@@ -240,9 +245,9 @@ def _words(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:
         return f"`{schema['const']}`"
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_words(inner) for inner in schema["anyOf"]))
-    if "$ref" in schema or "oneOf" in schema:
+    if branches := schema.get("anyOf", schema.get("oneOf")):
+        return " or ".join(dict.fromkeys(_words(inner) for inner in branches))
+    if "$ref" in schema:
         return "a section, below"
     if schema.get("type") == "array":
         return f"list of {_words(schema['items'])}"

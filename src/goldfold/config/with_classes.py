@@ -24,8 +24,13 @@ def _has_thresholds(config: Config) -> bool:
 
 
 def _weighted_classes(config: Config) -> dict[str, list[str]]:
-    """Classes that models name in ``class_weights``, by key; checked with the classes, and only part of the training's recipe."""
-    found: dict[str, list[str]] = {}
+    """Classes that models name in ``class_weights`` and teachers in ``class_thresholds``, by key; checked with the classes, and
+    only part of the recipes of trainings and pseudo labels."""
+    found = {
+        f"{'pseudo_labels' if config.rounds is None else f'rounds[{number}].teacher'}.class_thresholds": [*thresholds]
+        for number, one in enumerate(config.every_round)
+        if one.teacher is not None and (thresholds := one.teacher.class_thresholds)
+    }
     for model in config.models:
         for number in range(len(config.every_round)):
             wanted = config.model(model.name, number).train.class_weights

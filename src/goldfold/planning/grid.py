@@ -153,13 +153,18 @@ def rounds_of(settled: Sequence[Mapping[str, Any]], lessons: Lessons, made: Cont
         teachers, sources = tuple(taught.get("models", ())), tuple(taught.get("sources", ()))
         starts = _starts(one["start"], [model for model in models if model not in made], found)
         learns = {name: of for name in models if (of := lessons.teachers((name, number)))}
-        cleaning = _cleaning(one.get("clean"))
-        found.append(Round(number, models, teachers, taught.get("round", -1), sources, starts, learns, cleaning))
+        inner = _cleaning(one.get("clean")), _measuring(taught.get("adapt"))
+        found.append(Round(number, models, teachers, taught.get("round", -1), sources, starts, learns, *inner))
     return tuple(found)
 
 
 def _cleaning(clean: Mapping[str, Any] | None) -> Cleaning | None:
     return None if clean is None else Cleaning(tuple(clean["models"]), clean["round"], clean["folds"])
+
+
+def _measuring(adapt: Mapping[str, Any] | None) -> Cleaning | None:
+    """Inner trainings of thresholds that accuracy moves; those that counts move need none."""
+    return _cleaning(adapt) if adapt and adapt["by"] == "accuracy" else None
 
 
 def _starts(start: str, models: Iterable[str], earlier: Sequence[Round]) -> dict[str, tuple[str, int]]:

@@ -2,9 +2,11 @@
 
 A cleaning round needs a prediction of each training row of fold k by a network that was trained on neither this row nor a
 row that fold k validates. The training part is split into inner parts; for each, a judge is trained on the others
-(`inner_train`) and predicts it (`inner_predict`); `clean` compares all predictions of a fold with its labels. Judges do not
-vote and are no members of the grid.
+(`inner_train`) and predicts it (`inner_predict`); `clean` compares all predictions of a fold with its labels, and
+`pseudo_label` measures the accuracy of each class by them. Judges do not vote and are no members of the grid.
 """
+
+from itertools import chain
 
 from goldfold.base.given import required
 from goldfold.planning.grid import Grid
@@ -33,8 +35,15 @@ def inner_list(fold: int, part: str) -> str:
 
 
 def numbers_of_parts(grid: Grid) -> list[int]:
-    """Numbers of inner parts that cleaning rounds ask for."""
-    return sorted({stage.cleaning.folds for stage in grid.rounds if stage.cleaning is not None})
+    """Numbers of inner parts that rounds ask for."""
+    every = [*(stage.cleaning for stage in grid.rounds), *(stage.measuring for stage in grid.rounds)]
+    return sorted({one.folds for one in every if one is not None})
+
+
+def unused(grid: Grid) -> set[str]:
+    """Those of `STAGES` without jobs."""
+    has_parts, cleans = bool(numbers_of_parts(grid)), any(stage.cleaning is not None for stage in grid.rounds)
+    return {stage for stage in STAGES if not (cleans if stage == "clean" else has_parts)}
 
 
 def lists(grid: Grid) -> list[str]:
@@ -49,7 +58,8 @@ def jobs(grid: Grid, stage: str) -> list[Job]:
     cleans = [Job("clean", round=number, fold=fold) for number in rounds for fold in range(grid.n_folds)]
     if stage == "clean":
         return cleans
-    judges = dict.fromkeys(judge for clean in cleans for judge in above(grid, clean))
+    measured = (measuring_of(grid, stage.number, fold) for stage in grid.rounds for fold in range(grid.n_folds))
+    judges = dict.fromkeys(chain(*(above(grid, clean) for clean in cleans), *measured))
     return sorted(judge._replace(stage=stage) for judge in judges)
 
 
@@ -60,9 +70,18 @@ def above(grid: Grid, job: Job) -> list[Job]:
         return []
     if job.stage == "inner_predict":
         return [job._replace(stage="inner_train")]
-    cleaning = cleaning_at(grid, job.round)
+    return _judges(grid, cleaning_at(grid, job.round), job.fold)
+
+
+def measuring_of(grid: Grid, number: int, fold: int) -> list[Job]:
+    """Jobs whose predictions move the thresholds of the pseudo labels of a round and fold; empty for other thresholds."""
+    measuring = grid.rounds[number].measuring
+    return [] if measuring is None else _judges(grid, measuring, fold)
+
+
+def _judges(grid: Grid, cleaning: Cleaning, fold: int) -> list[Job]:
     return [
-        Job("inner_predict", model, cleaning.judged_by, job.fold, grid.seeds[0], part=part)
+        Job("inner_predict", model, cleaning.judged_by, fold, grid.seeds[0], part=part)
         for model in cleaning.models
         for part in parts(cleaning.folds)
     ]

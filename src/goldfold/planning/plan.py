@@ -112,7 +112,7 @@ class Plan:
         """Stages that have jobs, upstream first."""
         unused = {"submit": not self.has_test, "demo": not self.demo}
         unused |= {"derive": not self.grid.origins, "teach": not self.teaching, "external": not self.external}
-        unused |= dict.fromkeys(inner.STAGES, not inner.numbers_of_parts(self.grid))
+        unused |= dict.fromkeys(inner.unused(self.grid), True)
         return [stage for stage in STAGES if not unused.get(stage)]
 
     def jobs(self, stage: str) -> list[Job]:
@@ -207,7 +207,8 @@ class Plan:
         if job.stage in inner.STAGES:
             return inner.above(self.grid, job)
         if job.stage == "pseudo_label":
-            return [job_of("predict", run) for run in self.labels[job.round, job.fold].teachers]
+            teachers = [job_of("predict", run) for run in self.labels[job.round, job.fold].teachers]
+            return [*teachers, *inner.measuring_of(self.grid, job.round, job.fold)]
         if job.stage == "ensemble":
             return [*self.jobs("predict"), *self.jobs("external")]
         if job.stage == "submit":

@@ -79,7 +79,7 @@ def stage_folder(path: str | Path) -> str:
 
 @dataclass(frozen=True)
 class Cleaning:
-    """Inner trainings that judge the training labels of a round.
+    """Inner trainings that judge the training labels of a round, or measure how well its teacher knows each class.
 
     Args:
         models: names of the models that judge.
@@ -104,6 +104,7 @@ class Round:
         starts: model -> model and round whose weights it starts from; a model that is not listed starts from scratch.
         lessons: student -> models and rounds that it learns from by distillation.
         cleaning: how its training labels are judged; None if all are trained on as given.
+        measuring: inner trainings that move the thresholds of its pseudo labels; None for none.
     """
 
     number: int
@@ -114,6 +115,7 @@ class Round:
     starts: dict[str, tuple[str, int]] = field(default_factory=dict)
     lessons: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     cleaning: Cleaning | None = None
+    measuring: Cleaning | None = None
 
 
 @dataclass(frozen=True)

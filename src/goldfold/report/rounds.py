@@ -43,10 +43,11 @@ def chosen(results: Results, final: Run, is_chosen: Callable[[Run], bool]) -> st
 def intro(results: Results) -> str:
     """Explain how the rounds build on each other."""
     if "rounds" not in results.settings:
+        least = selection(results.settings["pseudo_labels"], results.facts.target)
         return (
             f"Round 0 is trained on the given labels only. Each later round is also trained on images without a label that "
             f"the models of the round before predict with a confidence of at least "
-            f"{results.settings['pseudo_labels']['threshold']:g}. Pseudo labels for a fold come only from models of that "
+            f"{least}. Pseudo labels for a fold come only from models of that "
             f"fold, {WHY_SAME_FOLD}"
         )
     return (
@@ -98,7 +99,33 @@ def _teacher(results: Results, stage: Round) -> str:
         return "none"
     wanted = results.settings["rounds"][stage.number]["teacher"]
     weight = f", weight {wanted['weight']:g}" if wanted["weight"] != 1 else ""
-    return f"{listed(list(stage.teachers))} of round {stage.taught_by}, at least {wanted['threshold']:g}{weight}"
+    least = selection(wanted, results.facts.target)
+    return f"{listed(list(stage.teachers))} of round {stage.taught_by}, at least {least}{weight}"
+
+
+def selection(wanted: Mapping[str, Any], target: str) -> str:
+    """Describe which images a teacher labels, and the form of the labels.
+
+    >>> selection({"threshold": 0.9, "labels": {"soft": {"power": 2.0, "floor": 0.0}}, "top_k": 50}, "label")
+    '0.9, the 50 most confident per class, soft labels (power 2, floor 0)'
+    """
+    at = wanted["threshold"]
+    decay = isinstance(at, Mapping)
+    said = [f"{at['start']:g}, times {at['factor']:g} per round down to {at['floor']:g}" if decay else f"{at:g}"]
+    if by_class := wanted.get("class_thresholds"):
+        said.append(listed([f"{value:g} for {name}" for name, value in by_class.items()]))
+    if adapt := wanted.get("adapt"):
+        said.append(f"moved per class by {adapt['by']} down to {adapt['floor']:g}")
+    if (top_k := wanted.get("top_k")) is not None:
+        said.append(
+            f"the {f'{top_k:g}' if top_k >= 1 else f'{top_k:.0%}'} most confident{' per class' * (target == 'label')}"
+        )
+    labels = wanted.get("labels", "hard")
+    if labels != "hard":
+        soft = labels["soft"] if isinstance(labels, Mapping) else {}
+        given = f" (power {soft['power']:g}, floor {soft['floor']:g})" if soft else ""
+        said.append(f"soft labels{given}")
+    return ", ".join(said)
 
 
 def _cleaning(results: Results, stage: Round) -> str:

@@ -1,20 +1,16 @@
 """Sections on the score: leaderboard, folds, rounds of pseudo labels."""
 
-from collections.abc import Sequence
-
 import numpy as np
-import pandas as pd
 
-from goldfold.base.words import count, noun
-from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
+from goldfold.base.words import noun
+from goldfold.drawing.blocks import Block, Section, Table, Text
 from goldfold.drawing.figures import ScoreLine, forest
-from goldfold.drawing.tables import LONG
-from goldfold.drawing.words import change, interval, listed, percent, score
+from goldfold.drawing.words import change, interval, listed, score
 from goldfold.report import limits, rounds, verdict
+from goldfold.report import pseudo_labels as pseudo
 from goldfold.report.comparison import Comparison, luck_in_words
 from goldfold.report.results import ENSEMBLE, Results
 
-TINY = 1e-6
 FoldScores = dict[str, dict[int, float]]
 """Score by member and fold."""
 
@@ -137,7 +133,7 @@ def pseudo_labels(results: Results) -> Section | None:
     columns = ["member", "last − first", *(f"round {number}" for number in numbers)]
     table = Table(columns, rows, text_columns=["member"], mark=order.index(results.whole_name))
     text = Text(rounds_in_words(results))
-    blocks = [text, *rounds.blocks(results), table, *_counts(results), *_shares(results)]
+    blocks = [text, *rounds.blocks(results), table, *pseudo.blocks(results)]
     title = "Rounds" if "rounds" in results.settings else "Pseudo labels"
     return Section("pseudo", title, rounds.intro(results), blocks)
 
@@ -172,64 +168,3 @@ def _round_differences(results: Results) -> str:
     """Describe how rounds differ besides their pseudo labels."""
     random = "the randomness of training"
     return f"their settings and {random}" if "rounds" in results.settings else random
-
-
-def _counts(results: Results) -> Sequence[Block]:
-    pools = {split: len(table) for split, table in results.tables.items() if split != "train"}
-    rows: list[list[str | Cell]] = []
-    for (number, fold), table in sorted(results.pseudo.items()):
-        by_source = table["source"].value_counts() if "source" in table else pd.Series({"test": len(table)})
-        for source, taken in sorted(by_source.items()):
-            share = taken / pools[str(source)] if pools.get(str(source)) else float("nan")
-            bar = 0.0 if share != share else share
-            rows.append([f"round {number} fold {fold} {source}", f"{taken:,}", Cell(percent(share), bar)])
-    if not rows:
-        return []
-    heading = Text(
-        f"{results.row.capitalize()}s that got a pseudo label, of {_pools(pools, results.row)}.", heading="Number"
-    )
-    columns = [f"round, fold, {results.row}s", "labelled", "share"]
-    return [heading, Table(columns, rows, text_columns=columns[:1])]
-
-
-def _pools(pools: dict[str, int], row: str) -> str:
-    return " and ".join(count(number, f"{split} {row}") for split, number in pools.items())
-
-
-def _shares(results: Results) -> Sequence[Block]:
-    """Share of each class among the pseudo labels of the last round with any, and in training."""
-    target = results.target
-    last = [
-        table
-        for (number, _), table in results.pseudo.items()
-        if number in results.taught[-1:] and results.facts.target in table
-    ]
-    found = target.content(pd.concat(last, ignore_index=True)).sum() if last else pd.Series(dtype=float)
-    if not found.sum():
-        return []
-    given = target.content(results.tables["train"]).sum()
-    pseudo, train = found / found.sum(), given / given.sum()
-    rows: list[list[str | Cell]] = [
-        [name, _ratio(pseudo[name], train[name]), Cell(percent(pseudo[name]), pseudo[name] / pseudo.max()), percent(train[name])]
-        for name in _largest_ratio_first(results.classes, pseudo, train)
-    ]  # fmt: skip
-    text = (
-        f"Shares of {results.unit} in the pseudo labels of the last round, all folds together, and in training. A ratio far "
-        f"from 1 means that a class is predicted with high confidence more often, or less often, than it occurs."
-    )
-    columns = ["class", "ratio", "share of pseudo labels", "share in training"]
-    return [Text(text, heading="Classes"), Table(columns, rows, text_columns=["class"])]
-
-
-def _largest_ratio_first(
-    classes: Sequence[str], pseudo: "pd.Series[float]", train: "pd.Series[float]"
-) -> Sequence[str]:
-    """Classes, sorted by how far their ratio is from 1 if there are many."""
-    if len(classes) <= LONG:
-        return classes
-    far = {name: abs(float(np.log((pseudo[name] + TINY) / (train[name] + TINY)))) for name in classes}
-    return sorted(classes, key=lambda name: -far[name])
-
-
-def _ratio(part: float, whole: float) -> str:
-    return f"{part / whole:.2f}" if whole else "–"

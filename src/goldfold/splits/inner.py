@@ -9,6 +9,9 @@ from goldfold.base.errors import DataError
 from goldfold.splits.splitting import UNKEPT, split
 from goldfold.splits.training import is_train_only
 
+KEYS = "folds of rounds[].clean or rounds[].teacher.adapt"
+"""Keys that ask for inner parts."""
+
 
 def inner_parts(
     rows: pd.DataFrame,
@@ -42,8 +45,8 @@ def inner_parts(
         return split(rows, content, splitter, n_parts, seed, rare_classes=rare_classes)
     except DataError as error:
         raise DataError(
-            f"rounds[].clean.folds: the {len(rows)} training rows of fold {fold} cannot be split into {n_parts} inner parts "
-            f"({error}) Lower clean.folds."
+            f"{KEYS}: the {len(rows)} training rows of fold {fold} cannot be split into {n_parts} inner parts "
+            f"({error}) Lower folds there."
         ) from error
 
 
@@ -54,6 +57,6 @@ def _refuse_few(content: pd.DataFrame, n_parts: int, fold: int) -> None:
     if len(few):
         name = few.idxmin()
         raise DataError(
-            f"rounds[].clean.folds = {n_parts}: class {name!r} has {few[name]} training images in fold {fold}, fewer than the "
-            f"inner parts. Lower clean.folds, add images, merge the class, or set folds.rare_classes."
+            f"{KEYS} = {n_parts}: class {name!r} has {few[name]} training images in fold {fold}, fewer than the inner parts. "
+            f"Lower it, add images, merge the class, or set folds.rare_classes."
         )

@@ -1,6 +1,5 @@
 """Stage clean: inner predictions of one fold's training rows -> rows whose label is probably wrong."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,7 @@ from goldfold.audit import mislabelled
 from goldfold.audit.mislabelled import Candidates
 from goldfold.base.files import read_json, write_text
 from goldfold.base.words import count
-from goldfold.ensembling.voters import voters
-from goldfold.predictions.arrays import Arrays
-from goldfold.predictions.of_fold import load_of_fold
-from goldfold.tables import read_table
+from goldfold.judging import judged
 
 MOST = 0.5
 """Largest share of a class's rows that are dropped or relabelled; the most suspicious ones are."""
@@ -55,15 +51,8 @@ def run(
     """
     names = read_json(classes)
     output: Any = tasks.output(task, names)
-    by_model: dict[str, list[Arrays]] = {}
-    rule = f"the training rows of fold {fold} must be judged by inner trainings of this fold"
-    for path in predictions:
-        by_model.setdefault(model_of(path), []).append(load_of_fold(path, fold, rule))
-    judges, shares = voters(
-        [output.join(parts) for parts in by_model.values()], [weights.get(name, 1.0) for name in by_model]
-    )
-    given = pd.concat(_validated(lists), ignore_index=True).sort_values("id", ignore_index=True)
-    evidence: Any = tasks.score(task, names).evidence(output.fuse(judges, shares, workers, **settings), given)
+    fused, given = judged(predictions, lists, fold, output, weights, settings, workers)
+    evidence: Any = tasks.score(task, names).evidence(fused, given)
     values = evidence.probabilities / evidence.probabilities.sum(axis=1, keepdims=True)
     found = mislabelled.find(values, evidence.labels)
     table = _table(given, found, names).assign(action=_actions(evidence.labels, found, action))
@@ -76,23 +65,6 @@ def run(
     )
     if len(table):
         print(table.groupby(["given", "suggested"]).size().to_string(), flush=True)
-
-
-def _validated(lists: list[str]) -> Iterator[pd.DataFrame]:
-    """Yield the rows that each inner training validates, without those of classes that it was not trained on."""
-    for path in lists:
-        table = read_table(path)
-        is_known = table["label"].isin(table["label"][table["split"] == "train"])
-        yield table[(table["split"] == "val") & is_known]
-
-
-def model_of(path: str) -> str:
-    """Model of an inner prediction.
-
-    >>> model_of("results/x/inner_predict/net/round0/fold1/part0of3/seed0/oof.npz")
-    'net'
-    """
-    return Path(path).parts[-6]
 
 
 def _table(given: pd.DataFrame, found: Candidates, names: list[str]) -> pd.DataFrame:

@@ -132,7 +132,7 @@ class Output(Protocol):
     """Joining and fusing of predictions.
 
     Optional: ``pseudo_labels(predictions, threshold)`` -> rows (id, confidence and the target's columns) for the images
-    with a confident prediction.
+    with a confident prediction; with a further argument ``soft`` where `Facts.pseudo_label_keys` has it.
     """
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:

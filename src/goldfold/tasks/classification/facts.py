@@ -20,6 +20,7 @@ FACTS = Facts(
     submission_keys=("format", "label_column"),
     cleans=True,
     bad_label_policies=("fail",),
+    pseudo_label_keys=("soft", "class_thresholds", "adapt", "top_k"),
     takes_cases=True,
     takes_metadata=True,
     shown=("label",),

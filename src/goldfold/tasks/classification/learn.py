@@ -24,7 +24,8 @@ class Learn:
         self.classes = spec.classes
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
-        """Batch samples; targets are class indices (batch,), or rows of shares (batch, classes) where samples are mixed."""
+        """Batch samples; targets are class indices (batch,), or rows of shares (batch, classes) where samples are mixed or some
+        have soft labels."""
         import torch
 
         from goldfold.cases import stacked
@@ -32,8 +33,9 @@ class Learn:
         return stacked(samples, torch.as_tensor(np.array([sample["label"] for sample in samples])))
 
     def soft(self, sample: dict[str, Any]) -> dict[str, Any]:
-        """Return the sample with its label as a row of shares (classes,), for mixing."""
-        return {**sample, "label": np.eye(len(self.classes), dtype=np.float32)[sample["label"]]}
+        """Return the sample with its label as a row of shares (classes,), for mixing; a soft label is one already."""
+        label = sample["label"]
+        return {**sample, "label": np.eye(len(self.classes), dtype=np.float32)[label] if np.ndim(label) == 0 else label}
 
     def loss(
         self,

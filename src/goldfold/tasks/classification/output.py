@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
+from goldfold.targets import soft_labels
 from goldfold.tasks import logits as of_logits
 from goldfold.tasks.classification.spec import Spec
 
@@ -42,15 +43,25 @@ class Output:
         how = is_by_image(average), is_by_member(average)
         return of_logits.fused(members, weights, self.classes, of_logits.softmax, average, *how)
 
-    def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
-        """Return the most probable class of each image with a probability of at least ``threshold``."""
+    def pseudo_labels(
+        self, predictions: Arrays, threshold: float, soft: Mapping[str, float] | None = None
+    ) -> pd.DataFrame:
+        """Return the most probable class of each image with a probability of at least ``threshold``.
+
+        Args:
+            soft: ``power`` and ``floor`` of soft labels, which are in a further column ``shares``; None for hard ones.
+        """
         import pandas as pd
 
         values = probabilities(predictions)
         confidence = values.max(axis=1)
         labels = np.array(self.classes, dtype=object)[values.argmax(axis=1)]
         table = pd.DataFrame({"id": predictions["ids"], "label": labels, "confidence": confidence.round(6)})
-        return table[confidence >= threshold].sort_values("id").reset_index(drop=True)
+        chosen = table[confidence >= threshold]
+        if soft is not None:
+            rows = soft_labels.sharpened(values[confidence >= threshold], **soft)
+            chosen = chosen.assign(**{soft_labels.COLUMN: [soft_labels.to_text(row, self.classes) for row in rows]})
+        return chosen.sort_values("id").reset_index(drop=True)
 
 
 class Tables:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from goldfold.base.errors import DataError
 from goldfold.tasks.classification.spec import Spec
 from goldfold.tasks.protocol import Examined
@@ -42,6 +44,15 @@ class Target:
     def targets(
         self, table: pd.DataFrame, images: CachedImages | None = None, resize: str = ""
     ) -> list[dict[str, Any]]:
-        """Return ``label``, the class index, per image."""
+        """Return ``label`` per image: the class index, or a row of probabilities (classes,) if any image has a soft label."""
+        from goldfold.targets import soft_labels
+
         index = {name: number for number, name in enumerate(self.classes)}
-        return [{"label": index[label]} for label in table["label"]]
+        labels = [index[label] for label in table["label"]]
+        if soft_labels.COLUMN not in table:
+            return [{"label": label} for label in labels]
+        rows = np.eye(len(self.classes), dtype=np.float32)
+        return [
+            {"label": soft_labels.from_text(text, self.classes) if text else rows[label]}
+            for label, text in zip(labels, table[soft_labels.COLUMN], strict=True)
+        ]

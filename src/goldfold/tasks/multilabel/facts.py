@@ -34,6 +34,7 @@ FACTS = Facts(
     settings=Settings,
     post_training_settings=("threshold",),
     bad_label_policies=("fail", "quarantine", "drop"),
+    pseudo_label_keys=("soft", "top_k"),
     takes_cases=True,
     takes_metadata=True,
     shown=("labels",),

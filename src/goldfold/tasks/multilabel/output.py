@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
+from goldfold.targets import soft_labels
 from goldfold.tasks import logits as of_logits
 from goldfold.tasks.multilabel.spec import Spec
 
@@ -47,9 +48,16 @@ class Output:
 
         return of_logits.fused(members, weights, self.classes, of_logits.sigmoid, each_class, is_by_image(chosen))
 
-    def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
+    def pseudo_labels(
+        self, predictions: Arrays, threshold: float, soft: Mapping[str, float] | None = None
+    ) -> pd.DataFrame:
         """Return the labels of images with a confident decision for every class: the probability of yes or of no is at
-        least ``threshold``. A class is a label at or above one half."""
+        least ``threshold``. A class is a label at or above one half.
+
+        Args:
+            soft: ``power`` and ``floor`` of soft labels, applied to the yes and no of each class; the probabilities of yes are
+                in a further column ``shares``. None for hard labels.
+        """
         import pandas as pd
 
         from goldfold.targets.label_sets import to_text
@@ -58,7 +66,19 @@ class Output:
         confidence = np.maximum(values, 1 - values).min(axis=1)
         labels = [to_text(self.spec.named(row)) for row in values >= 0.5]
         table = pd.DataFrame({"id": predictions["ids"], "labels": labels, "confidence": confidence.round(6)})
-        return table[confidence >= threshold].sort_values("id").reset_index(drop=True)
+        chosen = table[confidence >= threshold]
+        if soft is not None:
+            rows = _sharpened(values[confidence >= threshold], **soft)
+            chosen = chosen.assign(
+                **{soft_labels.COLUMN: [soft_labels.to_text(row, self.spec.classes) for row in rows]}
+            )
+        return chosen.sort_values("id").reset_index(drop=True)
+
+
+def _sharpened(values: NDArray[np.float64], power: float, floor: float) -> NDArray[np.float64]:
+    """Sharpen the yes and no of each class, see `goldfold.targets.soft_labels.sharpened`."""
+    pairs = np.stack([values, 1 - values], axis=-1).reshape(-1, 2)
+    return soft_labels.sharpened(pairs, power, floor)[:, 0].reshape(values.shape)
 
 
 class Tables:

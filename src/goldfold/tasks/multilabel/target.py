@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from goldfold.base.errors import DataError
 from goldfold.tasks.multilabel.spec import Spec
 from goldfold.tasks.protocol import Examined
@@ -66,10 +68,17 @@ class Target:
     def targets(
         self, table: pd.DataFrame, images: CachedImages | None = None, resize: str = ""
     ) -> list[dict[str, Any]]:
-        """Return ``labels`` (classes,), 0 or 1, per image."""
+        """Return ``labels`` (classes,), 0 or 1, per image; probabilities of images with soft labels."""
+        from goldfold.targets import soft_labels
         from goldfold.targets.label_sets import indicators
 
-        return [{"labels": row} for row in indicators(table["labels"], self.classes)]
+        rows = indicators(table["labels"], self.classes)
+        if soft_labels.COLUMN not in table:
+            return [{"labels": row} for row in rows]
+        return [
+            {"labels": soft_labels.from_text(text, self.classes) if text else row.astype(np.float32)}
+            for row, text in zip(rows, table[soft_labels.COLUMN], strict=True)
+        ]
 
 
 def _flaw(labels: Sequence[str], separator: str) -> str:

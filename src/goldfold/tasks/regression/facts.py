@@ -19,6 +19,7 @@ FACTS = Facts(
     submission_keys=("label_column",),
     kinds=("range", "ranges"),
     labels_by_agreement=True,
+    pseudo_label_keys=("top_k",),
     takes_cases=True,
     takes_metadata=True,
     shown=("value",),
