@@ -1,6 +1,6 @@
-"""Test accuracy on the digits with few labels per class: supervised, pseudo-label rounds, Noisy Student, side by side.
+"""Test accuracy on the digits with few labels per class: supervised, pseudo-label rounds, Noisy Student, FixMatch.
 
-python benchmarks/few_labels.py [--labels 4 25 100] [--seeds 0 1 2] [--methods supervised hard soft noisy_student]
+python benchmarks/few_labels.py [--labels 4 25 100] [--seeds 0 1 2] [--methods supervised hard soft noisy_student fixmatch]
                                 [--into few_labels.jsonl]
 
 Each seed draws its own labelled images; all other training images have no label. A method trains networks of one fold on
@@ -68,11 +68,27 @@ def noisy_student() -> dict[str, Any]:
     }
 
 
+def fixmatch() -> dict[str, Any]:
+    """FixMatch on all unlabelled images."""
+    strong = [
+        {"shift_scale_rotate": {"shift": 0.12, "scale": 0.2, "rotate": 20, "shear": 15, "border": "replicate", "p": 1.0}},
+        {"RandomBrightnessContrast": {"brightness_limit": 0.3, "contrast_limit": 0.3, "p": 0.8}},
+        {
+            "CoarseDropout": {
+                "num_holes_range": [1, 1], "hole_height_range": [0.15, 0.35], "hole_width_range": [0.15, 0.35], "p": 0.8,
+            }
+        },
+    ]  # fmt: skip
+    learns = {"ema_decay": 0.99, "fixmatch": {"mu": 2, "threshold": 0.9, "sources": ["unlabeled"], "strong": strong}}
+    return {"models": [{"name": "net", **SMALL, "train": learns}], "rounds": [{}]}
+
+
 METHODS: dict[str, Callable[[], dict[str, Any]]] = {
     "supervised": supervised,
     "hard": lambda: taught(threshold=0.95),
     "soft": lambda: taught(labels="soft", threshold=0.5),
     "noisy_student": noisy_student,
+    "fixmatch": fixmatch,
 }
 """Keys of the config by method."""
 
@@ -163,7 +179,11 @@ def run(config: Config, plan: Plan, job: Job) -> dict[str, Any]:
         n_images = (pd.read_csv(shared["fold_file"])["split"] == "train").sum() + len(pd.read_csv(pseudo))
         learning = settings["model"]["train"]
         settings["model"] = {**settings["model"], "train": {**learning, "epochs": epochs_for(int(n_images))}}
-    return train.run(**shared, pseudo=pseudo, lessons=plan.lesson_files(job), **{**settings, "runtime": runtime})
+    files = {
+        "pseudo": pseudo, "lessons": plan.lesson_files(job),
+        "unlabeled": [f"{root}/folds/{split}.csv" for split in plan.unlabeled_of(job)],
+    }  # fmt: skip
+    return train.run(**shared, **files, **{**settings, "runtime": runtime})
 
 
 def key_of(config: Config, plan: Plan, job: Job) -> str:
