@@ -465,7 +465,7 @@ def test_steps_that_cannot_be_are_one_error_of_the_config(changes: dict[str, Any
 
 
 def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/ensemble.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/ensembling.md").read_text(), re.DOTALL)
     made = [parse({**LABELS, "models": [MODEL, {**MODEL, "name": "big"}], **yaml.safe_load(block)}) for block in blocks]
     assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}]
     assert made[2].postprocessing == ["thresholds"]
