@@ -113,7 +113,7 @@ def test_a_member_of_noise_earns_nothing_in_a_stack() -> None:
 
 
 @pytest.mark.parametrize("step", ALL_OF_LABELS)
-def test_labels_of_a_fold_change_nothing_of_its_own_predictions(step: str) -> None:
+def test_labels_of_a_fold_change_nothing_of_its_own_predictions(step: Any) -> None:
     members, truth = knowing(80, 3, [2.0, 1.0, 0.5])
     other, own = truth.copy(), folds_of(80) == 1
     other.loc[own, "label"] = np.roll(other.loc[own, "label"], 1)
@@ -371,3 +371,20 @@ def test_steps_are_fitted_on_at_most_so_many_images(monkeypatch: pytest.MonkeyPa
     assert of == [folds[truth["id"].tolist().index(id)] for id in ids]
     nested.fit([Asked()], members, truth.iloc[:50].reset_index(drop=True), folds[:50], metric)
     assert asked[2][0] == truth["id"].tolist()[:50], "no more than that: all, in their order"
+
+
+# --- noise
+
+
+@pytest.mark.parametrize("step", [{"hill_climbing": {"steps": 4}}, "simplex", "stacking"])
+def test_two_hundred_members_of_noise_are_at_chance_nested_and_above_it_where_they_saw_the_images(step: str) -> None:
+    honest, flattered = [], []
+    for seed in range(4):
+        draw = np.random.default_rng(seed)
+        members = {f"m{number:03d}": of_yes(draw.uniform(size=90)) for number in range(200)}
+        truth = truth_of(draw.choice(["no", "yes"], 90).tolist())
+        made = run([step], members, truth, "log_loss")
+        honest.append(value(TWO, made.predictions, truth, "roc_auc"))
+        flattered.append(value(TWO, made.optimistic, truth, "roc_auc"))
+    assert abs(np.mean(honest) - 0.5) < 0.1, "four data sets of 90 images: the standard error is 0.03"
+    assert min(flattered) > 0.7
