@@ -1,13 +1,16 @@
 """Prediction sets and intervals: what they cover on planted data, and that no image is covered by its own label."""
 
 import json
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from scipy.special import softmax
 
 from goldfold.base.errors import ConfigError, DataError
@@ -25,7 +28,7 @@ from whole_task import whole
 
 CLASSES = ["a", "b", "c", "d"]
 TASK = whole({"name": "classification"}, CLASSES)
-NUMBERS = whole({"name": "regression"}, ["up to 0", "above 0"])
+NUMBERS = whole({"name": "regression"}, ["-3 to 0", "0 to 4"])
 FOLDS = 4
 METRIC: Any = None
 """No step of these looks at a metric."""
@@ -105,8 +108,8 @@ def test_sets_cover_what_they_are_to_cover(settings: dict[str, Any]) -> None:
         sizes.append(made.sum(axis=1))
     assert np.mean(shares) == pytest.approx(settings.get("coverage", 0.9), abs=NEAR)
     assert 1 < np.mean(sizes) < 3.5, "not by sets of everything"
-    if settings.get("randomised") is False:
-        assert np.min(sizes) == 1
+    if settings.get("score") == "adaptive":
+        assert np.min(sizes) == (1 if settings.get("randomised") is False else 0)
 
 
 def test_sets_by_class_cover_each_class_where_common_ones_do_not() -> None:
@@ -198,6 +201,7 @@ def test_labels_of_a_fold_change_no_set_of_the_fold(settings: dict[str, Any]) ->
     assert not np.array_equal(made[folds != 0], again[folds != 0])
     assert before.without[0] == after.without[0]
     assert np.array_equal(before.predictions["probabilities"], probabilities)
+    assert before.optimistic is None, "the score is the same"
     covered = made[np.arange(240), labels].mean()
     assert 0.84 < covered < 0.96
 
@@ -227,7 +231,8 @@ def test_a_bundle_applies_the_limits_of_the_run() -> None:
     logits = {**labelled(probabilities), "logits": np.log(probabilities)}
     logits.pop("probabilities")
     found = fused(manifest, [member], [[logits]])
-    assert np.array_equal(found["sets"], made.optimistic["sets"])
+    (of_run,) = build(TASK, [step], 1)[0].apply({"m": labelled(probabilities)}, made.fitted[1]).values()
+    assert np.array_equal(found["sets"], of_run["sets"])
     assert 0 < found["sets"].mean() < 1
 
 
@@ -264,6 +269,22 @@ MASKS = {"source": "masks", "train": "t", "masks": "m", "classes": ["lit"]}
 UNET = {"name": "a", "network": "unet", "backbone": "resnet18", "image_size_px": 64}
 BOXES = {"source": "coco", "train": "t.json", "images": "i"}
 FINDER = {"name": "a", "network": "fasterrcnn", "image_size_px": 64}
+
+
+def test_intervals_without_a_range_are_refused() -> None:
+    ink = {**BASE, "task": "regression", "data": {"source": "digits_ink"}}
+    with pytest.raises(ConfigError, match=r"prediction_intervals: coverage = -1: must be above 0 and below 1"):
+        parse({**ink, "ensemble": [{"prediction_intervals": {"coverage": -1}}]})
+    with pytest.raises(ConfigError, match=r"prediction_intervals does not take 'score'"):
+        parse({**ink, "ensemble": [{"prediction_intervals": {"score": "adaptive"}}]})
+
+
+def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/sets.md").read_text(), re.DOTALL)
+    of_task = {"regression": {"data": {"source": "digits_ink"}}}
+    written = [yaml.safe_load(block) for block in blocks]
+    found = [parse({**BASE, **of_task.get(one.get("task"), {}), **one}).postprocessing for one in written]
+    assert found == [[{"prediction_sets": {"coverage": 0.9}}], [{"prediction_intervals": {"coverage": 0.9}}]]
 
 
 @pytest.mark.parametrize(
@@ -338,3 +359,24 @@ def test_the_report_shows_what_was_covered_by_size_class_and_group() -> None:
     assert [row[1] for row in groups.rows] == ["80", "80"]
     assert "contain the true class for 80.0 % of new images, each of a new group" in page.intro
     assert sets.section(SimpleNamespace(steps=results.steps[:1])) is None
+
+
+def test_the_report_shows_intervals_by_range_and_those_of_test_images() -> None:
+    truth = pd.DataFrame({"id": ids_of(8), "value": [-3, -2, -1, -1, 1, 2, 3, 4.0], "fold": 0})
+    values = {"ids": np.array(ids_of(8)), "values": np.zeros(8), "spreads": np.zeros(8)}
+    steps = [{"step": "average", "fitted": None}, {"step": "prediction_intervals", "fitted": {"limit": 2.0}}]
+    made = PredictionIntervals(NUMBERS, 1).apply({"m": values}, steps[1]["fitted"])["m"]
+    task = whole({"name": "regression"}, ["-3 to 0", "0 to 4"])
+    results: Any = SimpleNamespace(
+        steps=steps, oof=made, truth=truth, classes=task.classes, row="image", facts=task.facts, target=task,
+        answers=truth[:4].drop(columns="fold"), test=made, tables={"test": truth[["id"]]},
+    )  # fmt: skip
+    page = sets.section(results)
+    assert page is not None
+    assert "contain the true number for 90.0 % of new images." in page.intro
+    parts, ranges = page.blocks
+    assert isinstance(parts, Table)
+    assert isinstance(ranges, Table)
+    assert [row[:3] for row in parts.rows] == [["out of fold", "8", "62.5 %"], ["test", "4", "75.0 %"]]
+    assert [row[4] for row in parts.rows] == ["4", "4"]
+    assert [row[:3] for row in ranges.rows] == [["0 to 4", "4", "50.0 %"], ["-3 to 0", "4", "75.0 %"]]

@@ -8,7 +8,7 @@ from goldfold.catalog import TASKS
 from goldfold.components import name_of, parse
 from goldfold.config import kinds, slices
 from goldfold.config.root import Averaging, Config
-from goldfold.ensembling.sets import INTERVALS, SETS
+from goldfold.ensembling.sets import KEEP_SCORES
 from goldfold.ensembling.steps import entries, fusions
 from goldfold.tasks.facts import Facts
 
@@ -49,7 +49,7 @@ def _order(config: Config, task: Facts) -> Iterator[str]:
         elif name in names[:place]:
             yield f"{key}: is listed twice; remove one"
     for place, name in enumerate(names[:-1]):
-        if name in (SETS, INTERVALS):
+        if name in KEEP_SCORES:
             yield (
                 f"ensemble[{place}] = {name!r}: is fitted to the final predictions, which {names[-1]!r} changes; put it last"
             )
@@ -76,7 +76,7 @@ def _parameters(step: components.Written, config: Config, task: Facts) -> Iterat
         if ":" not in name and params.get(key) is not None:
             called = kind.get(task.target, kinds.OPEN) if config.task in TASKS else kinds.OPEN
             found += [f"{key} {shown(params[key])}: {one}" for one in components.problems(params[key], called, known)]
-    more = {"thresholds": _thresholds, SETS: _range, INTERVALS: _range}.get(name)
+    more = {"thresholds": _thresholds, **dict.fromkeys(KEEP_SCORES, _range)}.get(name)
     yield from found or (more(step, config, task) if more else ())
 
 

@@ -14,14 +14,16 @@ from goldfold.ensembling.steps import Members, Metric, only
 if TYPE_CHECKING:
     import pandas as pd
 
-SETS, INTERVALS = "prediction_sets", "prediction_intervals"
-"""Names of the steps."""
+KEEP_SCORES = SETS, INTERVALS = "prediction_sets", "prediction_intervals"
+"""Names of the steps of this module, which attach arrays that no metric reads."""
 COVERAGE = 0.9
 SCORES = ("threshold", "adaptive")
 
 
 class PredictionSets:
     """Set of classes per image that contains the true class with a probability of ``coverage``."""
+
+    keeps_scores = True
 
     def __init__(
         self,
@@ -96,6 +98,8 @@ class PredictionSets:
 
 class PredictionIntervals:
     """Interval per image, of the same width for all, that contains the true number with a probability of ``coverage``."""
+
+    keeps_scores = True
 
     def __init__(self, task: Targets, workers: int, coverage: float = COVERAGE, groups: bool = True) -> None:
         """Set up for a task.

@@ -11,7 +11,7 @@ from goldfold import components
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Section, Table
 from goldfold.drawing.words import interval, percent
-from goldfold.ensembling.sets import COVERAGE, INTERVALS, SETS
+from goldfold.ensembling.sets import COVERAGE, KEEP_SCORES, SETS
 from goldfold.metrics import Score
 from goldfold.metrics.bootstrap import bootstrap
 from goldfold.predictions.arrays import Arrays, rows_of
@@ -49,7 +49,7 @@ class Covered:
 
 def section(results: Results) -> Section | None:
     """Coverage out of fold, nested, and on test images with known targets; None without sets."""
-    step = next((one["step"] for one in results.steps if components.name_of(one["step"]) in (SETS, INTERVALS)), None)
+    step = next((one["step"] for one in results.steps if components.name_of(one["step"]) in KEEP_SCORES), None)
     if step is None:
         return None
     name, params = components.parse(step)
