@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 from scipy.special import softmax
+from sklearn.ensemble import RandomForestClassifier
 
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles import form
@@ -179,6 +180,27 @@ def test_intervals_cover_numbers_and_numbers_of_new_groups(is_grouped: bool) -> 
         covered = ((made["lower"] <= truth["value"]) & (truth["value"] <= made["upper"]))[fit_on:]
         shares.append(covered.groupby(groups[fit_on:]).mean().mean())
     assert np.mean(shares) == pytest.approx(0.9, abs=NEAR)
+
+
+def test_means_over_the_networks_of_all_folds_are_covered_at_least_as_often() -> None:
+    """Real trainings: the limit is that of forests of one fold each, the test prediction their mean."""
+    draw, nested_, of_mean = np.random.default_rng(10), [], []
+    for seed in range(6):
+        x = draw.normal(size=(1400, 6))
+        logits = np.stack([2 * x[:, 0] * x[:, 1], 2 * x[:, 2], x[:, 3] + x[:, 4] * x[:, 5], 0 * x[:, 0]], axis=1)
+        labels = (draw.uniform(size=(1400, 1)) > softmax(logits, axis=1).cumsum(axis=1)[:, :-1]).sum(axis=1)
+        folds, oof, later = np.arange(400) % 5, np.empty((400, 4)), np.zeros((1000, 4))
+        for fold in range(5):
+            own, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            forest = RandomForestClassifier(10, min_samples_leaf=3, random_state=seed).fit(x[others], labels[others])
+            oof[own], later = forest.predict_proba(x[own]), later + forest.predict_proba(x[400:]) / 5
+        step, truth = PredictionSets(TASK, 1), truth_of(labels[:400])
+        made = nested([step], {"m": labelled(oof)}, truth, folds, METRIC, picked)
+        (tested,) = step.apply({"m": labelled(later)}, made.fitted[0]).values()
+        nested_.append(made.predictions["sets"][np.arange(400), labels[:400]].mean())
+        of_mean.append(tested["sets"][np.arange(1000), labels[400:]].mean())
+    assert np.mean(nested_) == pytest.approx(0.9, abs=NEAR)
+    assert 0.9 < np.mean(of_mean) < 0.97
 
 
 # --- nested, in tables and bundles
