@@ -379,7 +379,7 @@ def test_the_report_shows_what_was_covered_by_size_class_and_group() -> None:
     assert {row[0] for row in classes.rows} == set(CLASSES)
     assert [row[0] for row in groups.rows] == ["1", "20 and more"]
     assert [row[1] for row in groups.rows] == ["80", "80"]
-    assert "contain the true class for 80.0 % of new images, each of a new group" in page.intro
+    assert "The sets are fitted to contain the true class of 80.0 % of new images, each of a new group" in page.intro
     assert sets.section(SimpleNamespace(steps=results.steps[:1])) is None
 
 
@@ -395,7 +395,7 @@ def test_the_report_shows_intervals_by_range_and_those_of_test_images() -> None:
     )  # fmt: skip
     page = sets.section(results)
     assert page is not None
-    assert "contain the true number for 90.0 % of new images." in page.intro
+    assert "The intervals are fitted to contain the true number of 90.0 % of new images." in page.intro
     parts, ranges = page.blocks
     assert isinstance(parts, Table)
     assert isinstance(ranges, Table)

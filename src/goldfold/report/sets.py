@@ -87,18 +87,22 @@ def covered(predictions: Arrays, truth: pd.DataFrame, classes: Sequence[str], is
 
 
 def _intro(results: Results, name: str, coverage: float, found: Covered, is_by_group: bool) -> str:
-    what = "sets contain the true class" if name == SETS else "intervals contain the true number"
+    what = (
+        "sets are fitted to contain the true class"
+        if name == SETS
+        else "intervals are fitted to contain the true number"
+    )
     of = f"{percent(coverage)} of new {results.row}s"
     if found.groups is not None:
         of += (
             ", each of a new group" if is_by_group else ", taken as independent of each other in spite of their groups"
         )
     fit = "Out of fold, each limit was fitted without the fold it is applied to (nested). "
-    fit += (
-        "Test predictions are means over the networks of all folds, which are better than those of one fold that the "
-    )
+    fit += "Test predictions are means over the networks of all folds, usually better than those of one fold that the "
     fit += "limits were fitted on, so that more than the intended share tends to be covered. "
-    return f"These {what} for {of}. {fit}Images that differ from the training images may be covered less: see docs/sets.md."
+    return (
+        f"The {what} of {of}. {fit}Images that differ from the training images may be covered less: see docs/sets.md."
+    )
 
 
 def _parts(results: Results, found: Covered, is_by_group: bool) -> Table:
