@@ -111,7 +111,9 @@ def test_a_bundle_applies_the_steps_as_they_were_fitted_in_the_run(
 ) -> None:
     results = Path(shutil.copytree(results_of(task), in_tmp / task))
     weights = TWO if task == "classification" else {"net": 1.0}
-    fuse(tiny_of[task], results, weights, fusion=fusion, postprocessing=[{"thresholds": {"metric": "f1_macro"}}])
+    steps: list[Any] = [{"thresholds": {"metric": "f1_macro"}}]
+    steps += [{"prediction_sets": {"coverage": 0.6}}] if task == "classification" else []
+    fuse(tiny_of[task], results, weights, fusion=fusion, postprocessing=steps)
     fitted = json.loads((results / "ensemble/fitted.json").read_text())["steps"]
     thresholds = list(fitted[1]["fitted"]["thresholds"].values())
     manifest = export(results, in_tmp / "bundle")
@@ -125,8 +127,11 @@ def test_a_bundle_applies_the_steps_as_they_were_fitted_in_the_run(
     assert np.array_equal(found.arrays["thresholds"], wanted["thresholds"])
     assert np.array_equal(wanted["thresholds"], np.tile(thresholds, (len(wanted["ids"]), 1)))
     np.testing.assert_allclose(found.arrays["probabilities"], wanted["probabilities"], atol=1e-5)
-    as_run = pd.read_csv(results / "ensemble/test.csv", dtype={"id": str, "prediction": str})
+    as_run = pd.read_csv(results / "ensemble/test.csv", dtype=str, keep_default_na=False)
     assert found.table["prediction"].tolist() == as_run["prediction"].tolist()
+    assert ("set" in as_run) == (task == "classification")
+    if "set" in as_run:
+        assert found.table["set"].tolist() == as_run["set"].tolist()
     card = (in_tmp / "bundle" / form.CARD).read_text()
     assert "which is optimistic" in card
     assert f"Then: thresholds(metric=f1_macro), fitted to `{json.dumps(fitted[1]['fitted'])}`" in card

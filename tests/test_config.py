@@ -39,7 +39,7 @@ WRONG = [
     (
         "top-level key",
         {"metrik": "x"},
-        ["metrik: unknown key", "nearest is 'metric'", "allowed: ablate, batch_norm, cache, data, ensemble, folds"],
+        ["metrik: unknown key", "nearest is 'metric'", "allowed: ablate, batch_norm, cache, data, ensemble, external, folds"],
     ),
     (
         "nested key",

@@ -424,7 +424,7 @@ NAMED = {"source": "folder", "train": "t"}
         (LABELS | {"ensemble": ["thresholds", "thresholds"]}, "ensemble[1] = 'thresholds': is listed twice; remove one"),
         (BASE | {"task": "regression", "data": {"source": "digits_ink"}, "ensemble": ["thresholds"]},
          "ensemble[0] = 'thresholds': allowed with regression: average, fitted_average, "
-            "hill_climbing, simplex, stacking, boosted_stacking, package.module:function"),
+            "hill_climbing, simplex, stacking, boosted_stacking, prediction_intervals, package.module:function"),
         (MASKS | {"ensemble": ["fitted_average"]}, "allowed with segmentation: average, thresholds, package.module:function"),
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
         (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': allowed with multilabel: f1_macro, f1_micro"),

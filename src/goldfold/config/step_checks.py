@@ -1,7 +1,6 @@
 """Checks of the steps of the ensemble: their order, and whether they fit the task."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from goldfold import components, tasks
 from goldfold.base.errors import ConfigError, cause, shown
@@ -9,6 +8,7 @@ from goldfold.catalog import TASKS
 from goldfold.components import name_of, parse
 from goldfold.config import kinds, slices
 from goldfold.config.root import Averaging, Config
+from goldfold.ensembling.sets import KEEP_SCORES
 from goldfold.ensembling.steps import entries, fusions
 from goldfold.tasks.facts import Facts
 
@@ -48,6 +48,11 @@ def _order(config: Config, task: Facts) -> Iterator[str]:
             yield f"{key}: comes after {first!r}, which needs the combined prediction; put the average first"
         elif name in names[:place]:
             yield f"{key}: is listed twice; remove one"
+    for place, name in enumerate(names[:-1]):
+        if name in KEEP_SCORES:
+            yield (
+                f"ensemble[{place}] = {name!r}: is fitted to the final predictions, which {names[-1]!r} changes; put it last"
+            )
 
 
 def _own(step: components.Written) -> Iterator[str]:
@@ -71,10 +76,20 @@ def _parameters(step: components.Written, config: Config, task: Facts) -> Iterat
         if ":" not in name and params.get(key) is not None:
             called = kind.get(task.target, kinds.OPEN) if config.task in TASKS else kinds.OPEN
             found += [f"{key} {shown(params[key])}: {one}" for one in components.problems(params[key], called, known)]
-    yield from found or (_thresholds(params, config, task) if name == "thresholds" else ())
+    more = {"thresholds": _thresholds, **dict.fromkeys(KEEP_SCORES, _range)}.get(name)
+    yield from found or (more(step, config, task) if more else ())
 
 
-def _thresholds(params: dict[str, Any], config: Config, task: Facts) -> Iterator[str]:
+def _range(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
+    """Problem of the range of a parameter, which the step itself finds."""
+    try:
+        components.load(step, entries(task), "ensemble step")(None, 1)
+    except ConfigError as error:
+        yield str(error)
+
+
+def _thresholds(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
+    params = parse(step)[1]
     if not isinstance(params.get("per_class", True), bool):
         yield f"per_class = {shown(params['per_class'])}: must be true or false"
     if "threshold" in config.task_params:

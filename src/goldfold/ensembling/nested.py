@@ -32,7 +32,8 @@ class Nested:
     predictions: Any
     """Predictions by steps fitted without the fold of the image; these are reported."""
     optimistic: Any
-    """Predictions by steps fitted on all folds, including that of the image; None if no step is fitted."""
+    """Predictions by steps fitted on all folds, including that of the image; None if no step is fitted that changes what is
+    scored, see `FittedStep`."""
     fitted: list[Any]
     """Fitted parameters of each step on all folds; None for a step without parameters."""
     without: dict[int, list[Any]] = field(default_factory=dict)
@@ -81,10 +82,14 @@ def nested(
         parts.append((applied(rest, members, without[number]), own))
     return Nested(
         pick(parts),
-        applied(rest, members, fitted),
+        applied(rest, members, fitted) if any(map(_changes_scores, rest)) else None,
         [*nothing, *fitted],
         {number: [*nothing, *own] for number, own in without.items()},
     )
+
+
+def _changes_scores(step: Step) -> bool:
+    return isinstance(step, FittedStep) and not getattr(step, "keeps_scores", False)
 
 
 def fit(

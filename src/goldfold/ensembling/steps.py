@@ -50,7 +50,10 @@ class Step(Protocol):
 
 @runtime_checkable
 class FittedStep(Step, Protocol):
-    """A step with parameters that are fitted on out-of-fold predictions."""
+    """A step with parameters that are fitted on out-of-fold predictions.
+
+    Optional: ``keeps_scores`` is True if it only attaches arrays to the predictions, which no metric reads.
+    """
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
         """Return the fitted parameters as plain JSON.

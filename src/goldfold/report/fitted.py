@@ -13,6 +13,7 @@ from goldfold.drawing.calibration import reliabilities
 from goldfold.drawing.words import score
 from goldfold.ensembling.columns import FIELDS, is_of_numbers, is_of_sets
 from goldfold.ensembling.nested import applied
+from goldfold.ensembling.sets import KEEP_SCORES
 from goldfold.ensembling.steps import average, build, n_values, weights_of
 from goldfold.metrics import Evidence
 from goldfold.metrics.calibration import Bins, binned
@@ -168,6 +169,8 @@ def stages(results: Results) -> dict[str, Evidence]:
     steps = build(ForSteps(results.task, results.classes), _written(results), 1)
     found = {}
     for n, one in enumerate(results.steps, start=1):
+        if components.name_of(one["step"]) in KEEP_SCORES:
+            continue
         parts = [
             (applied(steps[:n], members, results.without_fold[fold][:n]), of["id"].tolist())
             for fold, of in truth.groupby(truth["fold"].astype(int))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from goldfold import components, tasks
 from goldfold.base.files import read_json
+from goldfold.ensembling.sets import KEEP_SCORES
 from goldfold.images import cases
 from goldfold.members import completed
 from goldfold.metrics import Evidence, Metric, Score, score
@@ -172,7 +173,8 @@ class Results:
         """Name under which that prediction is listed with the members."""
         if self.is_ensemble or not self.voters:
             return ENSEMBLE
-        after = " and ".join(components.label(one["step"]) for one in self.steps[1:])
+        steps = [one["step"] for one in self.steps[1:]]
+        after = " and ".join(components.label(step) for step in steps if components.name_of(step) not in KEEP_SCORES)
         return f"{self.voters[0]} after {after}" if after else self.voters[0]
 
     def named(self, scores: pd.DataFrame) -> pd.DataFrame:
@@ -274,8 +276,7 @@ def _runs(root: Path, plan: Grid) -> Iterator[Run]:
 
 def _pseudo(root: Path, plan: Grid) -> Iterator[tuple[tuple[int, int], pd.DataFrame]]:
     for labels in plan.labels():
-        path = root / "pseudo" / f"{labels.folder}.csv"
-        if path.exists():
+        if (path := root / "pseudo" / f"{labels.folder}.csv").exists():
             yield (labels.round, labels.fold), read_table(path)
 
 
@@ -293,8 +294,7 @@ def _members(
             found[member.name] = {fold: load(path) for fold, path in paths.items()}
     others = {name: load(path) for name in external if (path := root / "external" / name / "oof.npz").exists()}
     if others:
-        output = tasks.output(task, classes)
-        joined = {name: output.join(list(parts.values())) for name, parts in found.items()}
+        joined = {name: tasks.output(task, classes).join(list(parts.values())) for name, parts in found.items()}
         whole = completed(tasks.external(task, classes), joined, others)
         found |= {name: {0: whole[name]} for name in others}
     return found

@@ -27,6 +27,7 @@ from goldfold.report import (
     quarantine,
     runinfo,
     scores,
+    sets,
     training,
     verdict,
 )  # fmt: skip
@@ -96,6 +97,7 @@ def _sections(
         *found.show.pages(found.oof, found.truth, gallery),
         label_issues.section(found, issues, gallery),
         groups.section(found),
+        sets.section(found),
         ensemble.section(found),
         data.section(found, same, doubts.collect(found, same)),
         augmentation.section(found),

@@ -71,7 +71,7 @@ class Tables:
         self.classes = spec.classes
 
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """Return id, predicted class, its probability, and the probability of each class."""
+        """Return id, predicted class, its probability, the set of classes if there are sets, and each class's probability."""
         import pandas as pd
 
         values, chosen = probabilities(predictions), chosen_classes(predictions)
@@ -79,6 +79,9 @@ class Tables:
         frame.insert(0, "id", predictions["ids"])
         frame.insert(1, "prediction", np.array(self.classes, dtype=object)[chosen])
         frame.insert(2, "confidence", values[np.arange(len(values)), chosen].round(6))
+        if "sets" in predictions:
+            names = np.array(self.classes, dtype=object)
+            frame.insert(3, "set", ["|".join(names[row]) for row in predictions["sets"]])
         return frame
 
 

@@ -75,11 +75,12 @@ class Tables:
         pass
 
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """Return id, predicted number, and the spread of views and members."""
+        """Return id, predicted number, the spread of views and members, and both ends of the interval if there is one."""
         import pandas as pd
 
         columns = {"id": predictions["ids"], "predicted": predictions["values"], "spread": predictions["spreads"]}
-        return pd.DataFrame(columns).round({"spread": 6})
+        ends = {name: predictions[name] for name in ("lower", "upper") if name in predictions}
+        return pd.DataFrame({**columns, **ends}).round({"spread": 6})
 
 
 def arrays(
