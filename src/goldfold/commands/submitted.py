@@ -124,7 +124,10 @@ def _listing(looks: Sequence[ledger.Look]) -> Iterator[str]:
     if not looks:
         yield f"{ledger.FILE} has no submissions yet. Record one: goldfold submitted 0.912 results/mine"
         return
-    rows = [("time", "experiment", "metric", "out of fold", "public", "expected", "", "note"), *map(_row, looks)]
+    rows = [
+        ("time", "experiment", "metric", "out of fold", "public", "expected", "difference", "note"),
+        *map(_row, looks),
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

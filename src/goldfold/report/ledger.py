@@ -23,7 +23,9 @@ MOST_SHOWN = 40
 def section(results: Results, path: str | Path = ledger.FILE) -> Section | None:
     """Figure, table and what noise explains; None without a look at these test images with this metric."""
     test = results.tables.get("test")
-    looks = [] if test is None else ledger.of(ledger.read(path), ledger.test_set(list(test["id"])), results.metric)
+    if test is None:
+        return None
+    looks = ledger.of(ledger.read(path), ledger.test_set(list(test["id"])), results.metric)
     if not looks:
         return None
     points = [
@@ -31,9 +33,8 @@ def section(results: Results, path: str | Path = ledger.FILE) -> Section | None:
         for look in looks
     ]
     intro = (
-        f"{count(len(looks), 'look')} at the public score of these {len(test) if test is not None else 0:,} test images, from "
-        f"{ledger.FILE}, of all experiments. Each look that decides something makes the public score of what is chosen better "
-        "than it is."
+        f"{count(len(looks), 'look')} at the public score of {count(len(test), 'test image')}, from {ledger.FILE}, by all "
+        "experiments. A submission that is chosen by its public score is, on average, not as good as that score."
     )
     said = " ".join(filter(None, (spread(looks), ranks(looks), best(looks))))
     return Section(
