@@ -210,7 +210,7 @@ DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "pseudo_label": _teaching,
     "external": lambda config, job: {path: fingerprint([path]) for path in _external(config, job)["files"].values()},
     "submit": lambda config, job: {"sample": fingerprint(config.data.owned(config.submission.sample))},
-    "report": lambda config, job: ledger.fingerprint(components.label(required(config.metric, "no metric"))),
+    "report": lambda config, job: ledger.fingerprint(components.label(config.metric or "")),
 }
 """User files that each stage reads, with their digests, and other settings that name its inputs."""
 
