@@ -16,8 +16,11 @@ import made_run
 from goldfold import cli, ledger
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json
+from goldfold.config.dependencies import recipe
 from goldfold.ledger import Look
+from goldfold.lineage.staleness import causes
 from goldfold.looks import expected_maximum, luck, noise
+from goldfold.planning.plan import Job, plan_of
 from goldfold.predictions.arrays import save
 from goldfold.report import ledger as section
 from test_compare import made
@@ -187,6 +190,9 @@ def test_a_look_reruns_the_reports_of_its_metric_and_nothing_else(in_tmp: Path) 
     assert made_run.would_run(in_tmp / "run") == set()
     ledger.add(replace(LOOK, metric=str(metric), submission="2f"))
     assert made_run.would_run(in_tmp / "run") == {"report"}
+    report = Job("report")
+    found = causes(plan_of(made_run.config()).record(report), recipe(made_run.config(), report), [], [])
+    assert [str(cause) for cause in found] == ["submissions.csv is new"], "what goldfold why says"
     Path(ledger.FILE).write_text("time\n")
     with pytest.raises(DataError, match="its columns are time, not"):
         made_run.would_run(in_tmp / "run")
