@@ -39,7 +39,11 @@ WRONG = [
     (
         "top-level key",
         {"metrik": "x"},
-        ["metrik: unknown key", "nearest is 'metric'", "allowed: ablate, batch_norm, cache, data, ensemble, external, folds"],
+        [
+            "metrik: unknown key",
+            "nearest is 'metric'",
+            "allowed: ablate, batch_norm, cache, data, ensemble, external, folds",
+        ],
     ),
     (
         "nested key",

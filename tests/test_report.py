@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from goldfold import ledger
 from goldfold.drawing.axes import inline
 from goldfold.drawing.words import change, duration, interval, listed, percent, score, shortened
 from goldfold.predictions.arrays import Arrays
@@ -21,6 +23,7 @@ from goldfold.report.folds import drawing
 from goldfold.splits.checks import shares
 from goldfold.stages.report import run
 from made_results import settings_of, write_results
+from test_ledger import LOOK
 from whole_task import classification
 
 THREE = ["<i>&", "cat", "Hündin 犬"]
@@ -200,6 +203,14 @@ def test_binary_without_test_one_model_one_seed_no_rounds(build: Build) -> None:
     assert "There is only one member, so there is nothing to compare" in text
     holds(text, "One seed")
     assert "not in this run" in text  # submit and pseudo_label in the drawing of the DAG
+
+
+def test_looks_at_the_public_score_are_in_the_page(build: Build) -> None:
+    arguments = build()
+    assert "Public scores" not in page_of(arguments)
+    ids = [f"test{number:02d}" for number in range(6)]
+    ledger.add(replace(LOOK, metric="accuracy", test_set=ledger.test_set(ids)))
+    holds(words(page_of(arguments)), "Public scores", "1 look at the public score of 6 test images", "within noise")
 
 
 def test_metric_where_smaller_is_better(build: Build) -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 
 from goldfold.base.errors import GoldfoldError, as_error
-from goldfold.commands import augment, check, compare, export, init, predict, status, verify, why
+from goldfold.commands import augment, check, compare, export, init, predict, status, submitted, verify, why
 
 COMMANDS = {
     "init": (init, "inspect a folder of images and write a config for it, with reasons and doubts"),
@@ -15,6 +15,10 @@ COMMANDS = {
     "why": (why, "explain for each job that would run what changed (old -> new) and what it will cost; nothing is run"),
     "verify": (verify, "recompute all digests of results and list what differs"),
     "compare": (compare, "compare the scores of two finished runs on the same cases: gain, interval, verdict"),
+    "submitted": (
+        submitted,
+        "record the public score of a submission beside its out-of-fold score, or list all recorded ones",
+    ),
     "export": (export, "write the networks of a finished run, and all else that prediction needs, into one folder"),
     "predict": (predict, "predict new images with an exported bundle"),
 }

@@ -14,6 +14,7 @@ from goldfold.lineage import contents, records
 from goldfold.planning.grid import Grid, grid
 
 ENSEMBLE, FOLDS, MANIFEST = "ensemble/run.json", "folds/run.json", "manifest/run.json"
+SUBMIT = "submission.run.json"
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,19 @@ class Finished:
     def json(self, name: str, job: str) -> Any:
         """Return the parsed content of such a file."""
         return read_json(self.file(name, job))
+
+    def submission(self) -> str:
+        """Return the digest of the submission, checked to be unedited and of the present ensemble and test images.
+
+        Raises:
+            DataError: there is none, it was edited, or ensemble or test images have changed.
+        """
+        if not self.settings["has_test"]:
+            raise DataError(f"{self.root} has no submission: its config has no test images (data.test).")
+        found = self._digest("submission.csv", SUBMIT)
+        for name, made in (("ensemble/test.npz", ENSEMBLE), ("folds/test.csv", FOLDS)):
+            self._same(name, self._digest(name, made), SUBMIT)
+        return found
 
     def runs(self) -> Iterator[Run]:
         """Yield the latest networks of all models with weight above 0, each checked from training to fusion.

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from goldfold import components, ledger
 from goldfold.base.given import required
 from goldfold.config import chosen, slices, views
 from goldfold.config.pseudo_labels import ByAccuracy, recipe_of
@@ -212,6 +213,7 @@ DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "pseudo_label": _teaching,
     "external": lambda config, job: {path: fingerprint([path]) for path in _external(config, job)["files"].values()},
     "submit": lambda config, job: {"sample": fingerprint(config.data.owned(config.submission.sample))},
+    "report": lambda config, job: ledger.fingerprint(components.label(config.metric or "")),
 }
 """User files that each stage reads, with their digests, and other settings that name its inputs."""
 

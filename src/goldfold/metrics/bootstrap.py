@@ -41,15 +41,21 @@ def bootstrap(
     return Score(float(value(np.arange(n))), float(low), float(high))
 
 
-def draws(n: int, groups: Sequence[str] | None, n_resamples: int, seed: int = 0) -> Iterator[NDArray[np.int64]]:
-    """Indices of the samples of each resample, with repeats; whole groups are drawn if there are groups."""
+def draws(
+    n: int, groups: Sequence[str] | None, n_resamples: int, seed: int = 0, n_drawn: int | None = None
+) -> Iterator[NDArray[np.int64]]:
+    """Indices of the samples of each resample, with repeats; whole groups are drawn if there are groups.
+
+    Args:
+        n_drawn: samples of each resample; default: as many as there are. Of groups, as many as have that many on average.
+    """
     generator = np.random.default_rng(seed)
-    members = _members(n, groups)
+    members, share = _members(n, groups), 1 if n_drawn is None else n_drawn / n
     for _ in range(n_resamples):
         if groups is None:
-            yield generator.integers(n, size=n)
+            yield generator.integers(n, size=n if n_drawn is None else n_drawn)
         else:
-            drawn = generator.integers(len(members), size=len(members))
+            drawn = generator.integers(len(members), size=max(1, round(share * len(members))))
             yield np.concatenate([members[index] for index in drawn])
 
 

@@ -1,0 +1,152 @@
+"""Looks at a public score: what the noise of both scores allows, and the luck of the best of several looks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from goldfold import ledger, tasks
+from goldfold.base.errors import DataError
+from goldfold.bundles.finished import ENSEMBLE, FOLDS, SUBMIT, Finished, finished
+from goldfold.metrics.bootstrap import draws
+from goldfold.predictions.arrays import load
+from goldfold.splits.scored import groups_of, scored
+from goldfold.tables import read_table
+
+if TYPE_CHECKING:
+    from goldfold.metrics import Evidence, Metric
+
+MOST_RESAMPLES, FEWEST_RESAMPLES = 1000, 100
+MOST_DRAWN_ROWS = 20_000_000
+"""Rows that are scored at most, unless the fewest resamples have more."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of a public score; NaN where it cannot be computed."""
+
+    sd: float
+    """Standard deviation of the public score over public parts of that size."""
+    low: float
+    high: float
+    """95 % interval of public minus out-of-fold score, both with their noise, if the images are of one kind."""
+
+
+def noise(metric: Metric, evidence: Evidence, groups: Sequence[str] | None, n_public: int) -> Noise:
+    """Noise of the score of ``n_public`` images, from resamples of the out-of-fold predictions.
+
+    Public and out-of-fold scores are drawn independently, as those of other images. It is the noise of the choice of images:
+    it does not contain that test images may be of another kind, or that they are predicted by the models of all folds.
+    """
+    n = len(evidence)
+    n_resamples = min(MOST_RESAMPLES, max(FEWEST_RESAMPLES, MOST_DRAWN_ROWS // (n + n_public)))
+    public, oof = (
+        np.array([metric.value(evidence, rows) for rows in draws(n, groups, n_resamples, seed, n_drawn)])
+        for seed, n_drawn in ((1, n_public), (0, None))
+    )
+    known = np.isfinite(public) & np.isfinite(oof)
+    if known.sum() < FEWEST_RESAMPLES // 2:
+        return Noise(math.nan, math.nan, math.nan)
+    low, high = np.quantile(public[known] - oof[known], [0.025, 0.975])
+    return Noise(float(np.std(public[known], ddof=1)), float(low), float(high))
+
+
+def expected_maximum(n: int) -> float:
+    """Expected largest of ``n`` independent standard normal numbers.
+
+    The integral of x d(Phi(x)^n), in parts (David and Nagaraja 2003, Order Statistics, section 3.1).
+
+    >>> [round(expected_maximum(n), 3) for n in (1, 2, 3)]
+    [0.0, 0.564, 0.846]
+    """
+    from scipy.special import log_ndtr
+
+    x = np.linspace(0, 12, 12001)
+    upper, lower = 1 - np.exp(n * log_ndtr(x)), np.exp(n * log_ndtr(-x))
+    return float(np.trapezoid(upper - lower, x))
+
+
+def luck(looks: Sequence[ledger.Look]) -> float:
+    """Expected gain of the best of several looks over its worth if all are equally good, at most; NaN if noise is unknown.
+
+    That much is expected if the noise of the looks is independent. Submissions are scored on the same images, and what their
+    errors have in common cancels, so that it is less for submissions that resemble each other.
+    """
+    known = [look.noise for look in looks if math.isfinite(look.noise)]
+    return expected_maximum(len(looks)) * float(np.median(known)) if known else math.nan
+
+
+def look(
+    results: str | Path, public: float, share: float | None, note: str = "", earlier: Sequence[ledger.Look] = ()
+) -> ledger.Look:
+    """Look at the public score of the submission of a finished run.
+
+    Args:
+        share: public share of the test images; None: that of the latest of the ``earlier`` looks at them, or else 1.
+
+    Raises:
+        DataError: the run is unfinished, has no test images, or its submission was edited.
+    """
+    run = finished(results)
+    submission = run.submission()
+    ids = list(read_table(run.file("folds/test.csv", FOLDS))["id"])
+    same = [one.public_share for one in earlier if one.test_set == ledger.test_set(ids)]
+    share = share if share is not None else same[-1] if same else 1.0
+    metric, evidence, groups = _scored(run)
+    score = run.json("metrics.json", ENSEMBLE)["oof"][metric.name]
+    if score["value"] is None:
+        raise DataError(f"{run.root} has no out-of-fold {metric.name}: its cases cannot be scored (metrics.json).")
+    of_public = noise(metric, evidence, groups, max(1, round(share * len(ids))))
+    return ledger.Look(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        experiment=run.name,
+        metric=metric.name,
+        oof=score["value"],
+        oof_low=_number(score["low"]),
+        oof_high=_number(score["high"]),
+        public=public,
+        noise=_short(of_public.sd),
+        expected_low=_short(score["value"] + of_public.low),
+        expected_high=_short(score["value"] + of_public.high),
+        test_images=len(ids),
+        public_share=share,
+        test_set=ledger.test_set(ids),
+        submission=submission,
+        note=note,
+    )
+
+
+def _scored(run: Finished) -> tuple[Metric, Evidence, list[str] | None]:
+    """Metric of a run, its ensemble's out-of-fold predictions, and the groups of the cases."""
+    truth = scored(read_table(run.file("folds/train.csv", FOLDS)))
+    scores = tasks.score(run.settings["task"], list(run.json("folds/classes.json", FOLDS)))
+    found = load(run.file("ensemble/oof.npz", ENSEMBLE))
+    return scores.metric(run.settings["metric"]), scores.evidence(found, truth), groups_of(truth)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _short(value: float) -> float:
+    """Six significant digits: resampled numbers are not more accurate than that."""
+    return float(f"{value:.6g}")
+
+
+def one_run(folder: Path = Path("results")) -> Path:
+    """Results folder of the only run that has a submission.
+
+    Raises:
+        DataError: none has one, or several have.
+    """
+    found = sorted(path.parent for path in folder.glob(f"*/{SUBMIT}"))
+    if len(found) != 1:
+        which = f"{len(found)} runs have: {', '.join(map(str, found))}" if found else "no run has"
+        raise DataError(f"Name the run whose submission was scored, such as results/mine; below {folder}/ {which} one.")
+    return found[0]
