@@ -25,8 +25,8 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from goldfold import tasks  # noqa: E402
-from goldfold.metrics.bootstrap import bootstrap  # noqa: E402
+from goldfold import tasks
+from goldfold.metrics.bootstrap import bootstrap
 
 N_FOLDS = 5
 N_FRESH = 20_000
@@ -74,7 +74,8 @@ def trial(population: Population, n: int, by_group: bool, generator: np.random.G
     inputs, labels, groups = population.draw(n, generator)
     fresh, fresh_labels, _ = population.draw(N_FRESH, generator)
     seed = int(generator.integers(2**31))
-    splitter: Any = GroupKFold(N_FOLDS) if population.group_size > 1 else StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
+    stratified = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
+    splitter: Any = GroupKFold(N_FOLDS) if population.group_size > 1 else stratified
     found, of_models = np.zeros(n), []
     for train, held_out in splitter.split(inputs, labels, groups if population.group_size > 1 else None):
         model = LogisticRegression(max_iter=200).fit(inputs[train], labels[train])

@@ -78,3 +78,21 @@ def test_the_interval_of_a_difference_is_over_the_images_that_each_seed_has() ->
     without = np.where(np.arange(200) < 100, nan, gain)
     low, high = interval(np.stack([without, without]))
     assert (low, high) == pytest.approx((0.25 - 1.96 * 0.0433, 0.25 + 1.96 * 0.0433), abs=0.02)
+
+
+def test_intervals_of_groups_cover_the_truth_and_intervals_of_their_cases_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    coverage = benchmark("coverage")
+    monkeypatch.setattr(coverage, "N_FRESH", 4000)
+    monkeypatch.setattr(coverage, "N_RESAMPLES", 100)
+    monkeypatch.setattr(coverage, "METRICS", ("accuracy",))
+    shares = {}
+    for name in ("60 groups of 5, by group", "60 groups of 5, by case"):
+        population, n, by_group = coverage.SETTINGS[name]
+        trials = [
+            coverage.trial(population, n, by_group, np.random.default_rng(number))["accuracy"] for number in range(30)
+        ]
+        shares[by_group] = coverage.covered(trials)["models"]
+    assert shares[True] >= 0.85
+    assert shares[False] <= shares[True] - 0.05
