@@ -5,7 +5,7 @@
 Members are random logits around a random truth, written once as predictions of a run (`.npz`, float32). Each figure is of a
 process of its own, which reads the files, fits if the step is fitted, and combines the members: seconds, processor seconds,
 and the peak of its resident memory (`resource.getrusage`), of which about 0.2 GB are Python and the libraries. `largest
-difference` is that of the probabilities of both. Fits of more than 100,000 cases use 100,000 of them, plain ones all.
+difference` is that of the probabilities of both. Fits of more than 50,000 cases use 50,000 of them, plain ones all.
 """
 
 import argparse

@@ -19,7 +19,7 @@ from goldfold.ensembling.steps import FittedStep, Members, Metric, Step, only
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_FITTED = 100_000
+MOST_FITTED = 50_000
 """Most images that steps are fitted on: enough for their few parameters, and members as columns then stay small in memory."""
 Pick = Callable[[Sequence[tuple[Any, Sequence[str]]]], Any]
 """Pairs of predictions and ids of some of their images -> one prediction for all these images."""
