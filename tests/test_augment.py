@@ -351,6 +351,11 @@ def test_the_trial_minds_the_size_at_the_end_only(augment: Any) -> None:
     check_augmentation({"augment": augment, "flips": "none"}, (16, 24), (16, 24), 3, "mask")
 
 
+def test_the_trial_lets_crops_around_boxes_pass() -> None:
+    for step in ({"RandomSizedBBoxSafeCrop": {"height": 16, "width": 24}}, "BBoxSafeRandomCrop"):
+        check_augmentation({"augment": [step, "Resize"], "flips": "none"}, (16, 24), (16, 24), 3, "boxes")
+
+
 def test_the_trial_refuses_what_would_sometimes_be_enlarged_from_a_larger_cached_image() -> None:
     train = {"augment": [{"Resize": {"height": 8, "width": 8, "p": 0.01}}], "flips": "none"}
     with pytest.raises(ConfigError, match="Resize returns 8 x 8, which would be enlarged to the 16 x 24 pixels"):

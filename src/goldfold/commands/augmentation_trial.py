@@ -96,7 +96,11 @@ def _try_each_way(augment: Augment, fields: Mapping[str, Any], problem_of: Calla
     Raises:
         ConfigError: something is wrong with the result; names the first transform after which it always was.
     """
-    tried = {"image": fields["image"], **({"mask": fields["mask"]} if "mask" in fields else {})}
+    tried = {name: fields[name] for name in ("image", "mask") if name in fields}
+    if "bboxes" in fields:
+        tried["bboxes"] = np.array(
+            [[0.25, 0.25, 0.75, 0.75, 0]], np.float32
+        )  # as transforms get them: shares, and a label
     for way in ways_through(augment.compose.transforms):
         for seed in range(SEEDS if any(map(_moves, way)) else 1):
             if culprit := _culprit(way, tried, seed, problem_of):
