@@ -275,6 +275,25 @@ def test_a_gain_of_an_epoch_chosen_on_the_fold_is_marked(chosen: dict[str, Any],
     assert "inflates the gain" in shown.intro
 
 
+@pytest.mark.parametrize("chosen", [{"checkpoint": "best"}, {"early_stopping": {"patience": 1}}])
+def test_a_gain_over_an_epoch_that_was_chosen_on_the_fold_is_marked_by_another_sign(
+    chosen: dict[str, Any], undrawn: None
+) -> None:
+    one = results()
+    models = [{**B0, "train": chosen}, {**B0, "name": "b0-smooth", "train": chosen}, {**B0, "name": "b0-wide"}]
+    one.settings = {**one.settings, "models": parse({**BASE, "models": models}).model_dump()["models"]}
+    one.grid = grid_of(one.settings)
+    table = ablation.table(one)
+    assert table is not None
+    assert not table["chosen_on_fold"].any()
+    assert table.set_index("switch")["model_chosen_on_fold"].to_dict() == {"": False, "smooth": False, "wide": True}
+    shown = ablation.section(one, table)
+    assert shown is not None
+    assert [row[6] for row in shown.blocks[-1].rows] == ["", "better †", "noise"]
+    assert "†: the same for the model and not for the variant: the score of the model is inflated" in shown.intro
+    assert "*: " not in shown.intro
+
+
 def as_reported(switches: dict[str, Any], **changes: Any) -> Any:
     """Settings and grid of a report, without scores."""
     settings = slices.report(parse({**BASE, **changes, "ablate": switches}))["settings"]
@@ -316,8 +335,8 @@ def test_the_time_of_a_student_has_the_predictions_of_its_teachers_and_not_their
     one.benchmarks = pd.DataFrame(rows, columns=["stage", "model", "seconds"])
     assert ablation._seconds(one, "b0") == 10.0
     assert ablation._seconds(one, "b0-taught") == 12.0 + 4.0, "each seed of a fold reads both seeds of the teacher"
-    assert "without their own trainings" in ablation._intro(one, 1, False)
-    assert "teachers" not in ablation._intro(results(), 1, False)
+    assert "without their own trainings" in ablation._intro(one, 1, [])
+    assert "teachers" not in ablation._intro(results(), 1, [])
 
 
 def test_a_switch_whose_predictions_are_gone_has_no_gain(undrawn: None) -> None:

@@ -12,12 +12,15 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
+from conftest import Tiny
 from goldfold import catalog, components
-from goldfold.base.errors import ConfigError
+from goldfold.base.errors import ConfigError, TrainingError
+from goldfold.cache.images import CachedImages
 from goldfold.commands.augmentation_trial import check_augmentation
 from goldfold.config import parse, slices
 from goldfold.config.chosen import places
 from goldfold.config.libraries import COMPOSITIONS
+from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.presets import reading
 from goldfold.samples.randaugment import randaugment
 from goldfold.samples.transforms import Augment
@@ -297,6 +300,71 @@ def test_the_trial_refuses_what_is_not_uint8_of_the_size(augment: Any, channels:
     assert str(caught.value).startswith(f"train.augment = {augment}")
 
 
+SMALL = {"Resize": {"height": 8, "width": 8}}
+
+
+@pytest.mark.parametrize(
+    ("augment", "said"),
+    [
+        (
+            [{"Resize": {"height": 8, "width": 8, "p": 0.01}}],
+            "Resize returns 8 x 8 x 3 of uint8, but the network takes",
+        ),
+        ([{"CenterCrop": {"height": 8, "width": 12, "p": 0.01}}], "CenterCrop returns 8 x 12 x 3"),
+        ([{"RandomScale": {"scale_limit": 0.3, "p": 0.01}}], "RandomScale returns "),
+        ([{"RandomRotate90": {"p": 0.001}}], "RandomRotate90 returns 24 x 16 x 3"),
+        ([{"OneOf": {"transforms": ["HorizontalFlip", SMALL], "p": 0.01}}], "Resize returns 8 x 8 x 3"),
+        (
+            [{"SomeOf": {"transforms": ["Blur", "HorizontalFlip", SMALL], "n": 1, "p": 0.01}}],
+            "Resize returns 8 x 8 x 3",
+        ),
+        ([{"OneOrOther": {"transforms": [SMALL, "Blur"], "p": 0.01}}], "Resize returns 8 x 8 x 3"),
+        (
+            [{"Sequential": {"transforms": ["Blur", {"OneOf": {"transforms": ["Blur", SMALL]}}], "p": 0.01}}],
+            "Resize returns",
+        ),
+        (["Resize", {"Resize": {"height": 8, "width": 8, "p": 0.01}}, "Blur"], "Resize returns 8 x 8 x 3"),
+        (
+            [{"OneOf": {"transforms": ["Blur", {"ToGray": {"num_output_channels": 1}}], "p": 0.01}}],
+            "ToGray returns 1 channels",
+        ),
+    ],
+)
+def test_the_trial_refuses_what_only_sometimes_returns_another_size(augment: Any, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_augmentation({"augment": augment, "flips": "none"}, (16, 24), (16, 24), 3, "mask")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [
+        [{"RandomScale": {"p": 0.3}}, "Resize"],
+        [{"Resize": {"height": 40, "width": 40, "p": 0.5}}, {"RandomCrop": {"height": 16, "width": 24}}],
+        [{"OneOf": {"transforms": ["Transpose", "Blur"], "p": 0.1}}, "RandomResizedCrop"],
+        [{"Sequential": {"transforms": ["Transpose", "Resize"], "p": 0.1}}],
+        [{"Resize": {"height": 8, "width": 8, "p": 0}}],
+        [{"CropNonEmptyMaskIfExists": {"height": 16, "width": 24}}],
+    ],
+)
+def test_the_trial_minds_the_size_at_the_end_only(augment: Any) -> None:
+    check_augmentation({"augment": augment, "flips": "none"}, (16, 24), (16, 24), 3, "mask")
+
+
+def test_the_trial_lets_crops_around_boxes_pass() -> None:
+    for step in ({"RandomSizedBBoxSafeCrop": {"height": 16, "width": 24}}, "BBoxSafeRandomCrop"):
+        check_augmentation({"augment": [step, "Resize"], "flips": "none"}, (16, 24), (16, 24), 3, "boxes")
+
+
+def test_the_trial_refuses_what_would_sometimes_be_enlarged_from_a_larger_cached_image() -> None:
+    train = {"augment": [{"Resize": {"height": 8, "width": 8, "p": 0.01}}], "flips": "none"}
+    with pytest.raises(ConfigError, match="Resize returns 8 x 8, which would be enlarged to the 16 x 24 pixels"):
+        check_augmentation(train, (16, 24), (32, 48), 3, "label")
+    check_augmentation(
+        {**train, "augment": [{"RandomCrop": {"height": 16, "width": 24, "p": 0.5}}]}, (16, 24), (32, 48), 3, "label"
+    )
+
+
 def test_the_trial_refuses_images_that_would_be_enlarged_again_for_the_network() -> None:
     train: dict[str, Any] = {"augment": [{"RandomResizedCrop": {"size": [16, 16]}}], "flips": "none"}
     with pytest.raises(ConfigError) as caught:
@@ -313,6 +381,23 @@ def test_the_trial_lets_presets_pass_and_crops_of_larger_images(target: str) -> 
     for name in catalog.PRESETS:
         check_augmentation({"augment": name, "flips": "both"}, (16, 24), (32, 48), 3, target)
     check_augmentation({"augment": ["ToFloat", "FromFloat"], "flips": "none"}, (16, 24), (16, 24), 3, "label")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (SMALL, r"train\.augment returned 8 x 8 x 3 for {id}, but the network takes 12 x 12 x 3"),
+        ("ToFloat", r"train\.augment returned float32 for {id}; images must stay uint8"),
+        ({"ToGray": {"num_output_channels": 1, "p": 1}}, r"train\.augment returned 12 x 12 for {id}"),
+    ],
+)
+def test_an_image_that_another_shape_reaches_in_a_training_is_named(tiny: Tiny, step: Any, said: str) -> None:
+    images = CachedImages(tiny.caches())
+    first = next(iter(images.place))
+    augment = Augment([step], "none", images.frame, 3)
+    samples = TrainingSet([first], [{"label": 0}], [1.0], images, augment, ("k",))
+    with pytest.raises(TrainingError, match=said.format(id=first)):
+        samples[(0, 0)]
 
 
 def test_names_of_compositions_are_those_of_albumentations() -> None:

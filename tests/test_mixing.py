@@ -221,6 +221,23 @@ def test_a_mosaic_of_masks_is_exact_where_nothing_is_resized_and_has_no_new_clas
     assert seen.max() <= 5
 
 
+@pytest.mark.parametrize("mix", [maps.cutmix, maps.mosaic, maps.copy_paste])
+def test_the_weight_of_a_mixed_mask_is_on_average_mixed_by_the_share_of_its_pixels(mix: Any) -> None:
+    def seen(level: int, weight: float) -> Sample:
+        mask = np.full(SIZE, 1, np.uint8)
+        mask[: SIZE[0] // 2] = 0
+        return flat(level, mask=mask, weight=weight)
+
+    drawn, by_shares = [], []
+    for seed in range(2000):
+        mixed = mix(seen(0, 1.0), lambda: seen(3, 0.1), np.random.default_rng(seed))
+        drawn.append(mixed["weight"])
+        by_shares.append(1 - 0.9 * float((mixed["images"][..., 0] == LEVELS[3]).mean()))
+    assert set(drawn) == {1.0, 0.1}, "losses over a batch group its images by weight"
+    assert np.mean(drawn) == pytest.approx(np.mean(by_shares), abs=0.04)
+    assert np.std(by_shares) < 0.01 or np.corrcoef(drawn, by_shares)[0, 1] > 0.2, "of each sample, not of all"
+
+
 def test_objects_are_connected_regions_of_classes_besides_the_background() -> None:
     mask = np.zeros((6, 6), np.uint8)
     mask[0, 0] = mask[1, 1] = mask[5, 5] = 1

@@ -1,18 +1,21 @@
 """Try the augmentation of a model on made-up images before any job runs."""
 
-from collections.abc import Mapping
+import random
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from goldfold.base.errors import ConfigError, GoldfoldError, cause, shown
 from goldfold.catalog import TASKS
+from goldfold.commands.augmentation_ways import Way, ways_through
 from goldfold.samples.sizes import sizes_of
 from goldfold.samples.transforms import Augment
 from goldfold.tasks import facts
 
 SEEDS = 8
-"""Draws that are tried, besides one in which every transform is applied."""
+"""Draws that are tried with the probabilities as written, and of each way in which every transform is applied."""
 BOXES = {"format": "pascal_voc", "label_fields": ["labels"], "clip": True, "min_visibility": 0.25}
 
 
@@ -56,13 +59,17 @@ def check_augmentation(
         params = {"bbox_params": BOXES} if target == "boxes" else {}
         augment = Augment(train["augment"], train["flips"], cached, channels, params, shown=size)
         fields = _fields(cached, channels, target)
-        _try_each(augment, fields["image"])
+        if cached == size:
+            _try_each_way(augment, fields, partial(_problem, size=size, channels=channels))
+        else:
+            unresized = Augment(train["augment"], "none", cached, channels, params)
+            _try_each_way(unresized, fields, partial(_problem_of_larger, size=size, channels=channels))
         for seed in range(SEEDS):
             _refuse_misshapen(augment(dict(fields), seed), size, channels)
         if cached != size:
-            unresized = Augment(train["augment"], "none", cached, channels, params)
             for seed in range(SEEDS):
-                _refuse_small(unresized(dict(fields), seed)["image"], size)
+                if problem := _problem_of_larger(unresized(dict(fields), seed)["image"], size, channels):
+                    raise ConfigError(problem)
     except Exception as error:
         raise failed(key, train["augment"], error) from error
 
@@ -80,67 +87,80 @@ def _fields(size: tuple[int, int], channels: int, target: str) -> dict[str, Any]
     return fields
 
 
-def _try_each(augment: Augment, image: Any) -> None:
-    """Apply every transform, whatever its probability.
+def _try_each_way(augment: Augment, fields: Mapping[str, Any], problem_of: Callable[[Any], str]) -> None:
+    """Apply every transform, and every one that a container may choose, whatever their probabilities.
+
+    Args:
+        problem_of: image -> what is wrong with it; empty if nothing is.
 
     Raises:
-        ConfigError: the result is not uint8, or has other channels; names the first transform that changed this.
+        ConfigError: something is wrong with the result; names the first transform after which it always was.
     """
-    channels, culprits = image.shape[2], list[str]()
-    for transform in augment.compose.transforms:
-        image = _applied(transform, image)
-        has = image.shape[2] if image.ndim == 3 else 1
-        if image.dtype != np.uint8:
-            culprits.append(
-                f"{type(transform).__name__} returns {image.dtype}; images must stay uint8, which networks normalise"
-            )
-        elif has != channels:
-            culprits.append(f"{type(transform).__name__} returns {has} channels; the images have {channels}")
-        else:
-            culprits.clear()
-    if culprits:
-        raise ConfigError(f"{culprits[0]}. Remove it")
+    tried = {name: fields[name] for name in ("image", "mask") if name in fields}
+    if "bboxes" in fields:
+        tried["bboxes"] = np.array(
+            [[0.25, 0.25, 0.75, 0.75, 0]], np.float32
+        )  # as transforms get them: shares, and a label
+    for way in ways_through(augment.compose.transforms):
+        for seed in range(SEEDS if any(map(_moves, way)) else 1):
+            if culprit := _culprit(way, tried, seed, problem_of):
+                raise ConfigError(culprit)
 
 
-def _applied(transform: Any, image: Any) -> Any:
-    """Apply a transform, whatever its probability; of a container that chooses (OneOf), each of its transforms.
+def _culprit(way: Way, fields: Mapping[str, Any], seed: int, problem_of: Callable[[Any], str]) -> str:
+    """Apply transforms in turn; return the first after which something is wrong up to the end, with what; else empty."""
+    made, found = dict(fields), ""
+    generator, python_random = np.random.default_rng(seed), random.Random(seed)
+    for transform in way:
+        transform.set_random_state(generator, python_random)
+        made = transform(**made, force_apply=True)
+        problem = problem_of(made["image"])
+        found = problem and (found or f"{type(transform).__name__} {problem}")
+    return found
 
-    Raises:
-        ConfigError: a transform that may be chosen does not return uint8.
-    """
+
+def _moves(transform: Any) -> bool:
+    """Return whether the size after a transform may depend on its draws; those of colours change none."""
     import albumentations as A
 
-    if not isinstance(transform, A.BaseCompose):
-        return transform(image=image, force_apply=True)["image"]
-    if isinstance(transform, A.Sequential):
-        for one in transform.transforms:
-            image = _applied(one, image)
-        return image
-    for one in transform.transforms:
-        if (made := _applied(one, image)).dtype != np.uint8:
-            raise ConfigError(f"{type(one).__name__} returns {made.dtype}; images must stay uint8. Remove it")
-    return transform(image=image, force_apply=True)["image"]
+    return not isinstance(transform, A.ImageOnlyTransform)
+
+
+def _problem(image: Any, size: tuple[int, int], channels: int) -> str:
+    """Problem of an image that is to have the input size of the network; empty if there is none."""
+    if problem := _problem_of_kind(image, channels):
+        return problem
+    if image.shape == (*size, channels):
+        return ""
+    return (
+        f"returns {_shape(image)} of {image.dtype}, but the network takes {size[0]} x {size[1]} x {channels} of uint8. End "
+        f"with a transform that gives this size: RandomResizedCrop, or Resize, whose size may be left out"
+    )
+
+
+def _problem_of_larger(image: Any, size: tuple[int, int], channels: int) -> str:
+    """Problem of an image that is then reduced to the input size of the network, and would be enlarged if it were smaller."""
+    height, width = image.shape[:2]
+    if (problem := _problem_of_kind(image, channels)) or (height >= size[0] and width >= size[1]):
+        return problem
+    return (
+        f"returns {height} x {width}, which would be enlarged to the {size[0]} x {size[1]} pixels of the network. Use a "
+        f"transform that gives at least this size; RandomResizedCrop without a size keeps that of the cached images"
+    )
+
+
+def _problem_of_kind(image: Any, channels: int) -> str:
+    if image.dtype != np.uint8:
+        return f"returns {image.dtype}; images must stay uint8, which networks normalise. Remove it"
+    has = image.shape[2] if image.ndim == 3 else 1
+    return "" if has == channels else f"returns {has} channels; the images have {channels}. Remove it"
 
 
 def _refuse_misshapen(fields: Mapping[str, Any], size: tuple[int, int], channels: int) -> None:
-    image, mask = fields["image"], fields.get("mask")
-    if image.dtype != np.uint8 or image.shape != (*size, channels):
-        raise ConfigError(
-            f"returns {_shape(image)} of {image.dtype}, but the network takes {size[0]} x {size[1]} x {channels} of uint8. End "
-            f"with a transform that gives this size: RandomResizedCrop, or Resize, whose size may be left out"
-        )
-    if mask is not None and mask.shape != size:
+    if problem := _problem(fields["image"], size, channels):
+        raise ConfigError(problem)
+    if (mask := fields.get("mask")) is not None and mask.shape != size:
         raise ConfigError(f"returns a mask of {_shape(mask)}, but the image is {size[0]} x {size[1]}")
-
-
-def _refuse_small(image: Any, size: tuple[int, int]) -> None:
-    """Refuse a result that would be enlarged to the input size of the network."""
-    height, width = image.shape[:2]
-    if height < size[0] or width < size[1]:
-        raise ConfigError(
-            f"returns {height} x {width}, which would be enlarged to the {size[0]} x {size[1]} pixels of the network. Use a "
-            f"transform that gives at least this size; RandomResizedCrop without a size keeps that of the cached images"
-        )
 
 
 def _shape(array: Any) -> str:

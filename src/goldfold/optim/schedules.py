@@ -96,11 +96,13 @@ def step(
     factor: float = 0.1,
     warmup_start: float = 0.01,
 ) -> Schedule:
-    """Linear warm-up, then ``n_drops`` evenly spaced drops; each multiplies the rate by ``factor``."""
+    """Linear warm-up, then ``n_drops`` drops every steps / (n_drops + 1) steps; each multiplies the rate by ``factor``."""
     whole("n_drops", n_drops, 0)
     within("factor", factor, 0, 1)
-    n, every = _after_warmup(steps, warmup_steps), max(1, steps // (n_drops + 1))
-    return _Timm(optimizer, n, warmup_steps, warmup_start, sched="step", decay_epochs=every, decay_rate=factor)
+    n = _after_warmup(steps, warmup_steps)
+    every = max(1, min(steps // (n_drops + 1), (n - 1) // max(n_drops, 1)))  # so that the last drop is in the run
+    after = [number * every + 1 for number in range(1, n_drops + 1)]  # timm drops a step before the milestone
+    return _Timm(optimizer, n, warmup_steps, warmup_start, sched="multistep", decay_milestones=after, decay_rate=factor)
 
 
 def multistep(
@@ -144,15 +146,19 @@ def one_cycle(
 ) -> Schedule:
     """Rise over the fraction ``rise`` of the steps, then decay to nearly 0 (Smith & Topin 2018); no other warm-up.
 
+    These are the rates of torch's OneCycleLR with ``total_steps`` = ``steps``, of which it needs 2.
+
     Args:
         div_factor: the initial rate is lr / div_factor, and the last is the initial rate / final_div_factor.
     """
     within("rise", rise, 0, 1)
     within("div_factor", div_factor, 1, 1e9)
     within("final_div_factor", final_div_factor, 1, 1e9)
+    n = max(2, steps)
+    share = float(rise) * (1 - 1e-9 * (rise * n == 1))  # a rise of no step is 0 / 0 for torch; its limit is the peak
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, _peaks(optimizer), total_steps=steps + 1, cycle_momentum=False,
-        pct_start=rise, div_factor=div_factor, final_div_factor=final_div_factor,
+        optimizer, _peaks(optimizer), total_steps=n, cycle_momentum=False,
+        pct_start=share, div_factor=div_factor, final_div_factor=final_div_factor,
     )  # fmt: skip
     return _Torch(scheduler)
 

@@ -1,6 +1,6 @@
 """Section on the ablation: what each switch changes in the score, and what it costs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,19 @@ from goldfold.splits.scored import groups_of
 
 N_RESAMPLES = 300
 NO_GAIN = Gain(float("nan"), float("nan"), float("nan"))
+MARKS = {
+    "chosen_on_fold": (
+        "*",
+        "unlike for the model, the epoch or the ingredients of the variant, or of a model that it comes from, were chosen on "
+        "the validation fold, which inflates the gain",
+    ),
+    "model_chosen_on_fold": (
+        "†",
+        "the same for the model and not for the variant: the score of the model is inflated, which lowers the gain; an honest "
+        "gain is larger",
+    ),
+}
+"""Columns of the table of which a row has at most one -> its sign, and what it says."""
 CONFIDENT_ERRORS = 20
 """Number of switches without effect of which one is expected outside its 95 % interval."""
 
@@ -64,6 +77,7 @@ def _rows(results: Results, switches: dict[str, dict[str, Any]]) -> Iterator[dic
                 "high": found.high,
                 "verdict": found.verdict,
                 "chosen_on_fold": _is_chosen(results, trained) and not _is_chosen(results, model),
+                "model_chosen_on_fold": _is_chosen(results, model) and not _is_chosen(results, trained),
                 "seconds_per_training": _seconds(results, trained),
             }
 
@@ -113,7 +127,7 @@ def section(results: Results, found: pd.DataFrame | None) -> Section | None:
     blocks: list[Block] = []
     for model, rows in found.groupby("model", sort=False):
         blocks += _of_model(results, str(model), rows)
-    intro = _intro(results, len(found) - found["model"].nunique(), bool(found["chosen_on_fold"].any()))
+    intro = _intro(results, len(found) - found["model"].nunique(), [key for key in MARKS if found[key].any()])
     return Section("ablation", "Ablation", intro, blocks)
 
 
@@ -139,7 +153,7 @@ def _of_model(results: Results, model: str, rows: pd.DataFrame) -> list[Figure |
 
 
 def _verdict(row: dict[str, Any]) -> str:
-    return f"{row['verdict']} *" if row["chosen_on_fold"] else str(row["verdict"])
+    return " ".join([str(row["verdict"]), *(sign for key, (sign, _) in MARKS.items() if row[key])])
 
 
 def _times(ratio: float) -> str:
@@ -153,7 +167,7 @@ def _of_teachers(results: Results) -> str:
     return how if has_lessons else ""
 
 
-def _intro(results: Results, n_switches: int, is_any_chosen: bool) -> str:
+def _intro(results: Results, n_switches: int, marked: Sequence[str]) -> str:
     seeds = results.settings["seeds"]
     within = (
         f"the choice of {results.row}s and the variation between {count(len(seeds), 'seed')}"
@@ -166,11 +180,8 @@ def _intro(results: Results, n_switches: int, is_any_chosen: bool) -> str:
         f"time that of a training relative to the model's{_of_teachers(results)}. The interval covers {within}. If it "
         f"contains 0, the gain is called noise."
     )
-    if is_any_chosen:
-        text += (
-            " *: unlike for the model, the epoch or the ingredients of the variant, or of a model that it comes from, were "
-            "chosen on the validation fold, which inflates the gain."
-        )
+    for sign, meaning in (MARKS[key] for key in marked):
+        text += f" {sign}: {meaning}."
     if n_switches >= CONFIDENT_ERRORS // 2:
         text += f" Of {CONFIDENT_ERRORS} switches without effect, about one lies outside its interval by chance."
     return text

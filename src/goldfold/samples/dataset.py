@@ -83,16 +83,25 @@ class TrainingSet(Dataset[dict[str, Any]]):
         """Return the sample of a row, augmented by random numbers of a stream, see `sample`."""
 
         def augmented(fields: dict[str, Any], view: int) -> dict[str, Any]:
-            return augment(fields, counter(*stream, *([view] if view else [])))
+            made = augment(fields, counter(*stream, *([view] if view else [])))
+            _refuse_other(made["image"], augment.shape, self.ids[row])
+            return made
 
         metadata = metadata_of(self.metadata, row)
-        made = sample(self.images, self.ids[row], self.targets[row], self.weights[row], augmented, metadata)
-        if made["images"].dtype != np.uint8:
-            raise TrainingError(
-                f"train.augment returned {made['images'].dtype} for {self.ids[row]}; images must stay uint8, which networks "
-                f"normalise"
-            )
-        return made
+        return sample(self.images, self.ids[row], self.targets[row], self.weights[row], augmented, metadata)
+
+
+def _refuse_other(image: NDArray[Any], shape: tuple[int, int, int], id: str) -> None:
+    """Raise TrainingError for an augmented image that is not uint8 of the (height, width, channels) that the network takes."""
+    if image.dtype != np.uint8:
+        raise TrainingError(
+            f"train.augment returned {image.dtype} for {id}; images must stay uint8, which networks normalise"
+        )
+    if image.shape != shape:
+        returned, taken = (" x ".join(map(str, one)) for one in (image.shape, shape))
+        raise TrainingError(
+            f"train.augment returned {returned} for {id}, but the network takes {taken}; end with this size"
+        )
 
 
 def sample(

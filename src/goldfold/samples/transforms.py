@@ -109,6 +109,7 @@ class Augment:
         import albumentations as A
 
         params, out = params or {}, shown or size
+        self.shape = (*out, channels)
         if flips not in FLIPS:
             raise unknown("flips", flips, FLIPS)
         turns = {

@@ -69,9 +69,15 @@ def mixed_weight(samples: Sequence[Mapping[str, Any]], shares: Sequence[float]) 
     return float(weighted_sum([sample["weight"] for sample in samples], shares))
 
 
-def weight_of_most(samples: Sequence[Mapping[str, Any]], shares: Sequence[float]) -> float:
-    """Weight of the sample with the largest share, for losses over a whole batch, which group its samples by weight."""
-    return float(samples[int(np.argmax(shares))]["weight"])
+def drawn_weight(
+    samples: Sequence[Mapping[str, Any]], shares: Sequence[float], generator: np.random.Generator
+) -> float:
+    """Weight of one of the samples, drawn by the shares, whose mean is `mixed_weight`.
+
+    For losses over a whole batch (Dice), which group its samples by weight: almost every sample of a mixed weight would be
+    a group of its own. The draw is the last of a mix, so that images do not depend on it.
+    """
+    return float(samples[int(generator.choice(len(samples), p=shares))]["weight"])
 
 
 def _real(value: Any) -> Any:

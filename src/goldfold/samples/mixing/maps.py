@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError
-from goldfold.samples.mixing import Partner, Sample, weight_of_most
+from goldfold.samples.mixing import Partner, Sample, drawn_weight
 from goldfold.samples.mixing.regions import arranged, covered_by_cut, fitted, size_of
 from goldfold.samples.mixing.values import refuse_alpha, refuse_least
 from goldfold.targets.mask_coding import IGNORE
@@ -17,7 +17,8 @@ BACKGROUND = 0
 def cutmix(sample: Sample, partner: Partner, generator: np.random.Generator, alpha: float = 1.0) -> Sample:
     """Paste a rectangle of another image and of its mask, in place (French et al. 2020, for CutMix of Yun et al. 2019)."""
     refuse_alpha("cutmix", alpha)
-    return _pasted(sample, partner(), covered_by_cut(size_of(sample["images"]), alpha, generator))
+    other, covered = partner(), covered_by_cut(size_of(sample["images"]), alpha, generator)
+    return _pasted(sample, other, covered, generator)
 
 
 def mosaic(sample: Sample, partner: Partner, generator: np.random.Generator, least: float = 0.25) -> Sample:
@@ -27,7 +28,7 @@ def mosaic(sample: Sample, partner: Partner, generator: np.random.Generator, lea
     images, places, shares = arranged(samples, least, generator)
     for one, (part, place) in zip(samples, places, strict=True):
         mask[place.of_map] = fitted(one["mask"][part.of_map], place, cv2.INTER_NEAREST_EXACT)
-    return {**sample, "images": images, "mask": mask, "weight": weight_of_most(samples, shares)}
+    return {**sample, "images": images, "mask": mask, "weight": drawn_weight(samples, shares, generator)}
 
 
 def copy_paste(sample: Sample, partner: Partner, generator: np.random.Generator, share: float = 0.5) -> Sample:
@@ -45,7 +46,7 @@ def copy_paste(sample: Sample, partner: Partner, generator: np.random.Generator,
         return sample
     is_pasted = np.zeros(n + 1, bool)
     is_pasted[1 + some(n, share, generator)] = True
-    return _pasted(sample, other, is_pasted[numbers])
+    return _pasted(sample, other, is_pasted[numbers], generator)
 
 
 def objects(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
@@ -70,9 +71,10 @@ def refuse_share(share: float) -> None:
         raise ConfigError(f"copy_paste: share = {share:g} must be between 0 and 1, the probability of an object")
 
 
-def _pasted(sample: Sample, other: Sample, covered: NDArray[np.bool_]) -> Sample:
+def _pasted(sample: Sample, other: Sample, covered: NDArray[np.bool_], generator: np.random.Generator) -> Sample:
     """Replace the covered pixels (height, width) of an image and its mask by those of another."""
     images, mask = sample["images"].copy(), sample["mask"].copy()
     images[:, covered], mask[covered] = other["images"][:, covered], other["mask"][covered]
     pasted = float(covered.mean())
-    return {**sample, "images": images, "mask": mask, "weight": weight_of_most([sample, other], [1 - pasted, pasted])}
+    weight = drawn_weight([sample, other], [1 - pasted, pasted], generator)
+    return {**sample, "images": images, "mask": mask, "weight": weight}
