@@ -51,6 +51,7 @@ def check(config: Config) -> None:
         *check_source(config),
         *_files(config),
         *_roi(config, task),
+        *_runtime(config),
         *check_folds(config),
         *_copies(config),
         *check_cases(config, task),
@@ -175,6 +176,12 @@ def _files(config: Config) -> Iterator[str]:
     for path in config.data.roi.files:
         if reason := no_file(path):
             yield f"data.roi.boxes = {shown(path)}: {reason}; run the detector first, or correct it"
+
+
+def _runtime(config: Config) -> Iterator[str]:
+    """A precision that the CPU does not have; with `auto` the device is known only where the job runs."""
+    if config.runtime.device == "cpu" and config.runtime.precision == "fp16":
+        yield "runtime.precision = 'fp16': needs a GPU, and runtime.device is cpu; set precision: auto"
 
 
 def _roi(config: Config, task: Facts) -> Iterator[str]:
