@@ -114,6 +114,10 @@ def test_an_ablation_retrains_no_model_and_a_further_switch_no_variant() -> None
             r"ablate\.x: its variant of model 'b0-y' would be named 'b0-y-x', like the variant of 'b0' by ablate\.y-x; rename",
         ),
         (
+            {"ablate": SWITCHES, "rounds": [{}, {"models": ["b3-wide"]}]},
+            r"rounds\[1\]\.models: 'b3-wide' is a variant of ablate; variants are trained wherever their model is: list 'b3' inst",
+        ),
+        (
             {"ablate": SWITCHES, "ensemble": ["fitted_average"]},
             r"'fitted_average': fits its weights to all .* Use average",
         ),

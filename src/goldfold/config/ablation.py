@@ -41,6 +41,7 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
         for name, change in switches.items()
     ]
     _refuse_names(bases, [*switches])
+    _refuse_listed(values.get("rounds"), {variant(base, name): base for base in bases for name in switches})
     more = {
         "models": [*models, *variants],
         "ensemble": _without(values.get("ensemble"), [one["name"] for one in variants]),
@@ -60,6 +61,22 @@ def _refuse_names(bases: list[str], switches: list[str]) -> None:
                 f"ablate.{switch}: its variant of model {base!r} would be named {name!r}, like {known[name]}; rename the switch"
             )
         known[name] = f"the variant of {base!r} by ablate.{switch}"
+
+
+def _refuse_listed(rounds: Any, bases: dict[str, str]) -> None:
+    """Raise ConfigError if a round lists a variant.
+
+    Args:
+        bases: variant -> its model.
+    """
+    for number, one in enumerate(rounds if isinstance(rounds, list) else []):
+        listed = one.get("models") if isinstance(one, dict) else None
+        for name in listed if isinstance(listed, list) else []:
+            if isinstance(name, str) and name in bases:
+                raise ConfigError(
+                    f"rounds[{number}].models: {name!r} is a variant of ablate; variants are trained wherever their model is: "
+                    f"list {bases[name]!r} instead"
+                )
 
 
 SHORT = {**dict.fromkeys(hooks.SHORT, "hooks"), "mixup_alpha": "mix", "cutmix_alpha": "mix"}

@@ -65,9 +65,16 @@ class Averaging(Section):
 
 KEYS, STEPS, AVERAGE, OTHER = "ensemble: keys", "ensemble: steps", "step: average", "step: other"
 """Tags of the forms of `ensemble` and of its steps."""
+
+
+def _kind_of_step(value: Any) -> str:
+    """Tag of a step, as written in a config or already validated."""
+    return AVERAGE if isinstance(value, Averaging) or (isinstance(value, dict) and [*value] == ["average"]) else OTHER
+
+
 OneStep = Annotated[
     Annotated[Averaging, Tag(AVERAGE)] | Annotated[Step, Tag(OTHER)],
-    Discriminator(lambda value: AVERAGE if isinstance(value, dict) and [*value] == ["average"] else OTHER),
+    Discriminator(_kind_of_step),
 ]
 Steps = Annotated[list[OneStep], Field(min_length=1)]
 
