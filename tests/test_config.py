@@ -2,6 +2,7 @@ import copy
 import inspect
 import json
 import re
+from importlib.util import find_spec
 from typing import Any, get_args
 
 import pytest
@@ -13,6 +14,7 @@ from goldfold.config import libraries, load, parse, slices, typed
 from goldfold.config.data import Named
 from goldfold.config.learning import Train
 from goldfold.config.schema import schema
+from goldfold.optim.cycles import cycle_ends
 from goldfold.planning.plan import plan_of
 from goldfold.samples.transforms import FLIPS
 
@@ -39,7 +41,11 @@ WRONG = [
     (
         "top-level key",
         {"metrik": "x"},
-        ["metrik: unknown key", "nearest is 'metric'", "allowed: ablate, batch_norm, cache, data, ensemble, folds"],
+        [
+            "metrik: unknown key",
+            "nearest is 'metric'",
+            "allowed: ablate, batch_norm, cache, data, ensemble, external, folds",
+        ],
     ),
     (
         "nested key",
@@ -220,6 +226,11 @@ WRONG = [
         "file that is not there",
         {"folds": {"file": "no.csv", "splitter": "predefined"}},
         ["folds.file = 'no.csv': no such file"],
+    ),
+    (
+        "precision of a GPU on the CPU",
+        {"runtime": {"device": "cpu", "precision": "fp16"}},
+        ["runtime.precision = 'fp16': needs a GPU, and runtime.device is cpu; set precision: auto"],
     ),
     (
         "gap for another splitter",
@@ -762,6 +773,19 @@ def test_a_mistake_in_the_training_of_all_models_is_reported_once() -> None:
     assert "(b).train.loss = 'foc'" in str(error.value)
 
 
+@pytest.mark.skipif(any(map(find_spec, ("apex", "bitsandbytes"))), reason="its optimizers may be used")
+def test_an_optimizer_without_its_library_is_reported_with_the_same_method_in_timm() -> None:
+    known = libraries.timm_optimizers()
+    foreign = [name for name, place in known.items() if place.startswith(("apex.", "bitsandbytes."))]
+    assert len(foreign) > 10
+    for name in foreign:
+        (line,) = errors_of({"train": {"optimizer": f"lookahead_{name}" if name == "fusedlamb" else name}})
+        plain = name.removeprefix("fused").removeprefix("bnb").removesuffix("8bit")
+        advice = f"Use {plain}, the same method in torch or timm" if plain in known else "Choose another, e.g. adamw"
+        assert "its library is not installed. It needs a GPU and" in line
+        assert line.endswith(advice)
+
+
 def test_optimizers_read_from_timm_s_files_hold_all_that_timm_lists() -> None:
     from timm.optim import list_optimizers
 
@@ -837,6 +861,14 @@ def test_a_quick_look_is_short_and_has_a_folder_of_its_own() -> None:
     assert (quick.submission.sample, quick.folds.tolerance, quick.report.shift) == (None, None, False)
     assert slices.manifest(quick)["most_rows"] == 64
     assert "most_rows" not in slices.manifest(parse(BASE))
+
+
+def test_cycles_of_a_quick_run_have_equal_lengths_in_an_epoch_each() -> None:
+    growing = {"epochs": 62, "snapshots": 5, "schedule": {"cosine": {"cycles": 5, "cycle_mult": 2, "min_lr": 1e-5}}}
+    for values in ({"train": growing}, {"models": small(train=growing)}):
+        made = parse({**BASE, **values, "quick": True}).models[0].train
+        assert (made.epochs, made.schedule) == (5, {"cosine": {"cycles": 5, "min_lr": 1e-5}})
+        assert cycle_ends(made.schedule, 2 * made.epochs, 0) == [2, 4, 6, 8, 10]
 
 
 def test_a_quick_look_weights_no_classes_by_name_as_its_images_may_lack_them() -> None:

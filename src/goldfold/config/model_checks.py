@@ -19,7 +19,7 @@ from goldfold.config.loss_checks import check_loss
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
 from goldfold.config.sample_checks import sample_problems
-from goldfold.config.schedule_checks import check_monitor, optimizer_to_check
+from goldfold.config.schedule_checks import check_monitor, check_optimizer
 from goldfold.config.views import swapping
 from goldfold.samples.sizes import sizes_of
 from goldfold.signatures import read
@@ -107,8 +107,7 @@ def _backbone(network: str, backbone: str | None) -> Iterator[str]:
 
 def _training(model: Model) -> Iterator[str]:
     settings = model.train
-    optimizer, known = optimizer_to_check(settings.optimizer)
-    yield from component_problems("train.optimizer", optimizer, kinds.OPTIMIZER, known)
+    yield from check_optimizer(settings.optimizer)
     yield from component_problems("train.schedule", settings.schedule, kinds.SCHEDULE, SCHEDULES)
     yield from component_problems("train.update", settings.update, kinds.UPDATE, UPDATES)
     for hook in settings.every_hook:
