@@ -101,8 +101,16 @@ def test_an_ablation_retrains_no_model_and_a_further_switch_no_variant() -> None
             {"ablate": {"x": {"train": {"loss": "foc"}}}},
             r"ablate\.x \(with b3\)\.train\.loss = 'foc': nearest is 'focal'",
         ),
-        ({"ablate": {"x": {}}}, r"ablate\.x = \{\}: .* at least 1 item"),
-        ({"ablate": {"x": 3}}, r"ablate\.x = 3: "),
+        (
+            {"ablate": {"x": {}}},
+            r"ablate\.x: write the settings of a model that change, such as \{train: \{mixup_alpha: 0\.2\}\}",
+        ),
+        ({"ablate": {"x": 3}}, r"ablate\.x = 3: write the settings of a model that change"),
+        (
+            {"ablate": "mixup"},
+            r"ablate = 'mixup': write .* by the name of a switch: \{mixup: \{train: \{mixup_alpha: 0\.2\}\}\}",
+        ),
+        ({"ablate": [{"train": {"lr": 1}}]}, r"ablate: write .* by the name of a switch: \{mixup: \{train: "),
         ({"ablate": {"x y": {"dropout": 0.1}}}, r"ablate: key 'x y': .* match pattern"),
         ({"ablate": {"x": {"name": "z"}}}, r"ablate\.x\.name: variants are named by model and switch; remove it"),
         (
@@ -115,7 +123,7 @@ def test_an_ablation_retrains_no_model_and_a_further_switch_no_variant() -> None
         ),
         (
             {"ablate": SWITCHES, "rounds": [{}, {"models": ["b3-wide"]}]},
-            r"rounds\[1\]\.models: 'b3-wide' is a variant of ablate; variants are trained wherever their model is: list 'b3' inst",
+            r"rounds\[1\]\.models: 'b3-wide' is a variant of ablate; variants are trained wherever their model is: list 'b3'",
         ),
         (
             {"ablate": SWITCHES, "ensemble": ["fitted_average"]},

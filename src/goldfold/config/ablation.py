@@ -3,14 +3,39 @@
 import re
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from goldfold.base.errors import ConfigError, shown
 from goldfold.catalog import POSTPROCESSING
 from goldfold.config import hooks
-from goldfold.config.base import NAME
+from goldfold.config.base import NAME, Name
+from goldfold.config.plain import json_value
 
 AVERAGE = "average"
+
+
+def _by_name(value: Any) -> Any:
+    if not isinstance(value, dict):
+        name = value if isinstance(value, str) else "mixup"
+        raise ValueError(
+            f"write the settings that change, by the name of a switch: {{{name}: {{train: {{mixup_alpha: 0.2}}}}}}"
+        )
+    return value
+
+
+def _change(value: Any) -> Any:
+    if not isinstance(value, dict) or not value:
+        raise ValueError("write the settings of a model that change, such as {train: {mixup_alpha: 0.2}}")
+    return value
+
+
+Switches = Annotated[
+    dict[Name, Annotated[dict[str, Any], Field(min_length=1), BeforeValidator(_change), AfterValidator(json_value)]],
+    BeforeValidator(_by_name),
+]
+"""Settings that change, by the name of a switch."""
 
 
 def expanded(values: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from goldfold.config.soup_checks import check_soups
 from goldfold.config.source_checks import check_source
 from goldfold.config.step_checks import average_key, check_steps
 from goldfold.config.views import view_problems
+from goldfold.config.wording import in_words
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
@@ -143,7 +144,7 @@ def _task_params(config: Config, task: Facts) -> Iterator[str]:
         TypeAdapter(task.settings).validate_json(json.dumps(known, default=str), strict=True)
     except ValidationError as error:
         for entry in error.errors():
-            yield f"task_params.{'.'.join(map(str, entry['loc']))} = {shown(entry['input'])}: {entry['msg']}"
+            yield f"task_params.{'.'.join(map(str, entry['loc']))} = {shown(entry['input'])}: {in_words(entry)}"
 
 
 def _members(config: Config) -> Iterator[str]:

@@ -21,6 +21,7 @@ from goldfold.config.rounds import Round, trained_model
 from goldfold.config.sample_checks import sample_problems
 from goldfold.config.schedule_checks import check_monitor, check_optimizer
 from goldfold.config.views import swapping
+from goldfold.config.wording import in_words
 from goldfold.samples.sizes import sizes_of
 from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
@@ -55,7 +56,7 @@ def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[s
     try:
         here = trained_model(model, one)
     except ValidationError as error:
-        return [f"train: {str(entry['msg']).removeprefix('Value error, ')}" for entry in error.errors()]
+        return [f"train: {in_words(dict(entry))}" for entry in error.errors()]
     known = {*_learning(model, config, task)}
     return [problem for problem in _learning(here, config, task) if problem not in known]
 
