@@ -10,10 +10,11 @@ import pytest
 from goldfold import catalog, components, tasks
 from goldfold.base.errors import ConfigError
 from goldfold.catalog import TASKS
-from goldfold.config import libraries, load, parse, slices, typed
+from goldfold.config import libraries, load, parse, slices, typed, with_classes
 from goldfold.config.data import Named
 from goldfold.config.learning import Train
 from goldfold.config.schema import schema
+from goldfold.config.trial_keys import as_written
 from goldfold.optim.cycles import cycle_ends
 from goldfold.planning.plan import plan_of
 from goldfold.samples.transforms import FLIPS
@@ -919,3 +920,22 @@ def test_a_quick_look_keeps_folds_that_the_data_give() -> None:
     assert parse(values).folds.n_folds == 7
     with pytest.raises(ConfigError, match="train = 'fast': write a section, "):
         parse({**BASE, "train": "fast", "quick": True})
+
+
+def test_problems_of_trials_have_the_keys_of_switches_and_rounds() -> None:
+    rounds = [{}, {"train": {"augment": ["HorizontalFlip"], "class_weights": {"3": 2}}}]
+    weighted = {"train": {"class_weights": {"7": 2}}}
+    config = parse({**BASE, "rounds": rounds, "ablate": {"x": {"train": {"lr": 0.1}}}, "models": small(**weighted)})
+    found = {
+        as_written(problem, one["written"]) for one in slices.network_checks(config)
+        for problem in ("train.augment = 1", "train.lr = 2", "train.augmented")
+    }  # fmt: skip
+    assert found == {
+        "models (a): train.augment = 1", "models (a): train.lr = 2", "models (a): train.augmented",
+        "ablate.x (with a): train.augment = 1", "ablate.x (with a): train.lr = 2", "ablate.x (with a): train.augmented",
+        "rounds[1].train.augment = 1",
+    }  # fmt: skip
+    assert with_classes.settings(config)["weighted_classes"] == {
+        "models (a).train.class_weights": ["7"], "ablate.x (with a).train.class_weights": ["7"],
+        "rounds[1].train.class_weights": ["3"],
+    }  # fmt: skip

@@ -26,6 +26,7 @@ from goldfold.commands.start_trial import check_start
 from goldfold.commands.view_trial import check_views
 from goldfold.components import load, name_of
 from goldfold.config.libraries import without_library
+from goldfold.config.trial_keys import as_written
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
@@ -260,7 +261,8 @@ def main(models: list[dict[str, Any]]) -> int:
         except (Exception, SystemExit) as raised:
             error = as_error(raised)
             what = str(error) if isinstance(error, GoldfoldError) else f"{type(error).__name__}: {cause(error)}"
-            print(f"goldfold: models ({model['name']}): {what}", file=sys.stderr)
+            written = model.get("written", {"": f"models ({model['name']})"})
+            print(f"goldfold: {as_written(what, written)}", file=sys.stderr)
             failed += 1
     if models and len(without) == len(models):
         print(
