@@ -144,6 +144,18 @@ def test_mistakes_in_switches_are_reported_by_the_name_of_the_switch(changes: di
             r"1 problem\n  ablate\.x: changes no setting of any model; change it, or remove it",
         ),
         ({"x": {"image_size_px": [12, 12]}}, r"ablate\.x: changes no setting of any model"),
+        ({"x": {"train": {"schedule": {"cosine": {"cycles": 1}}}}}, r"ablate\.x: changes no setting of any model"),
+        (
+            {
+                "x": {"train": {"schedule": "multistep"}},
+                "y": {"train": {"schedule": {"multistep": {"milestones": [0.5, 0.75]}}}},
+            },
+            r"ablate\.y: makes the same variants as ablate\.x; ",
+        ),
+        (
+            {"x": {"train": {"swa": {"start": 0}}}, "y": {"train": {"swa": {"start": 0, "every_epochs": 1}}}},
+            r"ablate\.y: makes the same variants as ablate\.x; ",
+        ),
         (
             {"x": {"train": {"clip_norm": 1}}, "y": {"train": {"hooks": [{"clip": {"norm": 1.0}}]}}},
             r"ablate\.y: makes the same variants as ablate\.x; ",
