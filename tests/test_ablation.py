@@ -101,8 +101,16 @@ def test_an_ablation_retrains_no_model_and_a_further_switch_no_variant() -> None
             {"ablate": {"x": {"train": {"loss": "foc"}}}},
             r"ablate\.x \(with b3\)\.train\.loss = 'foc': nearest is 'focal'",
         ),
-        ({"ablate": {"x": {}}}, r"ablate\.x = \{\}: .* at least 1 item"),
-        ({"ablate": {"x": 3}}, r"ablate\.x = 3: "),
+        (
+            {"ablate": {"x": {}}},
+            r"ablate\.x: write the settings of a model that change, such as \{train: \{mixup_alpha: 0\.2\}\}",
+        ),
+        ({"ablate": {"x": 3}}, r"ablate\.x = 3: write the settings of a model that change"),
+        (
+            {"ablate": "mixup"},
+            r"ablate = 'mixup': write .* by the name of a switch: \{mixup: \{train: \{mixup_alpha: 0\.2\}\}\}",
+        ),
+        ({"ablate": [{"train": {"lr": 1}}]}, r"ablate: write .* by the name of a switch: \{mixup: \{train: "),
         ({"ablate": {"x y": {"dropout": 0.1}}}, r"ablate: key 'x y': .* match pattern"),
         ({"ablate": {"x": {"name": "z"}}}, r"ablate\.x\.name: variants are named by model and switch; remove it"),
         (
@@ -112,6 +120,10 @@ def test_an_ablation_retrains_no_model_and_a_further_switch_no_variant() -> None
         (
             {"ablate": {"x": {"dropout": 0.1}, "y-x": {"dropout": 0.2}}, "models": [B0, {**B3, "name": "b0-y"}]},
             r"ablate\.x: its variant of model 'b0-y' would be named 'b0-y-x', like the variant of 'b0' by ablate\.y-x; rename",
+        ),
+        (
+            {"ablate": SWITCHES, "rounds": [{}, {"models": ["b3-wide"]}]},
+            r"rounds\[1\]\.models: 'b3-wide' is a variant of ablate; variants are trained wherever their model is: list 'b3'",
         ),
         (
             {"ablate": SWITCHES, "ensemble": ["fitted_average"]},
@@ -132,6 +144,18 @@ def test_mistakes_in_switches_are_reported_by_the_name_of_the_switch(changes: di
             r"1 problem\n  ablate\.x: changes no setting of any model; change it, or remove it",
         ),
         ({"x": {"image_size_px": [12, 12]}}, r"ablate\.x: changes no setting of any model"),
+        ({"x": {"train": {"schedule": {"cosine": {"cycles": 1}}}}}, r"ablate\.x: changes no setting of any model"),
+        (
+            {
+                "x": {"train": {"schedule": "multistep"}},
+                "y": {"train": {"schedule": {"multistep": {"milestones": [0.5, 0.75]}}}},
+            },
+            r"ablate\.y: makes the same variants as ablate\.x; ",
+        ),
+        (
+            {"x": {"train": {"swa": {"start": 0}}}, "y": {"train": {"swa": {"start": 0, "every_epochs": 1}}}},
+            r"ablate\.y: makes the same variants as ablate\.x; ",
+        ),
         (
             {"x": {"train": {"clip_norm": 1}}, "y": {"train": {"hooks": [{"clip": {"norm": 1.0}}]}}},
             r"ablate\.y: makes the same variants as ablate\.x; ",

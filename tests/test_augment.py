@@ -161,6 +161,8 @@ def test_a_wrong_file_is_named(text: str | None, said: str, in_tmp: Path) -> Non
 def test_a_transform_outside_a_list_is_refused_with_the_list() -> None:
     with pytest.raises(ConfigError, match=r"'Rotate': a transform of albumentations goes into a list: \[Rotate\]"):
         config_of("Rotate")
+    with pytest.raises(ConfigError, match=r"goes into a list: \[\{Rotate: \{'limit': 30\}\}\]"):
+        config_of({"Rotate": {"limit": 30}})
 
 
 # --- steps

@@ -107,7 +107,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([{}, {"clean": {"round": 1}}], {}, r"rounds\[1\]\.clean\.round = 1: the judges must be of an earlier round, here round 0"),
     ([{}, {"teacher": {}}, {"clean": {"round": 1}}], {}, r"rounds\[2\]\.clean\.round = 1: has a start, a teacher or a clean of "
      r"its own, .*; name a round that is trained from scratch on the given labels"),
-    ([{}, {"clean": {"folds": 1}}], {}, r"rounds\[1\]\.clean\.folds = 1: Input should be greater than or equal to 2"),
+    ([{}, {"clean": {"folds": 1}}], {}, r"rounds\[1\]\.clean\.folds = 1: must be at least 2"),
     ([{}, {"clean": {"by": "outer"}}], {}, r"rounds\[1\]\.clean\.by = 'outer': allowed: 'inner'"),
     ([{}, {"clean": {"action": "weigh"}}], {}, r"rounds\[1\]\.clean\.action = 'weigh': allowed: 'drop' or 'relabel'"),
     ([{}, {"clean": {"models": ["b9"]}}], {}, r"rounds\[1\]\.clean\.models: no model is named 'b9'"),

@@ -2,6 +2,7 @@ import copy
 import inspect
 import json
 import re
+from importlib.util import find_spec
 from typing import Any, get_args
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from goldfold import catalog, components, tasks
 from goldfold.base.errors import ConfigError
 from goldfold.catalog import TASKS
-from goldfold.config import libraries, load, parse, slices, typed
+from goldfold.config import libraries, load, parse, slices, typed, with_classes
 from goldfold.config.data import Named
 from goldfold.config.learning import Train
 from goldfold.config.schema import schema
+from goldfold.config.trial_keys import as_written
+from goldfold.optim.cycles import cycle_ends
 from goldfold.planning.plan import plan_of
 from goldfold.samples.transforms import FLIPS
 
@@ -65,6 +68,39 @@ WRONG = [
         {"ablate": {"x": {"mixup_alpha": 0.2}}},
         [").mixup_alpha: unknown key; it belongs under train: write train: {mixup_alpha: 0.2}"],
     ),
+    *[
+        (f"{key} in train", {"train": {key: value}}, [f"train.{key}: unknown key; it {belongs}"])
+        for key, value, belongs in (
+            ("image_size_px", 64, "belongs under cache, or under models[...]"),
+            ("seeds", [1], "belongs at the top level"),
+            ("tta", ["identity"], "belongs at the top level"),
+            ("ablate", {}, "belongs at the top level"),
+            ("n_folds", 3, "belongs under folds"),
+            ("clean", {}, "belongs under rounds[...]"),
+            ("start", "previous", "belongs under rounds[...]"),
+            ("dropout", 0.1, "belongs under models[...]"),
+            ("soup", ["a"], "belongs under models[...]"),
+            ("teacher", "a", "belongs under distill, or under rounds[...]"),
+            ("temperature", 2, "belongs under distill, or under fixmatch"),
+            ("rho", 0.1, "is a parameter of sam: write update: {sam: {rho: 0.1}}"),
+            (
+                "patience",
+                3,
+                "is a parameter of plateau, early_stopping: write schedule: {plateau: {patience: 3}}, or hooks: [{",
+            ),
+        )
+    ],
+    ("key of rounds", {"clean": {}}, ["clean: unknown key; it belongs under rounds[...]"]),
+    (
+        "key of a teacher",
+        {"rounds": [{}, {"threshold": 0.9}]},
+        ["rounds[1].threshold: unknown key; it belongs under teacher, or under pseudo_labels"],
+    ),
+    (
+        "key of another source",
+        {"data": {"source": "digits", "label_column": "x"}},
+        ["data.label_column: unknown key; allowed: channels, "],
+    ),
     (
         "teacher without a section",
         {"train": {"distill": "big"}},
@@ -85,7 +121,7 @@ WRONG = [
         ["metric = 'acuracy'", "nearest is 'accuracy'", "allowed with classification: accuracy, ", "log_loss"],
     ),
     ("nested Literal", {"train": {"schedule": "cosin"}}, ["train.schedule = 'cosin'", "nearest is 'cosine'", "poly"]),
-    ("no channel", {"data": {"source": "digits", "channels": 0}}, ["data.channels = 0", "greater than or equal to 1"]),
+    ("no channel", {"data": {"source": "digits", "channels": 0}}, ["data.channels = 0", "at least 1"]),
     (
         "no rule for 16 bits",
         {"data": {"source": "digits", "scale_16bit": [4095, 0]}},
@@ -125,7 +161,7 @@ WRONG = [
     ),
     ("name for list", {"train": {"mix": "mixup"}}, ["train.mix = 'mixup': write a list: [mixup]"]),
     ("nothing for list", {"tta": None}, ["tta = None: write a list: [...]"]),
-    ("list for section", {"ablate": ["mixup"]}, ["ablate = ['mixup']: write a section: {name: value}"]),
+    ("list for section", {"task_params": ["x"]}, ["task_params = ['x']: write a section: {name: value}"]),
     ("name not a file name", {"name": "../x"}, ["name = '../x'", "match pattern"]),
     ("missing in a source", {"data": {"source": "csv", "train": "a"}}, ["data.images: missing; it is required"]),
     ("missing in a model", {"models": [{"network": "small_resnet", "image_size_px": 8}]}, ["models[0].name: missing"]),
@@ -147,7 +183,7 @@ WRONG = [
     ("views twice", {"tta": ["hflip", "hflip"]}, ["tta: named more than once: hflip"]),
     ("no views", {"tta": []}, ["tta = []", "at least 1 item"]),
     ("seeds twice", {"seeds": [0, 1, 0]}, ["seeds: named more than once: 0"]),
-    ("negative seed", {"seeds": [-1]}, ["seeds[0] = -1", "greater than or equal to 0"]),
+    ("negative seed", {"seeds": [-1]}, ["seeds[0] = -1", "at least 0"]),
     ("members of one name", {"models": [SMALL, SMALL]}, ["two members are named 'a'", "give each its own name"]),
     (
         "backbone",
@@ -226,6 +262,11 @@ WRONG = [
         ["folds.file = 'no.csv': no such file"],
     ),
     (
+        "precision of a GPU on the CPU",
+        {"runtime": {"device": "cpu", "precision": "fp16"}},
+        ["runtime.precision = 'fp16': needs a GPU, and runtime.device is cpu; set precision: auto"],
+    ),
+    (
         "gap for another splitter",
         {"folds": {"gap": 2}},
         ["folds.gap = 2: only splitters ordered and ordered_blocks have a gap"],
@@ -255,7 +296,7 @@ WRONG = [
     (
         "probability above one",
         {"models": small(train={"mixup_alpha": 0.2, "mix_probability": 1.5})},
-        ["models[0].train.mix_probability = 1.5", "less than or equal to 1"],
+        ["models[0].train.mix_probability = 1.5", "at most 1"],
     ),
     (
         "mix misspelt",
@@ -413,10 +454,10 @@ WRONG_FOR_TASK = [
     ),
     ("segmentation", {"task_params": {"threshold": "much"}}, ["task_params.threshold = 'much'", "valid number"]),
     ("segmentation", {"task_params": {"threshold": "0.4"}}, ["task_params.threshold = '0.4'", "valid number"]),
-    ("segmentation", {"task_params": {"threshold": 1.5}}, ["task_params.threshold = 1.5", "less than or equal to 1"]),
+    ("segmentation", {"task_params": {"threshold": 1.5}}, ["task_params.threshold = 1.5", "at most 1"]),
     ("segmentation", {"task_params": {"threshold": None}}, ["task_params.threshold = None", "valid number"]),
     ("detection", {"task_params": {"least_score": True}}, ["task_params.least_score = True", "valid number"]),
-    ("detection", {"task_params": {"least_score": -0.1}}, ["task_params.least_score = -0.1", "or equal to 0"]),
+    ("detection", {"task_params": {"least_score": -0.1}}, ["task_params.least_score = -0.1: must be at least 0"]),
     ("detection", {"task_params": {"box_fields": ["label", "x3"]}}, ["task_params.box_fields.1 = 'x3'", "'x1', 'y1'"]),
     ("detection", {"task_params": {"box_fields": []}}, ["task_params.box_fields = []", "at least 1 item"]),
     (
@@ -467,7 +508,7 @@ WRONG_FOR_TASK = [
         {"ensemble": {"method": "soft_nms", "iou_threshold": 0.4}},
         ["ensemble.iou_threshold: soft_nms of ensemble-boxes has none; remove it"],
     ),
-    ("segmentation", {"train": {"validate_every": 0}}, ["train.validate_every = 0", "greater than or equal to 1"]),
+    ("segmentation", {"train": {"validate_every": 0}}, ["train.validate_every = 0", "at least 1"]),
     ("segmentation", {"data": {**MASKS, "groups": "none.csv"}}, ["data.groups = 'none.csv'", "no such file or folder"]),
     ("detection", {"task": "detektion"}, ["unknown task 'detektion'", "nearest is 'detection'", "allowed: classif"]),
     ("detection", {"task": "no_such_module:Task"}, ["task 'no_such_module:Task'", "must be importable where the job"]),
@@ -766,6 +807,19 @@ def test_a_mistake_in_the_training_of_all_models_is_reported_once() -> None:
     assert "(b).train.loss = 'foc'" in str(error.value)
 
 
+@pytest.mark.skipif(any(map(find_spec, ("apex", "bitsandbytes"))), reason="its optimizers may be used")
+def test_an_optimizer_without_its_library_is_reported_with_the_same_method_in_timm() -> None:
+    known = libraries.timm_optimizers()
+    foreign = [name for name, place in known.items() if place.startswith(("apex.", "bitsandbytes."))]
+    assert len(foreign) > 10
+    for name in foreign:
+        (line,) = errors_of({"train": {"optimizer": f"lookahead_{name}" if name == "fusedlamb" else name}})
+        plain = name.removeprefix("fused").removeprefix("bnb").removesuffix("8bit")
+        advice = f"Use {plain}, the same method in torch or timm" if plain in known else "Choose another, e.g. adamw"
+        assert "its library is not installed. It needs a GPU and" in line
+        assert line.endswith(advice)
+
+
 def test_optimizers_read_from_timm_s_files_hold_all_that_timm_lists() -> None:
     from timm.optim import list_optimizers
 
@@ -843,6 +897,14 @@ def test_a_quick_look_is_short_and_has_a_folder_of_its_own() -> None:
     assert "most_rows" not in slices.manifest(parse(BASE))
 
 
+def test_cycles_of_a_quick_run_have_equal_lengths_in_an_epoch_each() -> None:
+    growing = {"epochs": 62, "snapshots": 5, "schedule": {"cosine": {"cycles": 5, "cycle_mult": 2, "min_lr": 1e-5}}}
+    for values in ({"train": growing}, {"models": small(train=growing)}):
+        made = parse({**BASE, **values, "quick": True}).models[0].train
+        assert (made.epochs, made.schedule) == (5, {"cosine": {"cycles": 5, "min_lr": 1e-5}})
+        assert cycle_ends(made.schedule, 2 * made.epochs, 0) == [2, 4, 6, 8, 10]
+
+
 def test_a_quick_look_weights_no_classes_by_name_as_its_images_may_lack_them() -> None:
     rounds = [{}, {"train": {"class_weights": {"3": 4}}}]
     settings = {"train": {"class_weights": {"3": 2}}, "rounds": rounds, "quick": True}
@@ -858,3 +920,22 @@ def test_a_quick_look_keeps_folds_that_the_data_give() -> None:
     assert parse(values).folds.n_folds == 7
     with pytest.raises(ConfigError, match="train = 'fast': write a section, "):
         parse({**BASE, "train": "fast", "quick": True})
+
+
+def test_problems_of_trials_have_the_keys_of_switches_and_rounds() -> None:
+    rounds = [{}, {"train": {"augment": ["HorizontalFlip"], "class_weights": {"3": 2}}}]
+    weighted = {"train": {"class_weights": {"7": 2}}}
+    config = parse({**BASE, "rounds": rounds, "ablate": {"x": {"train": {"lr": 0.1}}}, "models": small(**weighted)})
+    found = {
+        as_written(problem, one["written"]) for one in slices.network_checks(config)
+        for problem in ("train.augment = 1", "train.lr = 2", "train.augmented")
+    }  # fmt: skip
+    assert found == {
+        "models (a): train.augment = 1", "models (a): train.lr = 2", "models (a): train.augmented",
+        "ablate.x (with a): train.augment = 1", "ablate.x (with a): train.lr = 2", "ablate.x (with a): train.augmented",
+        "rounds[1].train.augment = 1",
+    }  # fmt: skip
+    assert with_classes.settings(config)["weighted_classes"] == {
+        "models (a).train.class_weights": ["7"], "ablate.x (with a).train.class_weights": ["7"],
+        "rounds[1].train.class_weights": ["3"],
+    }  # fmt: skip

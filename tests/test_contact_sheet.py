@@ -123,6 +123,15 @@ def test_the_command_draws_a_sheet_from_the_config_alone(config: Path, capsys: p
     assert Path("sheet.png").read_bytes() != before
 
 
+def test_a_round_that_does_not_train_the_model_is_refused(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = yaml.safe_load(config.read_text())
+    other = {**values["models"][0], "name": "other"}
+    rounds = [{}, {"models": ["other"]}]
+    config.write_text(yaml.safe_dump({**values, "models": [*values["models"], other], "rounds": rounds}))
+    assert main(["augment", str(config), "-o", "sheet.png", "--model", "net", "--round", "1"]) == 2
+    assert "--round 1: does not train model 'net'; rounds that do: 0" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -448,7 +448,7 @@ NAMED = {"source": "folder", "train": "t"}
         (BASE | {"ensemble": ["ownsteps:Nothing"]}, "has no apply(members, fitted); see docs/extending.md"),
         (BASE | {"ensemble": ["ownsteps:Flop"]}, "nearest is 'Flip'"),
         (BASE | {"ensemble": [{"ownsteps:Flip": {"shares": 1}}]}, "ownsteps:Flip does not take 'shares'; nearest is 'share'"),
-        (BASE | {"ensemble": []}, "ensemble = []: List should have at least 1 item"),
+        (BASE | {"ensemble": []}, "ensemble = []: must have at least 1 item"),
         (BASE | {"ensemble": "rank"}, "ensemble = 'rank': write {method: rank}"),
         (BASE | {"ensemble": "hill_climbing"}, "ensemble = 'hill_climbing': write a list of steps: [hill_climbing]"),
         (BASE | {"ensemble": "hil_climbing"}, "= 'hil_climbing': nearest is 'hill_climbing'; write {method: ...}, or a list of"),

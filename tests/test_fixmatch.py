@@ -280,10 +280,10 @@ def test_no_label_of_validation_images_and_no_column_but_the_id_reaches_the_netw
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"models": [model(mu=0)]}, r"models\[0\]\.train\.fixmatch\.mu = 0: Input should be greater than or equal to 1"),
-    ({"models": [model(threshold=1.5)]}, r"models\[0\]\.train\.fixmatch\.threshold = 1\.5: Input should be less than or equal"),
-    ({"models": [model(weight=0)]}, r"models\[0\]\.train\.fixmatch\.weight = 0: Input should be greater than 0"),
-    ({"models": [model(sources=[])]}, r"models\[0\]\.train\.fixmatch\.sources = \[\]: List should have at least 1 item"),
+    ({"models": [model(mu=0)]}, r"models\[0\]\.train\.fixmatch\.mu = 0: must be at least 1"),
+    ({"models": [model(threshold=1.5)]}, r"models\[0\]\.train\.fixmatch\.threshold = 1\.5: must be at most"),
+    ({"models": [model(weight=0)]}, r"models\[0\]\.train\.fixmatch\.weight = 0: must be greater than 0"),
+    ({"models": [model(sources=[])]}, r"models\[0\]\.train\.fixmatch\.sources = \[\]: must have at least 1 item"),
     ({"models": [model(treshold=1)]}, r"models\[0\]\.train\.fixmatch\.treshold: unknown key; nearest is 'threshold'"),
     ({"models": [B0, model(sources=["unlabeled"])]}, r"models\[1\] \(b3\)\.train\.fixmatch\.sources: there are no unlabeled "
      r"images; set data\.unlabeled or data\.test, or remove fixmatch"),

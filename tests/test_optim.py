@@ -697,7 +697,7 @@ def config(train: dict[str, Any], **more: Any) -> Any:
             "sgd does not take 'betas'; its parameters: momentum, dampening,",
         ),
         ({"optimizer": {"lookahead_radam": {"momentum": 1}}}, "radam does not take 'momentum'"),
-        ({"layer_decay": 1.5}, "layer_decay = 1.5: Input should be less than or equal to 1"),
+        ({"layer_decay": 1.5}, "layer_decay = 1.5: must be at most 1"),
         (
             {"lr_scale": {}},
             "lr_scale: all factors are 1, which has no effect; set backbone, norm or head, or remove it",

@@ -412,10 +412,10 @@ def test_recipes_without_the_new_keys_are_as_they_were_and_those_with_them_name_
 NAMED = {**BASE["data"], "classes": ["dark", "light"]}
 WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"labels": {"soft": {"powr": 2}}}, {}, r"teacher\.labels\.soft\.powr: unknown key; nearest is 'power'; allowed:"),
-    ({"labels": {"soft": {"power": 0}}}, {}, r"teacher\.labels\.soft\.power = 0: Input should be greater than 0"),
+    ({"labels": {"soft": {"power": 0}}}, {}, r"teacher\.labels\.soft\.power = 0: must be greater than 0"),
     ({"threshold": {"factor": 0.9}}, {}, r"teacher\.threshold\.start: missing; it is required"),
-    ({"threshold": {"start": 0.9, "factor": 1.5}}, {}, r"teacher\.threshold\.factor = 1.5: Input should be less than 1"),
-    ({"threshold": 1.5}, {}, r"teacher\.threshold = 1.5: Input should be less than or equal to 1"),
+    ({"threshold": {"start": 0.9, "factor": 1.5}}, {}, r"teacher\.threshold\.factor = 1.5: must be less than 1"),
+    ({"threshold": 1.5}, {}, r"teacher\.threshold = 1.5: must be at most 1"),
     ({"top_k": 0}, {}, r"teacher\.top_k = 0: write a number of images, such as 50, or a share of them between 0 and 1"),
     ({"adapt": {"by": "oof"}}, {}, r"teacher\.adapt: by = 'oof': allowed: 'counts', 'accuracy'"),
     ({"adapt": {}, "threshold": 0.4}, {}, r"teacher\.adapt\.floor = 0.5: is above threshold = 0.4, so nothing could be moved"),

@@ -89,6 +89,22 @@ def test_the_complete_config_is_one_that_a_user_could_write() -> None:
     assert slices.report(parse(written(short)))["settings"] == short
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"quick": True},
+        {"ensemble": [{"average": {"weights": {"soup": 2}}}, "temperature"]},
+        {"train": {"class_weights": {"plain-mixup": 2.0}}, "data": {"source": "csv", "train": "t.csv", "images": "i"}},
+    ],
+    ids=["quick run", "steps", "class named like a variant"],
+)
+def test_the_complete_config_means_the_same(more: dict[str, Any], recwarn: pytest.WarningsRecorder) -> None:
+    settings = slices.report(parse({**RUN, **more}))["settings"]
+    again = parse(yaml.safe_load(yaml.safe_dump(written(settings))))
+    assert slices.report(again)["settings"] == settings
+    assert not [one for one in recwarn if "Pydantic" in str(one.message)]
+
+
 def test_inner_trainings_count_as_training_runs_and_all_stages_of_a_run_are_drawn() -> None:
     settings = slices.report(parse(RUN))["settings"]
     table = pd.DataFrame({"id": ["a"]})

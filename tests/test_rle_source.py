@@ -241,7 +241,7 @@ def test_one_class_needs_no_name(coded: Any) -> None:
     [
         ({"classes": None}, r"data: class_column needs the names of the classes, in order: set classes"),
         ({"class_column": None}, r"data: several classes need class_column, the column with the class"),
-        ({"first_pixel": 2}, r"data\.first_pixel = 2: Input should be less than or equal to 1"),
+        ({"first_pixel": 2}, r"data\.first_pixel = 2: must be at most 1"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -256,7 +256,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
      r": params is \{'widths': \[8, 8\]\} there and \{'widths': \[4, 4\]\} here; name a model with the same network"),
     ([{}, TEACHER], {"pseudo_labels": {"rounds": 1}}, r"pseudo_labels: is a short form of rounds, and both are set"),
     ([{}, {}], {"models": [{**B0, "name": "previous"}]}, r"models\[0\]\.name = 'previous': is reserved in rounds"),
-    ([{}, {"train": {"lr": 0}}], {}, r"rounds\[1\]\.train\.lr = 0: Input should be greater than 0"),
+    ([{}, {"train": {"lr": 0}}], {}, r"rounds\[1\]\.train\.lr = 0: must be greater than 0"),
     ([{}, {"train": {"epoch": 3}}], {}, r"rounds\[1\]\.train\.epoch: unknown key; nearest is 'epochs'"),
     ([{}, {"train": {"loss": "fokal"}}], {}, r"rounds\[1\]\.train\.loss = 'fokal': nearest is 'focal'"),
     ([{}, {"train": {"warmup_epochs": 2}}], {}, r"rounds\[1\]\.train: warmup_epochs 2 must be less than epochs 1: set train\."),

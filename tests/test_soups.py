@@ -152,6 +152,10 @@ def test_a_quick_look_has_an_epoch_for_each_snapshot_and_the_same_members() -> N
             "soup.of: b3 cannot be averaged with b0: resize is 'squash' there and 'pad' here",
         ),
         (
+            [B0, B3, {**SOUP, "train": {"epochs": 1}}], {},
+            "models[2]: train: a soup is not trained, and has the network of its first ingredient; remove it",
+        ),
+        (
             [B0, B3, {**SOUP, "train": {"lr": 1}, "backbone": "resnet18"}], {},
             "models[2]: backbone, train: a soup is not trained, and has the network of its first ingredient; remove them",
         ),

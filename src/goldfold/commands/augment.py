@@ -140,6 +140,11 @@ def _learning(config: Config, name: str, number: int) -> dict[str, Any]:
         raise unknown("model", name, names)
     if not 0 <= number < len(config.every_round):
         raise ConfigError(f"--round {number}: the config has rounds 0 to {len(config.every_round) - 1}")
+    trained = [number for number, one in enumerate(config.every_round) if name in (one.models or ())]
+    if number not in trained:
+        raise ConfigError(
+            f"--round {number}: does not train model {name!r}; rounds that do: {', '.join(map(str, trained)) or 'none'}"
+        )
     return slices.learning(config, name, number)
 
 

@@ -29,6 +29,7 @@ from goldfold.base.words import count
 from goldfold.catalog import PRESETS
 from goldfold.components import name_of
 from goldfold.config import Config, load, slices, with_classes
+from goldfold.config.trial_keys import as_written
 from goldfold.images.files import passed_over, tools_in_words
 from goldfold.tables import read_table
 from goldfold.tasks import facts
@@ -114,7 +115,7 @@ def _try_augmentations(config: Config) -> None:
             try:
                 check_augmentations(model)
             except ConfigError as error:
-                raise ConfigError(f"models ({model['name']}): {error}") from error
+                raise ConfigError(as_written(str(error), model["written"])) from error
 
 
 def _run_stages(config: Config, folder: Path, found: Check) -> None:

@@ -25,6 +25,8 @@ from goldfold.commands.sample_trial import check_samples
 from goldfold.commands.start_trial import check_start
 from goldfold.commands.view_trial import check_views
 from goldfold.components import load, name_of
+from goldfold.config.libraries import without_library
+from goldfold.config.trial_keys import as_written
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
@@ -195,7 +197,7 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
         raise ConfigError(f"train.{error}.") from error
     except Exception as error:
         raise ConfigError(
-            f"train.optimizer = {name!r} cannot be built here: {cause(error)}. {_instead(name_of(name))}"
+            f"train.optimizer = {name!r} cannot be built here: {cause(error)}. {without_library(name_of(name))}"
         ) from error
     try:
         schedule = optim.build_schedule(train["schedule"], optimizer, STEPS, WARMUP_STEPS)
@@ -248,15 +250,6 @@ def _check_hooks(network: Any, train: Mapping[str, Any]) -> None:
             raise ConfigError(f"train.hooks: {name_of(written)!r} cannot be built: {cause(error)}") from error
 
 
-def _instead(optimizer: str) -> str:
-    """Advice on an optimizer of timm that needs neither a GPU nor another library."""
-    for prefix, library in (("fused", "NVIDIA's apex"), ("bnb", "bitsandbytes")):
-        if optimizer.startswith(prefix):
-            plain = optimizer.removeprefix(prefix).removesuffix("8bit")
-            return f"It needs a GPU and {library}. Use {plain}, the same method in torch or timm."
-    return "Choose another, e.g. adamw."
-
-
 def main(models: list[dict[str, Any]]) -> int:
     """Check each model; print one line per model that cannot be used; return the exit status."""
     logging.getLogger("timm").setLevel(logging.ERROR)
@@ -268,7 +261,8 @@ def main(models: list[dict[str, Any]]) -> int:
         except (Exception, SystemExit) as raised:
             error = as_error(raised)
             what = str(error) if isinstance(error, GoldfoldError) else f"{type(error).__name__}: {cause(error)}"
-            print(f"goldfold: models ({model['name']}): {what}", file=sys.stderr)
+            written = model.get("written", {"": f"models ({model['name']})"})
+            print(f"goldfold: {as_written(what, written)}", file=sys.stderr)
             failed += 1
     if models and len(without) == len(models):
         print(

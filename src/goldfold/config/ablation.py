@@ -3,14 +3,39 @@
 import re
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from goldfold.base.errors import ConfigError, shown
 from goldfold.catalog import POSTPROCESSING
 from goldfold.config import hooks
-from goldfold.config.base import NAME
+from goldfold.config.base import NAME, Name
+from goldfold.config.plain import json_value
 
 AVERAGE = "average"
+
+
+def _by_name(value: Any) -> Any:
+    if not isinstance(value, dict):
+        name = value if isinstance(value, str) else "mixup"
+        raise ValueError(
+            f"write the settings that change, by the name of a switch: {{{name}: {{train: {{mixup_alpha: 0.2}}}}}}"
+        )
+    return value
+
+
+def _change(value: Any) -> Any:
+    if not isinstance(value, dict) or not value:
+        raise ValueError("write the settings of a model that change, such as {train: {mixup_alpha: 0.2}}")
+    return value
+
+
+Switches = Annotated[
+    dict[Name, Annotated[dict[str, Any], Field(min_length=1), BeforeValidator(_change), AfterValidator(json_value)]],
+    BeforeValidator(_by_name),
+]
+"""Settings that change, by the name of a switch."""
 
 
 def expanded(values: dict[str, Any]) -> dict[str, Any]:
@@ -41,6 +66,7 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
         for name, change in switches.items()
     ]
     _refuse_names(bases, [*switches])
+    _refuse_listed(values.get("rounds"), {variant(base, name): base for base in bases for name in switches})
     more = {
         "models": [*models, *variants],
         "ensemble": _without(values.get("ensemble"), [one["name"] for one in variants]),
@@ -60,6 +86,22 @@ def _refuse_names(bases: list[str], switches: list[str]) -> None:
                 f"ablate.{switch}: its variant of model {base!r} would be named {name!r}, like {known[name]}; rename the switch"
             )
         known[name] = f"the variant of {base!r} by ablate.{switch}"
+
+
+def _refuse_listed(rounds: Any, bases: dict[str, str]) -> None:
+    """Raise ConfigError if a round lists a variant.
+
+    Args:
+        bases: variant -> its model.
+    """
+    for number, one in enumerate(rounds if isinstance(rounds, list) else []):
+        listed = one.get("models") if isinstance(one, dict) else None
+        for name in listed if isinstance(listed, list) else []:
+            if isinstance(name, str) and name in bases:
+                raise ConfigError(
+                    f"rounds[{number}].models: {name!r} is a variant of ablate; variants are trained wherever their model is: "
+                    f"list {bases[name]!r} instead"
+                )
 
 
 SHORT = {**dict.fromkeys(hooks.SHORT, "hooks"), "mixup_alpha": "mix", "cutmix_alpha": "mix"}

@@ -1,13 +1,16 @@
 """Checks of an ablation: variants that would vote, and switches without effect."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from goldfold.base.errors import ConfigError
+from goldfold.catalog import HOOKS, SCHEDULES, UPDATES
+from goldfold.components import Written, parse
 from goldfold.config import slices
 from goldfold.config.ablation import variant, variants
 from goldfold.config.root import Config
 from goldfold.config.step_checks import average_key
+from goldfold.signatures import default, read
 
 
 def check_ablation(config: Config) -> Iterator[str]:
@@ -53,8 +56,24 @@ def _apart(config: Config) -> set[str]:
     return {*variants({"ablate": config.ablate, "models": models})}
 
 
+def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a training whose schedule, update rule and hooks have all their parameters."""
+    train = settings["train"]
+    schedule, update = _complete(train["schedule"], SCHEDULES), _complete(train["update"], UPDATES)
+    every_hook = [_complete(hook, HOOKS) for hook in train["hooks"]]
+    return {**settings, "train": {**train, "schedule": schedule, "update": update, "hooks": every_hook}}
+
+
+def _complete(written: Written, entries: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of a component of the catalog, the defaults included; of any other as written."""
+    name, params = parse(written)
+    known = read(entries[name]).parameters if name in entries else ()
+    defaults = {part.name: default(entries[name], part.name) for part in known if not part.is_required} | params
+    return name, {key: [*value] if isinstance(value, tuple) else value for key, value in defaults.items()}
+
+
 def _settings(config: Config, name: str) -> list[Any]:
     """Settings of a model that its trainings and predictions depend on, but for its name."""
     rounds = [number for number, one in enumerate(config.every_round) if name in (one.models or ())]
-    trained = [{**slices.learning(config, name, number), "name": ""} for number in rounds]
+    trained = [_with_defaults({**slices.learning(config, name, number), "name": ""}) for number in rounds]
     return [*trained, slices.network(config, name), slices.resize(config, name)]

@@ -76,16 +76,18 @@ def every_problem(wanted: Any) -> Iterator[str]:
         if name in catalog.PRESETS:
             yield from _named(one, problems(one, kinds.PRESET, catalog.PRESETS))
         elif not isinstance(wanted, list) or name in catalog.AUGMENTATIONS or ":" in name:
-            yield from _named(one, _alone(name) or problems(one, kinds.AUGMENTATION, KNOWN))
+            yield from _named(one, _alone(one) or problems(one, kinds.AUGMENTATION, KNOWN))
         else:
             yield from _named(one, problems(one, kinds.TRANSFORM, {**KNOWN, **albumentations_transforms()}))
         for key in NESTED:
             yield from _nested(name, key, params)
 
 
-def _alone(name: str) -> list[str]:
-    """Problem of a single name that only a list can hold."""
-    return [f"a transform of albumentations goes into a list: [{name}]"] * (name in albumentations_transforms())
+def _alone(one: Written) -> list[str]:
+    """Problem of a single transform that only a list can hold."""
+    name, params = parse(one)
+    text = f"{{{name}: {shown(params)}}}" if params else name
+    return [f"a transform of albumentations goes into a list: [{text}]"] * (name in albumentations_transforms())
 
 
 def _nested(name: str, key: str, params: Mapping[str, Any]) -> Iterator[str]:

@@ -26,6 +26,7 @@ from goldfold.config.soup_checks import check_soups
 from goldfold.config.source_checks import check_source
 from goldfold.config.step_checks import average_key, check_steps
 from goldfold.config.views import view_problems
+from goldfold.config.wording import in_words
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
@@ -51,6 +52,7 @@ def check(config: Config) -> None:
         *check_source(config),
         *_files(config),
         *_roi(config, task),
+        *_runtime(config),
         *check_folds(config),
         *_copies(config),
         *check_cases(config, task),
@@ -142,7 +144,7 @@ def _task_params(config: Config, task: Facts) -> Iterator[str]:
         TypeAdapter(task.settings).validate_json(json.dumps(known, default=str), strict=True)
     except ValidationError as error:
         for entry in error.errors():
-            yield f"task_params.{'.'.join(map(str, entry['loc']))} = {shown(entry['input'])}: {entry['msg']}"
+            yield f"task_params.{'.'.join(map(str, entry['loc']))} = {shown(entry['input'])}: {in_words(entry)}"
 
 
 def _members(config: Config) -> Iterator[str]:
@@ -175,6 +177,12 @@ def _files(config: Config) -> Iterator[str]:
     for path in config.data.roi.files:
         if reason := no_file(path):
             yield f"data.roi.boxes = {shown(path)}: {reason}; run the detector first, or correct it"
+
+
+def _runtime(config: Config) -> Iterator[str]:
+    """A precision that the CPU does not have; with `auto` the device is known only where the job runs."""
+    if config.runtime.device == "cpu" and config.runtime.precision == "fp16":
+        yield "runtime.precision = 'fp16': needs a GPU, and runtime.device is cpu; set precision: auto"
 
 
 def _roi(config: Config, task: Facts) -> Iterator[str]:

@@ -27,3 +27,8 @@ def no_name(value: Any) -> Any:
     if steps:
         raise ValueError(f"{steps[0]} is a step; write a list of steps: [{{{steps[0]}: {shown(value[steps[0]])}}}]")
     return value
+
+
+def is_average(step: Any) -> bool:
+    """Return whether a step is a section `average`, as written in a config or already validated."""
+    return hasattr(step, "average") or (isinstance(step, dict) and [*step] == ["average"])

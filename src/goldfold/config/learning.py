@@ -230,15 +230,18 @@ class Model(Section):
             return {**values, "network": next(iter(network)), "params": inner}
         return values
 
-    @model_validator(mode="after")
-    def _soup_alone(self) -> "Model":
-        more = sorted(self.model_fields_set - {"name", "soup"})
-        if self.soup is not None and more:
+    @model_validator(mode="before")
+    @classmethod
+    def _soup_alone(cls, values: Any) -> Any:
+        """Refuse other keys of a soup before their values are checked."""
+        is_soup = isinstance(values, dict) and values.get("soup") is not None
+        more = sorted(str(key) for key in values if key not in ("name", "soup")) if is_soup else []
+        if more:
             raise ValueError(
                 f"{', '.join(more)}: a soup is not trained, and has the network of its first ingredient; remove "
                 f"{'it' if len(more) == 1 else 'them'}"
             )
-        return self
+        return values
 
     @model_serializer(mode="wrap")
     def _written(self, handler: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ EXPORTS = re.compile(r"^__all__ = (\[.*?\])", re.MULTILINE | re.DOTALL)
 FACTORY = "optim/_optim_factory.py"
 SECOND_ORDER = frozenset({"adahessian"})
 """Optimizers that need second-order gradients, which the training loop does not compute."""
+OTHER_OPTIMIZER = "Choose another, e.g. adamw."
 COMPOSITIONS = frozenset({"OneOf", "SomeOf", "RandomOrder", "Sequential", "OneOrOther"})
 """Classes of albumentations that hold transforms."""
 
@@ -43,6 +44,16 @@ def timm_optimizers() -> dict[str, str]:
                 aliases[alias] = target
     found |= {alias: found[target] for alias, target in aliases.items() if target in found}
     return {name: place for name, place in sorted(found.items()) if name not in SECOND_ORDER}
+
+
+def without_library(optimizer: str) -> str:
+    """Advice on an optimizer of timm that needs neither a GPU nor another library."""
+    for prefix, library in (("fused", "NVIDIA's apex"), ("bnb", "bitsandbytes")):
+        if optimizer.startswith(prefix):
+            plain = optimizer.removeprefix(prefix).removesuffix("8bit")
+            same = f"Use {plain}, the same method in torch or timm." if plain in timm_optimizers() else OTHER_OPTIMIZER
+            return f"It needs a GPU and {library}. {same}"
+    return OTHER_OPTIMIZER
 
 
 def _class_place(node: ast.expr) -> str:

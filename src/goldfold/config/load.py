@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from types import MappingProxyType, UnionType
-from typing import Any, Union, get_args, get_origin
+from types import MappingProxyType
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,15 +19,17 @@ from goldfold.config.ablation_checks import refuse_idle
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
-from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch, Train
+from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch
 from goldfold.config.made import with_made
 from goldfold.config.own_source import Own
+from goldfold.config.places import belongs, sections_of
 from goldfold.config.plain import unusable
 from goldfold.config.pseudo_labels import DECAY, NUMBER, SECTION, TEXT, ByAccuracy, ByCounts, Decay, SoftLabels
 from goldfold.config.quick import shortened
 from goldfold.config.root import AVERAGE, KEYS, OTHER, STEPS, Averaging, Config, Ensemble
 from goldfold.config.rounds import BY_ACCURACY, BY_COUNTS
 from goldfold.config.sizes import refuse_wrong_caches, with_sizes
+from goldfold.config.wording import in_words
 
 BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED, SWITCH, NUMBER, TEXT})
 NARROWED: dict[Any, type[BaseModel]] = {
@@ -138,8 +140,8 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
         return where, f"key {shown(value)} is not text{_unquoted('string_type', value)}"
     if kind == "extra_forbidden":
         allowed = sorted({name for section in sections for name in section.model_fields})
-        if "train" in allowed and location[-1] in Train.model_fields:
-            return where, f"unknown key; it belongs under train: write train: {{{location[-1]}: {shown(value)}}}"
+        if elsewhere := belongs(location[-1], value, location[:-1], sections):
+            return where, f"unknown key; {elsewhere}"
         return where, f"unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
     if kind == "model_type":
         inside = sorted({name for section in _locate([*place, ""])[1] for name in section.model_fields})
@@ -162,8 +164,8 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
         choices = ALL_SOURCES if key == "source" else context.get("expected_tags", ROI_METHODS)
         return f"{where}.{key} = {shown(tag)}", f"{nearest(_text(tag), QUOTED.findall(choices))}allowed: {choices}"
     if isinstance(value, dict | list) and kind == "value_error":
-        return where, str(error["msg"]).removeprefix("Value error, ")
-    return f"{where} = {shown(value)}", str(error["msg"]).removeprefix("Value error, ") + _unquoted(kind, value)
+        return where, in_words(error)
+    return f"{where} = {shown(value)}", in_words(error) + _unquoted(kind, value)
 
 
 def _text(value: Any) -> str:
@@ -195,18 +197,18 @@ def _locate(location: Sequence[int | str]) -> tuple[list[str], list[type[BaseMod
         if part in NARROWED:
             annotation, sections = NARROWED[part], [NARROWED[part]]
             continue
-        fields = [section.model_fields[part] for section in _sections(annotation) if part in section.model_fields]
-        tagged = [section for section in _sections(annotation) if part == _tag(section)]
-        if tagged and len(_sections(annotation)) > 1:  # a source may have a key of the same name: masks
+        fields = [section.model_fields[part] for section in sections_of(annotation) if part in section.model_fields]
+        tagged = [section for section in sections_of(annotation) if part == _tag(section)]
+        if tagged and len(sections_of(annotation)) > 1:  # a source may have a key of the same name: masks
             annotation, sections = tagged[0], tagged
             continue
         if get_origin(annotation) is dict:
             path.append(part)
             annotation = get_args(annotation)[1]
             continue
-        if part in BRANCHES or (not fields and not _sections(annotation)):
+        if part in BRANCHES or (not fields and not sections_of(annotation)):
             continue  # tag of a union's branch, not a key
-        sections = _sections(annotation)
+        sections = sections_of(annotation)
         path.append(str(part))
         if fields:
             annotation = fields[0].annotation
@@ -220,12 +222,3 @@ def _dotted(path: list[str]) -> str:
 def _tag(section: type[BaseModel]) -> Any:
     field = section.model_fields.get("source") or section.model_fields.get("method")
     return next(iter(get_args(field.annotation)), None) if field else None
-
-
-def _sections(annotation: Any) -> list[type[BaseModel]]:
-    """All sections that ``annotation`` can hold."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) in (list, Union, UnionType) or hasattr(annotation, "__metadata__"):
-        return [section for inner in get_args(annotation) for section in _sections(inner)]
-    return []

@@ -19,8 +19,9 @@ from goldfold.config.loss_checks import check_loss
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
 from goldfold.config.sample_checks import sample_problems
-from goldfold.config.schedule_checks import check_monitor, optimizer_to_check
+from goldfold.config.schedule_checks import check_monitor, check_optimizer
 from goldfold.config.views import swapping
+from goldfold.config.wording import in_words
 from goldfold.samples.sizes import sizes_of
 from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
@@ -55,7 +56,7 @@ def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[s
     try:
         here = trained_model(model, one)
     except ValidationError as error:
-        return [f"train: {str(entry['msg']).removeprefix('Value error, ')}" for entry in error.errors()]
+        return [f"train: {in_words(dict(entry))}" for entry in error.errors()]
     known = {*_learning(model, config, task)}
     return [problem for problem in _learning(here, config, task) if problem not in known]
 
@@ -107,8 +108,7 @@ def _backbone(network: str, backbone: str | None) -> Iterator[str]:
 
 def _training(model: Model) -> Iterator[str]:
     settings = model.train
-    optimizer, known = optimizer_to_check(settings.optimizer)
-    yield from component_problems("train.optimizer", optimizer, kinds.OPTIMIZER, known)
+    yield from check_optimizer(settings.optimizer)
     yield from component_problems("train.schedule", settings.schedule, kinds.SCHEDULE, SCHEDULES)
     yield from component_problems("train.update", settings.update, kinds.UPDATE, UPDATES)
     for hook in settings.every_hook:

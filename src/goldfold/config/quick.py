@@ -8,6 +8,8 @@ BATCH_SIZE = 16
 N_FOLDS = 2
 GIVEN = ("predefined", "ordered", "ordered_blocks")
 """Splitters for which the data determine the number of folds or their sizes."""
+SUFFIX = "-quick"
+"""End of the name of a quick run."""
 ONE_EPOCH = {"epochs": 1, "warmup_epochs": 0}
 
 
@@ -35,7 +37,7 @@ def shortened(values: dict[str, Any]) -> dict[str, Any]:
     more |= {"models": [_model(model) for model in models]} if isinstance(models, list) else {}
     return {
         **values, **more,
-        "name": f"{values['name']}-quick" if isinstance(values.get("name"), str) else values.get("name"),
+        "name": f"{values['name']}{SUFFIX}" if isinstance(values.get("name"), str) else values.get("name"),
         "folds": {"rare_classes": "spread", **folds, **n_folds, "tolerance": None},
         "train": _trained(_section(values, "train")),
         "report": {**_section(values, "report"), "shift": False},
@@ -51,7 +53,7 @@ def _trained(settings: dict[str, Any]) -> dict[str, Any]:
     size = settings.get("batch_size", BATCH_SIZE)
     settings.pop("sizes", None)  # which name later epochs
     return {
-        **_without_classes(_without_plateau(settings)),
+        **_without_classes(_with_short_schedule(settings)),
         **ONE_EPOCH,
         **_cycles(settings),
         "batch_size": min(size, BATCH_SIZE) if isinstance(size, int) else size,
@@ -70,7 +72,7 @@ def _model(model: Any) -> Any:
     if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
         return model
     own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size", "sizes")}
-    return {**model, "train": {**_without_classes(_without_plateau(own)), **_cycles(own)}}
+    return {**model, "train": {**_without_classes(_with_short_schedule(own)), **_cycles(own)}}
 
 
 def _cycles(settings: dict[str, Any]) -> dict[str, Any]:
@@ -86,8 +88,14 @@ def _without_classes(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if not (is_named and key == "class_weights")}
 
 
-def _without_plateau(settings: dict[str, Any]) -> dict[str, Any]:
-    """Training settings with a constant rate instead of the schedule plateau, which needs several epochs."""
+def _with_short_schedule(settings: dict[str, Any]) -> dict[str, Any]:
+    """Training settings with a constant rate instead of the schedule plateau, which needs several epochs, and with cycles of
+    equal length, since the first of several growing ones would be shorter than an update."""
     schedule = settings.get("schedule")
     name = next(iter(schedule), None) if isinstance(schedule, dict) else schedule
-    return {**settings, "schedule": "constant"} if name == "plateau" else settings
+    if name == "plateau":
+        return {**settings, "schedule": "constant"}
+    if isinstance(schedule, dict) and isinstance(params := schedule.get("cosine"), dict):
+        equal = {key: value for key, value in params.items() if key != "cycle_mult"}
+        return {**settings, "schedule": {**schedule, "cosine": equal}}
+    return settings

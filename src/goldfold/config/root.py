@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from goldfold.components import name_of, parse
+from goldfold.config.ablation import Switches
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, exponent, height_and_width
 from goldfold.config.data import Data, Folds, Submission
-from goldfold.config.ensemble_forms import no_name
+from goldfold.config.ensemble_forms import is_average, no_name
 from goldfold.config.external import External
 from goldfold.config.learning import Model, Train
 from goldfold.config.plain import json_value
@@ -67,7 +68,7 @@ KEYS, STEPS, AVERAGE, OTHER = "ensemble: keys", "ensemble: steps", "step: averag
 """Tags of the forms of `ensemble` and of its steps."""
 OneStep = Annotated[
     Annotated[Averaging, Tag(AVERAGE)] | Annotated[Step, Tag(OTHER)],
-    Discriminator(lambda value: AVERAGE if isinstance(value, dict) and [*value] == ["average"] else OTHER),
+    Discriminator(lambda value: AVERAGE if is_average(value) else OTHER),
 ]
 Steps = Annotated[list[OneStep], Field(min_length=1)]
 
@@ -125,10 +126,7 @@ class Config(Section):
     rounds: Rounds = None
     """Rounds of training, each with its own models, settings, initial weights and teacher: `[{}, {models: [b5], start:
     previous, teacher: {threshold: 0.9}}]`; `pseudo_labels` is the short form of a list in which each trains all models."""
-    ablate: Annotated[
-        dict[Name, Annotated[dict[str, Any], Field(min_length=1), AfterValidator(json_value)]],
-        Field(exclude_if=lambda switches: not switches),
-    ] = {}
+    ablate: Annotated[Switches, Field(exclude_if=lambda switches: not switches)] = {}
     """Ablation: settings of a model by the name of a switch, such as `{mixup: {train: {mixup_alpha: 0.2}}, larger:
     {image_size_px: 96}}`. Each model is also trained with one switch at a time, in the same folds and with the same seeds;
     the report compares the scores. Variants are not part of the ensemble."""

@@ -3,16 +3,31 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from goldfold.base.errors import nearest, shown
+from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import TASKS
-from goldfold.components import label, parse, short
+from goldfold.components import label, name_of, parse, short
+from goldfold.config import kinds
+from goldfold.config.component_checks import component_problems
 from goldfold.config.learning import Train
-from goldfold.config.libraries import timm_optimizers
+from goldfold.config.libraries import timm_optimizers, without_library
 from goldfold.planning.outputs import VAL_LOSS
+from goldfold.signatures import read
 from goldfold.tasks.facts import Facts
 
 LOOKAHEAD = "lookahead_"
 """Prefix of an optimizer's name, by which timm wraps it into Lookahead (Zhang et al. 2019)."""
+
+
+def check_optimizer(written: Any) -> Iterator[str]:
+    """Problems of an optimizer: its name, its parameters, and the library that it needs."""
+    optimizer, known = optimizer_to_check(written)
+    name = name_of(optimizer)
+    try:
+        _ = read(known[name]) if name in known else None
+    except ConfigError:
+        yield f"train.optimizer = {shown(written)}: its library is not installed. {without_library(name).rstrip('.')}"
+    else:
+        yield from component_problems("train.optimizer", optimizer, kinds.OPTIMIZER, known)
 
 
 def optimizer_to_check(written: Any) -> tuple[Any, Mapping[str, str]]:

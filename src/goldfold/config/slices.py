@@ -9,6 +9,7 @@ from goldfold.config import hooks, roi, views
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
+from goldfold.config.trial_keys import written_keys
 from goldfold.planning import inner
 from goldfold.samples.presets.reading import expanded
 from goldfold.tasks import facts
@@ -251,7 +252,7 @@ def resize(config: Config, name: str) -> str:
 
 def network_checks(config: Config) -> list[dict[str, Any]]:
     """Settings for building each model once, before any job runs."""
-    found: list[dict[str, Any]] = []
+    found, written = list[dict[str, Any]](), list[dict[str, str]]()
     every = [config.model(run.model, run.round) for run in config.grid.trained_runs()]
     learns = [(model.name, model.train.distill) for model in every]
     featured = {of for name, how in learns if how and how.features for of in (name, how.teacher)}
@@ -271,8 +272,10 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 **({"tta": config.tta} if views.needs_trial(config.tta) else {}),
                 **({"shows_features": True} if model.name in featured else {}),
             }
-            found += [wanted] if wanted not in found else []
-    return found
+            if wanted not in found:
+                found.append(wanted)
+                written.append(written_keys(config, model.name, number))
+    return [{**one, "written": keys} for one, keys in zip(found, written, strict=True)]
 
 
 def _start_size(config: Config, model: Model, number: int) -> dict[str, list[int]]:

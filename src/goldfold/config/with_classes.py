@@ -5,6 +5,7 @@ from typing import Any
 from goldfold.base.errors import shown
 from goldfold.components import name_of, parse, summed
 from goldfold.config.root import Config
+from goldfold.config.trial_keys import as_written, written_keys
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
@@ -35,7 +36,7 @@ def _weighted_classes(config: Config) -> dict[str, list[str]]:
         for number in range(len(config.every_round)):
             wanted = config.model(model.name, number).train.class_weights
             if by_name(wanted) and isinstance(wanted, dict):
-                key = f"models ({model.name}).train.class_weights"
+                key = as_written("train.class_weights", written_keys(config, model.name, number), ".")
                 found[key] = [*dict.fromkeys([*found.get(key, []), *wanted])]
     return found
 

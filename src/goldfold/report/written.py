@@ -4,18 +4,26 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from goldfold.config.ablation import variants
+from goldfold.config.quick import SUFFIX
 
 
 def written(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings with all defaults, in a form that is valid in a config and means the same.
 
     Left out are the members that `train.snapshots` and `ablate` add, the network of a soup, which is that of its
-    ingredients, and the short form of rounds where these are set.
+    ingredients, the short form of rounds where these are set, and the end of the name of a quick run.
     """
-    apart, short = {*variants(dict(settings))}, "pseudo_labels" if settings.get("rounds") else ""
+    apart = {*variants(dict(settings))}
     own = [one for one in settings["models"] if one["name"] not in apart and not one.get("snapshot")]
-    rest = {key: _without(value, apart) for key, value in settings.items() if key not in ("models", short)}
-    return {key: [*map(_model, own)] if key == "models" else rest[key] for key in settings if key != short}
+    changes = {
+        "name": str(settings["name"]).removesuffix(SUFFIX if settings["quick"] else ""),
+        "models": [_model(one) for one in own],
+        "ensemble": _ensemble(settings["ensemble"], apart),
+    }
+    if settings.get("rounds"):
+        changes["rounds"] = [_round(one, apart) for one in settings["rounds"]]
+    short = "pseudo_labels" if settings.get("rounds") else ""
+    return {key: changes.get(key, value) for key, value in settings.items() if key != short}
 
 
 def _model(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,10 +32,17 @@ def _model(model: Mapping[str, Any]) -> dict[str, Any]:
     return {key: model[key] for key in keys}
 
 
-def _without(value: Any, names: Container[str]) -> Any:
-    """Plain JSON without names of models as keys or in lists."""
-    if isinstance(value, Mapping):
-        return {key: _without(one, names) for key, one in value.items() if key not in names}
-    if isinstance(value, list):
-        return [_without(one, names) for one in value if not (isinstance(one, str) and one in names)]
-    return value
+def _round(one: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
+    """A round without some of the models that it trains."""
+    return {**one, "models": [name for name in one["models"] if name not in names]}
+
+
+def _ensemble(ensemble: Any, names: Container[str]) -> Any:
+    """Settings of the ensemble without the weights of some models."""
+    if isinstance(ensemble, list):
+        return [
+            {"average": _ensemble(step["average"], names)} if isinstance(step, Mapping) and "average" in step else step
+            for step in ensemble
+        ]
+    kept = {name: weight for name, weight in ensemble["weights"].items() if name not in names}
+    return {**ensemble, "weights": kept}
