@@ -445,7 +445,7 @@ def test_new_entries_of_the_catalog_that_no_config_names_count_for_no_job(source
 
 def test_an_edit_of_a_function_reaches_the_stages_that_use_it_and_no_others(sources: Any) -> None:
     before = {stage: sources(stage) for stage in STAGES}
-    put_in("ensembling/average.py", "np.average(rankdata(stack, axis=1)", "np.average(rankdata(stack, axis=-2)")
+    put_in("ensembling/average.py", "+= rankdata(values[:, c]) * weight", "+= weight * rankdata(values[:, c])")
     assert {stage: sources(stage) for stage in STAGES} == before, "the config names another way to fuse"
     put_in("losses/classification.py", "-(target * functional", "-1 * (target * functional")
     assert {stage for stage in STAGES if sources(stage) != before[stage]} == {"train"}

@@ -107,23 +107,23 @@ def _mean_and_ranks(stack: Iterable[Array], weights: Sequence[float]) -> tuple[A
     return mean, ranks
 
 
-BY_IMAGE = frozenset({probability, geometric, logit, power, vote})
-"""Averages in which the result of an image depends on no other image."""
-
-
-BY_MEMBER = frozenset({rank})
+BY_IMAGE = ("probability", "geometric", "logit", "power", "vote")
+"""Averages in which the result of an image depends on no other image, by name: a job depends on the code of its own alone."""
+BY_MEMBER = ("rank",)
 """Averages that read the stack one member after the other, once."""
 
 
 def is_by_image(average: Callable[..., Any]) -> bool:
     """Return whether the result of an image depends on no other image; False for averages of the user's own."""
-    return _function(average) in BY_IMAGE
+    return _name(average) in BY_IMAGE
 
 
 def is_by_member(average: Callable[..., Any]) -> bool:
     """Return whether members may be given one after the other, instead of as an array."""
-    return _function(average) in BY_MEMBER
+    return _name(average) in BY_MEMBER
 
 
-def _function(average: Callable[..., Any]) -> Callable[..., Any]:
-    return average.func if isinstance(average, partial) else average
+def _name(average: Callable[..., Any]) -> str:
+    """Name of an average of this module; empty for one of the user's own."""
+    function = average.func if isinstance(average, partial) else average
+    return function.__name__ if getattr(function, "__module__", "") == __name__ else ""

@@ -16,7 +16,7 @@ def written(settings: Mapping[str, Any]) -> dict[str, Any]:
     apart = {*variants(dict(settings))}
     own = [one for one in settings["models"] if one["name"] not in apart and not one.get("snapshot")]
     changes = {
-        "name": str(settings["name"]).removesuffix(SUFFIX if settings["quick"] else ""),
+        "name": str(settings.get("name", "")).removesuffix(SUFFIX if settings.get("quick") else ""),
         "models": [_model(one) for one in own],
         "ensemble": _ensemble(settings["ensemble"], apart),
     }
@@ -44,5 +44,5 @@ def _ensemble(ensemble: Any, names: Container[str]) -> Any:
             {"average": _ensemble(step["average"], names)} if isinstance(step, Mapping) and "average" in step else step
             for step in ensemble
         ]
-    kept = {name: weight for name, weight in ensemble["weights"].items() if name not in names}
+    kept = {name: weight for name, weight in ensemble.get("weights", {}).items() if name not in names}
     return {**ensemble, "weights": kept}
