@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from goldfold.base.errors import shown
 from goldfold.base.regular import fault
 from goldfold.config.base import UNSET, Name, Section
+from goldfold.external import SUFFIXES
 from goldfold.planning.runs import Member
 
 if TYPE_CHECKING:
     from goldfold.config.root import Config
-
-SUFFIXES = (".csv", ".npz", ".json")
 
 
 class External(Section):

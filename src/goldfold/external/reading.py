@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold.base.errors import DataError
 from goldfold.base.regular import fault
+from goldfold.external import SUFFIXES
 from goldfold.predictions.arrays import load
 from goldfold.sources.coco_ids import as_text
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from goldfold.predictions.arrays import Arrays
 
-SUFFIXES = (".csv", ".npz", ".json")
 KEYS = ("image_id", "category_id", "bbox", "score")
 """Keys of a box in COCO's results."""
 TABLE_KEYS = ("ids", "classes")

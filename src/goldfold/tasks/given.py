@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,11 +87,17 @@ def refuse_no_probabilities(values: NDArray[np.float64], table: pd.DataFrame, wh
         )
 
 
-def logits_of(known: NDArray[np.float64], places: Sequence[int], n_classes: int) -> NDArray[np.float32]:
-    """Return logits (n, classes), NaN for classes without a place in ``known``."""
-    found = np.full((len(known), n_classes), np.nan, dtype=np.float32)
-    found[:, places] = known
-    return found
+def member_of(
+    table: pd.DataFrame, known: Iterable[str], logits: NDArray[np.float64], classes: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a member with one logit per image and class, NaN for classes that it does not know.
+
+    Args:
+        known: classes of the columns of ``logits`` (n, known classes).
+    """
+    found = np.full((len(logits), len(classes)), np.nan, dtype=np.float32)
+    found[:, [classes.index(name) for name in known]] = logits
+    return {"ids": table["id"].to_numpy(str), "classes": np.array(classes), "logits": found}
 
 
 def with_logits(

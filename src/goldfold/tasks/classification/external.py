@@ -47,13 +47,7 @@ class External:
                 f"{where}: the probabilities of id {table['id'].iloc[first]!r} sum to {total[first, 0]:.4g}, not to 1 "
                 f"({int(odd.sum()):,} such rows)."
             )
-        return {
-            "ids": table["id"].to_numpy(str),
-            "classes": np.array(self.classes),
-            "logits": given.logits_of(
-                _logits(values / total), [self.classes.index(name) for name in known], len(self.classes)
-            ),
-        }
+        return given.member_of(table, known, _logits(values / total), self.classes)
 
     def from_arrays(self, arrays: Arrays, where: str) -> Arrays:
         """Return the arrays of a member, see `goldfold.tasks.given.with_logits`."""

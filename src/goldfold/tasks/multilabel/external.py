@@ -34,11 +34,7 @@ class External:
         known = given.class_columns(table, self.classes, where)
         values = given.numbers(table, list(known.values()), where)
         given.refuse_no_probabilities(values, table, where)
-        return {
-            "ids": table["id"].to_numpy(str),
-            "classes": np.array(self.classes),
-            "logits": given.logits_of(_logits(values), [self.classes.index(name) for name in known], len(self.classes)),
-        }
+        return given.member_of(table, known, _logits(values), self.classes)
 
     def from_arrays(self, arrays: Arrays, where: str) -> Arrays:
         """Return the arrays of a member, see `goldfold.tasks.given.with_logits`."""
