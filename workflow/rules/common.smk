@@ -148,7 +148,11 @@ def judges(stage):
     """Input function for the predictions of the inner trainings that a job of a stage judges by, of its own fold."""
 
     def get(wildcards):
-        return [PLAN.outputs(job)[0] for job in PLAN.above(job_at(stage, wildcards)) if job.part]
+        return [
+            PLAN.outputs(job)[0]
+            for job in PLAN.above(job_at(stage, wildcards))
+            if job.part
+        ]
 
     return get
 

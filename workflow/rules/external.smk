@@ -15,9 +15,9 @@ rule external:
         FILES["external"].benchmark
     wildcard_constraints:
         external="|".join(PLAN.external) or "none",
+    priority: 100
     conda:
         "../../envs/goldfold.yaml"
-    priority: 100
     threads: 1
     resources:
         mem_mb=4000,
