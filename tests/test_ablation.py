@@ -145,6 +145,16 @@ def test_mistakes_in_switches_are_reported_by_the_name_of_the_switch(changes: di
         ),
         ({"x": {"image_size_px": [12, 12]}}, r"ablate\.x: changes no setting of any model"),
         ({"x": {"train": {"schedule": {"cosine": {"cycles": 1}}}}}, r"ablate\.x: changes no setting of any model"),
+        ({"x": {"train": {"loss": {"cross_entropy": {"weight": 1}}}}}, r"ablate\.x: changes no setting of any model"),
+        ({"x": {"train": {"sampler": {"shuffled": {}}}}}, r"ablate\.x: changes no setting of any model"),
+        (
+            {"x": {"train": {"mixup_alpha": 0.3}}, "y": {"train": {"mix": [{"mixup": {"alpha": 0.3}}]}}},
+            r"ablate\.y: makes the same variants as ablate\.x; ",
+        ),
+        (
+            {"x": {"train": {"mix": ["cutmix"]}}, "y": {"train": {"mix": [{"cutmix": {"alpha": 1.0}}]}}},
+            r"ablate\.y: makes the same variants as ablate\.x; ",
+        ),
         (
             {
                 "x": {"train": {"schedule": "multistep"}},

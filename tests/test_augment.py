@@ -287,7 +287,7 @@ def test_shifts_and_turns_are_as_large_as_the_magnitude_says() -> None:
         (
             [{"RandomCrop": {"height": 10, "width": 12}}],
             3,
-            "returns 10 x 12 x 3 of uint8, but the network takes 16 x 24 x 3",
+            "returns 10 x 12 x 3, but the network takes 16 x 24 x 3",
         ),
         (["Transpose"], 3, "returns 24 x 16 x 3"),
         ([{"OneOf": {"transforms": ["Blur", {"ToFloat": {"p": 0.02}}], "p": 0.1}}], 3, "ToFloat returns float32"),
@@ -310,7 +310,7 @@ SMALL = {"Resize": {"height": 8, "width": 8}}
     [
         (
             [{"Resize": {"height": 8, "width": 8, "p": 0.01}}],
-            "Resize returns 8 x 8 x 3 of uint8, but the network takes",
+            "Resize returns 8 x 8 x 3, but the network takes",
         ),
         ([{"CenterCrop": {"height": 8, "width": 12, "p": 0.01}}], "CenterCrop returns 8 x 12 x 3"),
         ([{"RandomScale": {"scale_limit": 0.3, "p": 0.01}}], "RandomScale returns "),

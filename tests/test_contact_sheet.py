@@ -180,7 +180,7 @@ def large_only(size, channels, turns):
         (["own_steps:floats"], "ToFloat returns float32; images must stay uint8"),
         (
             ["own_steps:cut"],
-            "returns 8 x 8 x 3 of uint8, but the network takes 16 x 16 x 3 of uint8. End with a transform",
+            "returns 8 x 8 x 3, but the network takes 16 x 16 x 3. End with a transform",
         ),
         (["own_steps:grey"], "Lambda returns 1 channels; the images have 3. Remove it"),
         (["own_steps:large_only"], "fails on made-up values: KeyError: 'no mean'"),

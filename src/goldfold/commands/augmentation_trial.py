@@ -133,7 +133,7 @@ def _problem(image: Any, size: tuple[int, int], channels: int) -> str:
     if image.shape == (*size, channels):
         return ""
     return (
-        f"returns {_shape(image)} of {image.dtype}, but the network takes {size[0]} x {size[1]} x {channels} of uint8. End "
+        f"returns {_shape(image)}, but the network takes {size[0]} x {size[1]} x {channels}. End "
         f"with a transform that gives this size: RandomResizedCrop, or Resize, whose size may be left out"
     )
 

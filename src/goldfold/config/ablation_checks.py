@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from goldfold.base.errors import ConfigError
-from goldfold.catalog import HOOKS, SCHEDULES, UPDATES
-from goldfold.components import Written, parse
+from goldfold.catalog import HOOKS, LOSSES, MIXES, SAMPLERS, SCHEDULES, UPDATES
+from goldfold.components import Written, parse, summed
 from goldfold.config import slices
 from goldfold.config.ablation import variant, variants
 from goldfold.config.root import Config
 from goldfold.config.step_checks import average_key
 from goldfold.signatures import default, read
+from goldfold.tasks import facts
 
 
 def check_ablation(config: Config) -> Iterator[str]:
@@ -56,12 +57,20 @@ def _apart(config: Config) -> set[str]:
     return {*variants({"ablate": config.ablate, "models": models})}
 
 
-def _with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a training whose schedule, update rule and hooks have all their parameters."""
+def _with_defaults(settings: dict[str, Any], target: str) -> dict[str, Any]:
+    """Settings of a training whose components have all their parameters; optimizers and augmentations stay as written."""
     train = settings["train"]
-    schedule, update = _complete(train["schedule"], SCHEDULES), _complete(train["update"], UPDATES)
-    every_hook = [_complete(hook, HOOKS) for hook in train["hooks"]]
-    return {**settings, "train": {**train, "schedule": schedule, "update": update, "hooks": every_hook}}
+    loss = [] if train["loss"] is None else summed(train["loss"])
+    complete = {
+        "schedule": _complete(train["schedule"], SCHEDULES),
+        "update": _complete(train["update"], UPDATES),
+        "hooks": [_complete(hook, HOOKS) for hook in train["hooks"]],
+        "sampler": _complete(train.get("sampler", "shuffled"), SAMPLERS),
+        "mix": [_complete(mix, MIXES.get(target, {})) for mix in train.get("mix", [])],
+        "loss": [(_complete(part, LOSSES.get(target, {})), weight) for part, weight in loss],
+    }
+    short = dict.fromkeys(("mixup_alpha", "cutmix_alpha"))  # are in mix
+    return {**settings, "train": {**train, **complete, **short}}
 
 
 def _complete(written: Written, entries: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
@@ -75,5 +84,6 @@ def _complete(written: Written, entries: Mapping[str, str]) -> tuple[str, dict[s
 def _settings(config: Config, name: str) -> list[Any]:
     """Settings of a model that its trainings and predictions depend on, but for its name."""
     rounds = [number for number, one in enumerate(config.every_round) if name in (one.models or ())]
-    trained = [_with_defaults({**slices.learning(config, name, number), "name": ""}) for number in rounds]
+    target = facts(config.task).target
+    trained = [_with_defaults({**slices.learning(config, name, number), "name": ""}, target) for number in rounds]
     return [*trained, slices.network(config, name), slices.resize(config, name)]
