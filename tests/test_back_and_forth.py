@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import forks
 import made_run
 from goldfold import cli
 from goldfold.base.files import read_json, sealed, write_json
@@ -177,6 +179,7 @@ def test_why_on_a_real_plan(
 ) -> None:
     run = real_run
     monkeypatch.chdir(run)
+    monkeypatch.setattr(sys, "executable", str(forks.folder() / "python"))  # with which it starts Snakemake
     words = [f"{RESULTS}/metrics.json", "--configfile", "tiny.yaml"]
     assert cli.main(["why", *words]) == 0
     assert capsys.readouterr().out.startswith("Nothing would run")
