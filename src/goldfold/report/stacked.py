@@ -26,7 +26,7 @@ def blocks(results: Results) -> list[Block]:
     if known is None:
         return []
     names = [*known["numeric"], *known["categorical"]]
-    takers = " and ".join(components.label(one["step"]) for one in results.steps if metadata_of(one["step"]))
+    takers = " and ".join(components.name_of(one["step"]) for one in results.steps if metadata_of(one["step"]))
     found = Gain(**{end: math.nan if value is None else value for end, value in known["gain"].items()})
     text = (
         f"{takers} takes {count(len(names), 'metadata column')} besides the predictions: {', '.join(names)}. Both scores are "
