@@ -89,11 +89,12 @@ def plain(folder: Path, name: str) -> Any:
     """Combine the members by numpy and scipy, with all members in one stack."""
     from scipy.special import expit, softmax
 
-    files = sorted(folder.glob("m*.npz"))
-    logits = np.stack([np.load(path)["logits"] for path in files]).astype(np.float64)
-    stack = expit(logits) if TASKS.get(name) == LABELS else softmax(logits, axis=2)
-    del logits
-    return PLAIN[name](stack, np.load(folder / "truth.npy"))
+    truth, files = np.load(folder / "truth.npy"), sorted(folder.glob("m*.npz"))
+    stack = np.empty((len(files), *np.load(files[0])["logits"].shape))
+    for place, path in enumerate(files):
+        logits = np.load(path)["logits"].astype(np.float64)
+        stack[place] = expit(logits) if TASKS.get(name) == LABELS else softmax(logits, axis=1)
+    return PLAIN[name](stack, truth)
 
 
 def _fitted_on(n: int) -> Any:
@@ -106,7 +107,8 @@ def _fitted_on(n: int) -> Any:
 def _rank(stack: Any, truth: Any) -> Any:
     from scipy.stats import rankdata
 
-    levels, ranks = np.sort(stack.mean(axis=0), axis=0), rankdata(stack, axis=1).mean(axis=0) / stack.shape[1]
+    levels = np.sort(stack.mean(axis=0), axis=0)
+    ranks = sum(rankdata(member, axis=0) for member in stack) / stack.shape[0] / stack.shape[1]
     places = rankdata(ranks, axis=0) - 1
     columns = [np.interp(places[:, k], np.arange(len(levels)), levels[:, k]) for k in range(levels.shape[1])]
     return np.stack(columns, axis=1)
@@ -165,7 +167,8 @@ def _stacking(stack: Any, truth: Any) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     rows = _fitted_on(len(truth))
-    columns = np.log(np.clip(stack, 1e-6, 1 - 1e-6))
+    columns = np.clip(stack, 1e-6, 1 - 1e-6, out=stack)
+    columns = np.log(columns, out=columns)
     columns -= columns.mean(axis=2, keepdims=True)
     columns = columns.transpose(1, 0, 2).reshape(len(truth), -1)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
