@@ -34,8 +34,7 @@ from goldfold.images.given import given
 from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, encoder_beside, trained
 from goldfold.lineage.provenance import versions
-from goldfold.metadata.columns import Columns
-from goldfold.metadata.of_cases import OfCases
+from goldfold.metadata.of_cases import OfCases, columns_of
 from goldfold.predictions.arrays import Arrays, load, save
 from goldfold.sources.casing import Casing
 from goldfold.sources.table import read_alone
@@ -280,10 +279,8 @@ def fused(
         predictions: per member, the predictions of its folds.
         table: id and metadata columns of the cases, where a step takes them.
     """
-    how = manifest.preprocessing.metadata
-    known = (
-        None if table is None or how is None else OfCases(table, Columns(tuple(how.numeric), tuple(how.categorical)))
-    )
+    how = None if table is None else manifest.preprocessing.metadata
+    known = OfCases(table, columns_of(how.model_dump())) if table is not None and how else None
     task = ForSteps(manifest.task, manifest.classes, known)
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
     means = [of_folds(task, parts, manifest.ensemble, workers) for parts in predictions]

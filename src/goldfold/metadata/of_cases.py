@@ -85,6 +85,11 @@ def encoder_of(fitted: Any) -> Encoder:
     return Encoder.from_header({KEY: json.dumps(fitted)}, "ensemble/fitted.json")
 
 
+def columns_of(kinds: Mapping[str, Sequence[str]]) -> Columns:
+    """Return the columns in ``numeric`` and ``categorical``."""
+    return Columns(tuple(kinds["numeric"]), tuple(kinds["categorical"]))
+
+
 def read(lists: Iterable[str], kinds: Mapping[str, Sequence[str]]) -> OfCases:
     """Read the metadata of all cases in some lists, of which several may have the same case.
 
@@ -94,7 +99,7 @@ def read(lists: Iterable[str], kinds: Mapping[str, Sequence[str]]) -> OfCases:
     Raises:
         DataError: a list lacks a column.
     """
-    columns = Columns(*(tuple(kinds[kind]) for kind in ("numeric", "categorical")))
+    columns = columns_of(kinds)
     parts: list[pd.DataFrame] = []
     seen: set[str] = set()
     for path in lists:

@@ -43,5 +43,6 @@ def blocks(results: Results) -> list[Block]:
 
 def metadata_of_cases(results: Results) -> OfCases | None:
     """Metadata of the training cases; None if no step takes any, or the lists are no longer on disk."""
-    known, lists = results.metrics.get(METADATA), sorted((results.root / "folds").glob("fold*-metadata.csv"))
-    return read(map(str, lists), known) if known and lists else None
+    known = results.metrics.get(METADATA)
+    lists = sorted((results.root / "folds").glob("fold*-metadata.csv")) if known else []
+    return read(map(str, lists), known) if lists else None
