@@ -211,8 +211,9 @@ def _listed(config: Config) -> list[str]:
 
 
 def _ledgers(config: Config) -> dict[str, str]:
-    metric = components.label(config.metric or "")
-    return {**ledger.fingerprint(metric), **(openings.fingerprint(metric) if config.holdout else {})}
+    """Digests of the ledgers that the report shows."""
+    public = ledger.fingerprint(components.label(config.metric or ""))
+    return {**public, **(openings.fingerprint() if config.holdout else {})}
 
 
 DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
