@@ -361,6 +361,35 @@ def test_unlabeled_copies_of_the_holdout_are_left_out(in_tmp: Path) -> None:
     assert sorted(lost["reason"]) == ["has the same bytes as training image 02", "looks like training image 03"]
 
 
+def test_the_check_counts_the_holdout_and_names_classes_that_it_lacks(
+    in_tmp: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_images(in_tmp)
+    shutil.copy("raw/images/02.png", "raw/images/40.png")  # of the test set, and now of training too
+    table = Path("raw/train.csv")
+    table.write_text(table.read_text() + "40,light\n")
+    test = Path("raw/test.csv")
+    test.write_text(test.read_text().replace("40\n", ""))
+    listing(in_tmp, {"id": ["02", "04"]})
+    write_config(in_tmp, holdout={"file": "holdout.csv"})
+    assert cli.main(["check", "--config", "tiny.yaml"]) == 0
+    text = capsys.readouterr().out
+    assert "holdout: 2 of the training cases are set aside" in text
+    assert "the holdout has no case of 1 class, so it cannot score 'dark'" in text
+    assert "train 40 (raw/images/40.png): is a copy of holdout case 02" in text
+    assert "  light: 18 (" in text, "20 without the holdout, 21 without the copy"
+
+
+def test_metadata_of_the_holdout_go_to_its_predictions(in_tmp: Path) -> None:
+    made_run.finish(in_tmp / "run", made_run.write_metadata, **made_run.METADATA, holdout=SHARE)
+    ids = list(pd.read_csv("results/tiny/folds/holdout.csv", dtype=str)["id"])
+    assert list(pd.read_csv("results/tiny/folds/holdout-metadata.csv", dtype=str)["id"]) == ids
+    plan = plan_of(made_run.config())
+    job = next(job for job in plan.jobs("predict") if job.model == "slim")
+    assert plan.metadata_lists(job) == ["fold0-metadata.csv", "test-metadata.csv", "holdout-metadata.csv"]
+    assert made_run.would_run(in_tmp / "run") == set()
+
+
 # --- what runs again
 
 

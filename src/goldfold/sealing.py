@@ -9,6 +9,7 @@ import pandas as pd
 
 from goldfold import components
 from goldfold.audit import set_aside
+from goldfold.audit.doubts.folds import about_holdout
 from goldfold.base.errors import DataError
 from goldfold.base.files import write_if_changed
 from goldfold.base.words import count
@@ -53,9 +54,7 @@ def in_words(found: Separated, content: pd.DataFrame) -> Iterator[str]:
     """
     n, n_all = len(found.holdout), sum(map(len, (found.holdout, found.train, found.left_out)))
     yield f"holdout: {n:,} of {count(n_all, 'training case')} ({n / n_all:.1%}) are set aside"
-    if lacking := [str(name) for name in content if not (content[name] > 0).any()]:
-        named = ", ".join(map(repr, lacking[:5])) + ", ..." * (len(lacking) > 5)
-        yield f"holdout: it has no case of {count(len(lacking), 'class', 'classes')}: {named}"
+    yield from about_holdout(content)
     if len(found.left_out):
         yield f"holdout: {count(len(found.left_out), 'training case')} left out as too close to it, see quarantine.csv"
 
