@@ -138,6 +138,16 @@ def test_cases_that_are_only_trained_on_are_not_drawn_and_leave_with_their_group
     assert first["reason"] == f"is of group {first['group']!r}, which is in the holdout"
 
 
+def test_cases_of_no_given_fold_are_not_drawn() -> None:
+    table = table_of(60, fold=[str(k % 3 - 1) for k in range(60)])
+    found = apart(table, {"share": 0.25}, "predefined")
+    assert sorted(set(found.holdout["fold"])) == ["0", "1"]
+    with pytest.raises(
+        DataError, match=r"holdout.share: no training case is validated, and the holdout is drawn from those"
+    ):
+        apart(table_of(60, train_only="1"))
+
+
 def test_an_ordered_split_sets_the_last_cases_aside_at_the_distance_of_its_gap() -> None:
     table = table_of(60, order=[str(k) for k in range(60)])
     found = apart(table, splitter="ordered", gap=5.0)
@@ -333,6 +343,19 @@ def test_folds_that_lack_the_cases_of_the_holdout_name_it(tiny: Tiny, tmp_path: 
             **settings,
             holdout={"share": 0.5},
         )
+
+
+def test_given_folds_need_not_have_the_cases_of_a_listed_holdout(tiny: Tiny, tmp_path: Path) -> None:
+    shutil.copytree(tiny.root / "manifest", tmp_path / "manifest")
+    ids = [f"im{number:02d}" for number in range(40)]
+    pd.DataFrame({"id": ids[4:], "fold": [k // 2 % 2 for k in range(36)]}).to_csv(tmp_path / "given.csv", index=False)
+    settings = {**FOLDS, "splitter": "predefined", "file": str(tmp_path / "given.csv")}
+    where = str(tmp_path / "manifest"), str(tmp_path / "folds"), tiny.task, ["train"]
+    folds.run(*where, **settings, holdout={"file": listing(tmp_path, {"id": ids[:4]})})
+    table = pd.read_csv(tmp_path / "folds/train.csv", dtype=str)
+    assert (list(table["id"]), list(table["fold"][:3])) == (ids[4:], ["0", "0", "1"])
+    with pytest.raises(DataError, match="has no fold for 4 of 40 training images, first 'im00'"):
+        folds.run(*where, **settings, holdout=SHARE)
 
 
 def test_a_holdout_that_is_given_up_leaves_no_list(tiny: Tiny, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def separate(
 def drawn(
     table: pd.DataFrame, content: pd.DataFrame, share: float, splitter: components.Written, seed: int = 0
 ) -> Mask:
-    """(rows,) mask of a stratified share of the cases, without cases that are only trained on.
+    """(rows,) mask of a stratified share of the cases, without those that are only trained on (train_only, given fold -1).
 
     The cases are divided into equal parts as into folds, and some of the parts are drawn, so that classes, groups and copies
     are treated as by the folds. Of an ordered split, the last cases are taken.
@@ -79,9 +79,12 @@ def drawn(
     Raises:
         DataError: the cases cannot be divided in this way.
     """
-    candidates = np.flatnonzero(~is_train_only(table))
+    is_never_validated = is_train_only(table)
+    if "fold" in table:
+        is_never_validated |= pd.to_numeric(table["fold"], errors="coerce").eq(-1).to_numpy()
+    candidates = np.flatnonzero(~is_never_validated)
     if not len(candidates):
-        raise DataError("holdout.share: all training cases are train_only, and the holdout is drawn from the others.")
+        raise DataError("holdout.share: no training case is validated, and the holdout is drawn from those that are.")
     rows, amounts = (one.iloc[candidates].reset_index(drop=True) for one in (table, content))
     mask = np.zeros(len(table), dtype=bool)
     name = components.name_of(splitter)

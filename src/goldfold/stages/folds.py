@@ -73,13 +73,15 @@ def run(
     tables["train"].attrs |= keys
     facts, out = tasks.facts(task["name"]), Path(folder)
     target = tasks.target(task, read_json(Path(manifest) / "classes.json"))
-    if file is not None and splitter != "predefined":
-        tables["train"] = listed(tables["train"], file, "order")
+    column = "fold" if splitter == "predefined" else "order"
+    lists_all = column == "order" or "file" not in (holdout or {})  # cases of a listed holdout need no fold
+    if file is not None and lists_all:
+        tables["train"] = listed(tables["train"], file, column)
     aside = None
     if holdout is not None:
         aside = sealing.take_out(tables, metadata, target, holdout, splitter, gap, Path(manifest))
-    if file is not None and splitter == "predefined":
-        tables["train"] = listed(tables["train"], file, "fold")
+    if file is not None and not lists_all:
+        tables["train"] = listed(tables["train"], file, column)
     train = tables["train"]
     content = target.content(train)
     rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
