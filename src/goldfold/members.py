@@ -50,13 +50,13 @@ class Members:
         found = sharing_ids((member.name, self._joined(member, number, ids)) for member in self.grid.voting(number))
         return completed(self.external, found, self._others("oof"))
 
-    def test(self) -> dict[str, Arrays]:
-        """Test predictions of the members after the last round: trained ones are the mean over their folds."""
-        found = sharing_ids((member.name, self._fused(member)) for member in self.grid.members)
-        return completed(self.external, found, self._others("test"))
+    def of_split(self, split: str) -> dict[str, Arrays]:
+        """Predictions of ``test`` or ``holdout`` after the last round: those of trained members are the mean over folds."""
+        found = sharing_ids((member.name, self._fused(member, split)) for member in self.grid.members)
+        return completed(self.external, found, self._others(split))
 
-    def _fused(self, member: Member) -> Arrays:
-        return of_folds(self.output, self._parts(member, self.grid.last, "test"), self.settings, self.workers)
+    def _fused(self, member: Member, split: str) -> Arrays:
+        return of_folds(self.output, self._parts(member, self.grid.last, split), self.settings, self.workers)
 
     def _joined(self, member: Member, number: int, ids: Sequence[str]) -> Arrays:
         joined = self.output.join(self._parts(member, number, "oof"))

@@ -15,7 +15,7 @@ from functools import cache
 from logging import Logger
 from pathlib import Path
 
-from goldfold import ledger
+from goldfold import ledger, openings
 from goldfold.base import run_lock, status
 from goldfold.base.errors import DataError, GoldfoldError
 from goldfold.base.files import cannot_write, read_json, refuse_unusable, refuse_unwritable, write_json
@@ -145,6 +145,8 @@ class Session:
         records.refuse_newer(known)
         dates.settle(known)
         ledger.read()  # a broken one is refused here, before any job
+        if self.config.holdout:
+            openings.read()
         fate = "kept; --config strict_versions=true makes them again"
         for (library, old, new), n in records.changed_versions(known, self.versions).items():
             results = count(n, "result of the old version is", "results of the old version are")

@@ -3,6 +3,11 @@ rule ensemble:
         recipe=recipe("ensemble"),
         oof=PLAN.predictions("oof", PLAN.runs),
         test=(PLAN.predictions("test", PLAN.grid.final_runs()) if PLAN.has_test else []),
+        holdout=(
+            PLAN.predictions("holdout", PLAN.grid.final_runs())
+            if "holdout" in PLAN.splits
+            else []
+        ),
         external=[path for job in PLAN.jobs("external") for path in PLAN.outputs(job)],
         train=folds_file("train.csv"),
         classes=folds_file("classes.json"),

@@ -12,6 +12,7 @@ from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.ensemble_forms import is_average, no_name
 from goldfold.config.external import External
+from goldfold.config.holdout import Holdout
 from goldfold.config.learning import Model, Train
 from goldfold.config.plain import json_value
 from goldfold.config.pseudo_labels import PseudoLabels
@@ -120,6 +121,8 @@ class Config(Section):
     """Every model is trained once per fold with each of these seeds."""
     data: Data
     folds: Folds = Folds()
+    holdout: Holdout | None = UNSET
+    """Sealed holdout: `{share: 0.1}`, `{file: holdout.csv}` or `{file: train.csv, column: split, value: holdout}`."""
     cache: Cache = Cache()
     train: Train = Train()
     models: Annotated[list[Model], Field(min_length=1)]
@@ -240,12 +243,16 @@ class Config(Section):
     @property
     def splits(self) -> list[str]:
         """Splits that have images."""
-        return ["train"] + ["test"] * self.data.has_test + ["unlabeled"] * self.data.has_unlabeled
+        others = {"test": self.data.has_test, "unlabeled": self.data.has_unlabeled, "holdout": self.holdout is not None}
+        return ["train", *(name for name, is_there in others.items() if is_there)]
 
     @property
     def tables(self) -> list[str]:
         """Tables that the manifest stage writes."""
-        return [*self.splits, *["answers"] * (self.data.has_answers and self.data.has_test)]
+        return [
+            *(name for name in self.splits if name != "holdout"),
+            *["answers"] * (self.data.has_answers and self.data.has_test),
+        ]
 
     @property
     def cache_files(self) -> tuple[str, ...]:

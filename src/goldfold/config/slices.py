@@ -78,6 +78,7 @@ def folds(config: Config) -> dict[str, Any]:
         "splits": config.tables,
         "shards": config.data.shards,
         **config.folds.model_dump(),
+        **({"holdout": config.holdout.model_dump()} if config.holdout else {}),
         **({"inner": parts} if (parts := inner.numbers_of_parts(config.grid)) else {}),
     }
 

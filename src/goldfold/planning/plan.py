@@ -14,7 +14,7 @@ from goldfold.base.errors import ConfigError
 from goldfold.planning import inner, metadata_lists
 from goldfold.planning.grid import Grid
 from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
-from goldfold.planning.outputs import SHARD, Files, cache_spec, files_of, group_list
+from goldfold.planning.outputs import HOLDOUT, SHARD, Files, cache_spec, files_of, group_list
 from goldfold.planning.runs import Labels, Run
 from goldfold.planning.teaching import parts_of_lesson, teaching_runs
 from goldfold.planning.training_inputs import inputs_of
@@ -97,7 +97,8 @@ class Plan:
     @property
     def metadata_parts(self) -> list[str]:
         """Parts of the data that have a list of metadata."""
-        parts = [*(f"fold{fold}" for fold in range(self.grid.n_folds)), *["test"] * self.has_test]
+        others = [split for split in ("test", HOLDOUT) if split in self.splits]
+        parts = [*(f"fold{fold}" for fold in range(self.grid.n_folds)), *others]
         return parts if self.has_metadata else []
 
     @property

@@ -2,8 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from goldfold.base.files import read_json, write_json, write_text
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import Step, average, build, weights_of
 from goldfold.ensembling.with_metadata import without
+from goldfold.every_metric import every_metric, scored_by
 from goldfold.members import Members
 from goldfold.metadata import of_cases
 from goldfold.metadata_gain import gain_of_metadata
-from goldfold.metrics import Evidence, Metric, score
+from goldfold.metrics import Evidence, Metric
 from goldfold.planning.grid import grid
+from goldfold.planning.outputs import HOLDOUT
 from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
-from goldfold.splits.scored import groups_of, scored, with_groups
+from goldfold.splits.scored import scored, with_groups
 from goldfold.tables import read_table
 from goldfold.tasks.facts import Facts
 from goldfold.tasks.protocol import Output, Score, Tables
@@ -29,8 +32,6 @@ from goldfold.tasks.steps import ForSteps
 
 PLACES = ("group", "fold")
 """Columns for the group and the fold of an image."""
-RESAMPLES_ASIDE = 200
-"""Resamples for the intervals of metrics other than the one that counts: one of COCO's takes milliseconds."""
 OPTIMISTIC = "optimistic"
 """Name of the score of steps that were fitted on the scored images."""
 
@@ -62,8 +63,11 @@ def run(
     outside: str | None = None,
     metadata: Mapping[str, Sequence[str]] | None = None,
     metadata_lists: Sequence[str] = (),
+    has_holdout: bool = False,
 ) -> None:
     """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
+
+    With a sealed holdout also ``holdout.*``, predicted as the test images are; nothing here reads its truth.
 
     A member is a model with a seed. Its out-of-fold prediction covers each validated training image exactly once; its test
     prediction is the mean over its folds. The ensemble of a round consists of the latest runs up to that round.
@@ -104,15 +108,22 @@ def run(
     steps = build(ForSteps(task, names, columns), wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
     rows, made, evidence = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
-    fused = applied(steps, members.test(), made.fitted) if has_test else None
+    fused = applied(steps, members.of_split("test"), made.fitted) if has_test else None
     fused_test = None if fused is None else _keep(facets, Path(folder), "test", fused)
     if not has_test:  # files of an earlier run that had test images
         submitted = ("submission.csv", *facets.facts.submission_files)
-        _remove_stale(Path(folder), [Path(leaderboard).parent / name for name in submitted])
+        _remove_stale(Path(folder).glob("test.*"), [Path(leaderboard).parent / name for name in submitted])
+    if has_holdout:
+        _keep(facets, Path(folder), HOLDOUT, applied(steps, members.of_split(HOLDOUT), made.fitted))
+    else:
+        _remove_stale(Path(folder).glob(f"{HOLDOUT}.*"))
     method, named = (fusion, weights_of(made.fitted[0], given)) if fusion else (settings.get("method"), given)
     write_json(Path(folder) / "weights.json", {"method": method, "weights": _shares(named)})
     write_json(Path(folder) / "fitted.json", _fitted([fusion or "average", *postprocessing], made))
-    parts = {"oof": _every_metric(facets, evidence, truth, chosen), **_optimistic(facets, made, truth, chosen)}
+    parts = {
+        "oof": every_metric(facets.facts, facets.scores, evidence, truth, chosen),
+        **_optimistic(facets, made, truth, chosen),
+    }
     scores = _beside(pd.DataFrame(rows), parts, chosen.name)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
     last = scores[scores["round"] == whole.last]
@@ -120,7 +131,9 @@ def run(
     write_text(leaderboard, best_first.to_csv(index=False))
     if fused_test is not None and answers is not None:
         known = with_groups(read_table(answers), read_table(test) if test else None)
-        parts["test"] = _every_metric(facets, facets.scores.evidence(fused_test, known), known, chosen)
+        parts["test"] = every_metric(
+            facets.facts, facets.scores, facets.scores.evidence(fused_test, known), known, chosen
+        )
     more = {"members": _of_members(last, chosen.name), "classes": facets.scores.by_class(evidence).to_dict("index")}
     if metadata:
         plain = build(ForSteps(task, names), list(map(without, wanted)), workers)
@@ -187,7 +200,7 @@ def _scored_rounds(
             fused = [("ensemble", made.predictions)]
         for name, part in [*parts.items(), *fused]:
             evidence = task.scores.evidence(part, truth)
-            found = _score(evidence, truth, metric)
+            found = scored_by(evidence, truth, metric)
             row = {
                 "member": name,
                 "round": number,
@@ -212,7 +225,7 @@ def _optimistic(task: Facets, made: Nested, truth: pd.DataFrame, metric: Metric)
     """Score steps on the images that they were fitted on; empty if no step is fitted."""
     if made.optimistic is None:
         return {}
-    return {OPTIMISTIC: {metric.name: _score(task.scores.evidence(made.optimistic, truth), truth, metric)}}
+    return {OPTIMISTIC: {metric.name: scored_by(task.scores.evidence(made.optimistic, truth), truth, metric)}}
 
 
 def _beside(scores: pd.DataFrame, parts: Mapping[str, Any], metric: str) -> pd.DataFrame:
@@ -228,10 +241,6 @@ def _fitted(wanted: Sequence[components.Written], made: Nested) -> dict[str, Any
     return {"steps": steps, "without_fold": {str(fold): fitted for fold, fitted in made.without.items()}}
 
 
-def _score(evidence: Evidence, truth: pd.DataFrame, metric: Metric, n_resamples: int = 1000) -> dict[str, float]:
-    return score(metric, evidence, groups_of(truth), n_resamples).as_dict()
-
-
 def _keep(task: Facets, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> Arrays:
     """Save predictions as .npz, and as .csv with known columns of the images; return what the .npz holds."""
     save(folder / f"{name}.npz", predictions.items())
@@ -243,29 +252,6 @@ def _keep(task: Facets, folder: Path, name: str, predictions: Arrays, truth: pd.
     return kept
 
 
-def _every_metric(task: Facets, evidence: Evidence, truth: pd.DataFrame, metric: Metric) -> dict[str, dict[str, float]]:
-    """Score the ensemble by all metrics, the one that counts first.
-
-    A metric of grades is left out unless it is the one that counts, which is how a config declares classes to be grades;
-    numbers are grades where they are integers.
-    """
-    others = [task.scores.metric(name) for name in task.facts.reported if name != metric.name]
-    return {
-        metric.name: _score(evidence, truth, metric),
-        **{
-            one.name: _score(evidence, truth, one, RESAMPLES_ASIDE)
-            for one in others
-            if not _needs_grades(task, evidence, one)
-        },
-    }
-
-
-def _needs_grades(task: Facets, evidence: Evidence, one: Metric) -> bool:
-    return one.of_grades and (
-        task.facts.target == "label" or not np.isfinite(one.value(evidence, np.arange(len(evidence))))
-    )
-
-
 def _of_members(last: pd.DataFrame, metric: str) -> dict[str, Any]:
     return {
         row["member"]: {metric: {"value": row[metric], "low": row["low"], "high": row["high"]}}
@@ -274,9 +260,9 @@ def _of_members(last: pd.DataFrame, metric: str) -> dict[str, Any]:
     }
 
 
-def _remove_stale(folder: Path, submitted: list[Path]) -> None:
-    """Remove files that an earlier run with test images wrote."""
-    for path in (*folder.glob("test.*"), *submitted):
+def _remove_stale(*files: Iterable[Path]) -> None:
+    """Remove files that an earlier run wrote, which had test images or a holdout."""
+    for path in chain(*files):
         if path.is_dir():
             shutil.rmtree(path)
         path.unlink(missing_ok=True)
