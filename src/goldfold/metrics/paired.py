@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from goldfold.metrics.bootstrap import draws
 from goldfold.metrics.metric import Evidence, Metric
+from goldfold.metrics.resampling import prepared
 
 CONFIDENCE = 0.95
 
@@ -36,8 +37,9 @@ def resampled(
 ) -> dict[str, NDArray[np.float64]]:
     """Scores of several predictions of the same samples, (n_resamples,) each, all on the same resamples."""
     n = len(next(iter(evidence.values())))
-    rows = list(draws(n, groups, n_resamples, seed))
-    return {name: np.array([metric.value(one, drawn) for drawn in rows]) for name, one in evidence.items()}
+    values = {name: prepared(metric, one) for name, one in evidence.items()}
+    scores = np.array([[value(rows) for value in values.values()] for rows in draws(n, groups, n_resamples, seed)])
+    return dict(zip(values, scores.reshape(-1, len(values)).T, strict=True))
 
 
 def gain(
