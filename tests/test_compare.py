@@ -100,6 +100,14 @@ def test_several_seeds_add_the_variation_between_trainings(tmp_path: Path) -> No
     assert ensemble.gain.verdict in ("noise", "better", "worse")
 
 
+def test_few_cases_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = [str(made(tmp_path / name, 1.0, rows=slice(40))) for name in ("one", "other")]
+    assert cli.main(["compare", *few]) == 0
+    assert "fewer than 50 independent cases (40 here) is too narrow" in capsys.readouterr().out
+    assert cli.main(["compare", *(str(made(tmp_path / name, 1.0)) for name in ("third", "fourth"))]) == 0
+    assert "too narrow" not in capsys.readouterr().out
+
+
 def test_what_differs_besides_the_predictions_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = made(tmp_path / "one", 1.0, rows=slice(10, None))
     other = made(tmp_path / "other", 1.0, turned=1, relabelled=20, rows=slice(None, -5))

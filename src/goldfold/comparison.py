@@ -54,6 +54,8 @@ class Comparison:
     """Cases that both runs validate."""
     n_other: tuple[int, int]
     """Cases that only the first, and only the second run validates."""
+    n_independent: int
+    """Groups of these cases, or these cases if there are no groups."""
     n_relabelled: int
     """Cases with another target in the second run; both runs are scored on the second's."""
     has_same_folds: bool
@@ -91,6 +93,7 @@ def compare(before: str | Path, after: str | Path, metric: components.Written | 
         chosen.name,
         len(common),
         (len(tables[0]) - len(common), len(tables[1]) - len(common)),
+        truth["group"].nunique() if "group" in truth else len(truth),
         len(common) - int(np.all(same, axis=0).sum()) if same else 0,
         "fold" in truth and bool((tables[0].loc[common, "fold"].to_numpy() == truth["fold"].to_numpy()).all()),
         [
