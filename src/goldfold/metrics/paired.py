@@ -23,6 +23,8 @@ class Gain:
     value: float
     low: float
     high: float
+    p: float = math.nan
+    """Two-sided p value of no difference; below 0.05 where the interval does not contain 0."""
 
     @property
     def verdict(self) -> str:
@@ -81,4 +83,13 @@ def gain(
     freedom = total**2 / from_seeds if from_seeds else math.inf
     quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
     half = quantile * math.sqrt(total)
-    return Gain(value, value - half, value + half)
+    return Gain(value, value - half, value + half, _p(value, math.sqrt(total), freedom))
+
+
+def _p(value: float, deviation: float, freedom: float) -> float:
+    """Two-sided p value of a difference; without any deviation, 1 for no difference and else 0."""
+    from scipy import stats
+
+    if not deviation:
+        return float(value == 0)
+    return float(2 * stats.t.sf(abs(value) / deviation, freedom))
