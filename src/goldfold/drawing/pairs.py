@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CELL_PX = (68, 46)
-LONGEST = 18
+LONGEST = 22
 SHADES = {"better": 0.85, "unclear": 0.3}
 """Opacity of a cell by its verdict; others are not shaded."""
 
@@ -25,7 +25,8 @@ def differences(
         names: at least two members, the best first.
         found: difference and verdict of each pair.
     """
-    rows, columns = [shortened(name, LONGEST) for name in names[:-1]], [shortened(name, LONGEST) for name in names[1:]]
+    numbered = [f"{place} {shortened(name, LONGEST)}" for place, name in enumerate(names, start=1)]
+    rows, columns = numbered[:-1], numbered[1:]
     labels = 7 * max(map(len, rows))
     width, height = len(columns) * CELL_PX[0] + labels + 60, len(rows) * CELL_PX[1] + min(labels, 110) + 40
     with Canvas(max(width, 320), height) as canvas:

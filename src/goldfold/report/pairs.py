@@ -62,14 +62,14 @@ def section(results: Results, found: Sequence[Pair]) -> Section | None:
     if len(shown) > 2:
         cells = {(pair.better, pair.other): (pair.gain.value, pair.verdict) for pair in listed}
         caption = (
-            f"Score of the row's member minus that of the column's, in the direction that is better; the best member first. "
+            f"Score of the row's member minus that of the column's, in the direction that is better; the best member is 1. "
             f"Dark: better, also with Holm's correction; light: unclear.{_left_out(len(shown), len(names))}"
         )
         blocks.append(differences(shown, cells, results.metric, caption))
     rows = [
         [
-            pair.better, pair.other, change(pair.gain.value), interval(pair.gain.low, pair.gain.high), score(pair.gain.p),
-            score(pair.p_holm), pair.verdict or "unknown",
+            pair.better, pair.other, change(pair.gain.value), interval(pair.gain.low, pair.gain.high), _p(pair.gain.p),
+            _p(pair.p_holm), pair.verdict or "unknown",
         ]
         for pair in listed
     ]  # fmt: skip
@@ -115,6 +115,10 @@ def _seeds(results: Results, found: Sequence[Pair]) -> list[str]:
         f"Between seeds of one model the difference is up to {score(largest)}: a difference between two models that is no "
         f"larger may be the randomness of training, which the test does not contain."
     ]
+
+
+def _p(value: float) -> str:
+    return "below 0.0001" if value < 0.0001 else score(value)
 
 
 def _left_out(n_shown: int, n: int) -> str:
