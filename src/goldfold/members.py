@@ -1,14 +1,15 @@
 """Members of the ensemble: trained ones, whose predictions are joined from their folds, and external ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from goldfold.base.errors import DataError
 from goldfold.ensembling.members import of_folds
+from goldfold.planning.full import FullData
 from goldfold.planning.grid import Grid
-from goldfold.planning.runs import Member
+from goldfold.planning.runs import WHOLE, Member, Run
 from goldfold.predictions.arrays import Arrays, load, sharing_ids
 from goldfold.tasks import optional
 from goldfold.tasks.given import is_partial
@@ -30,6 +31,10 @@ class Members:
     workers: int
     others: Mapping[str, Path]
     """Folder of ``oof.npz`` and ``test.npz`` of each external member."""
+    full: FullData = field(default_factory=lambda: FullData({}, ()))
+    """Runs on all labelled rows, which predict the test images."""
+    whole: Path = Path()
+    """Folder of <model>/round<r>/full/seed<s>/test.npz of these."""
 
     @property
     def names(self) -> list[str]:
@@ -51,12 +56,14 @@ class Members:
         return completed(self.external, found, self._others("oof"))
 
     def test(self) -> dict[str, Arrays]:
-        """Test predictions of the members after the last round: trained ones are the mean over their folds."""
+        """Test predictions of the members after the last round: trained ones are the mean over their folds, or over the networks
+        that are trained on all rows, or over both."""
         found = sharing_ids((member.name, self._fused(member)) for member in self.grid.members)
         return completed(self.external, found, self._others("test"))
 
     def _fused(self, member: Member) -> Arrays:
-        return of_folds(self.output, self._parts(member, self.grid.last, "test"), self.settings, self.workers)
+        parts = [load(self._folder(run) / "test.npz") for run in self.full.tested(self.grid, member)]
+        return of_folds(self.output, parts, self.settings, self.workers)
 
     def _joined(self, member: Member, number: int, ids: Sequence[str]) -> Arrays:
         joined = self.output.join(self._parts(member, number, "oof"))
@@ -68,7 +75,10 @@ class Members:
         return joined
 
     def _parts(self, member: Member, number: int, part: str) -> list[Arrays]:
-        return [load(self.root / run.folder / f"{part}.npz") for run in self.grid.runs_of(member, number)]
+        return [load(self._folder(run) / f"{part}.npz") for run in self.grid.runs_of(member, number)]
+
+    def _folder(self, run: Run) -> Path:
+        return (self.whole if run.fold == WHOLE else self.root) / run.folder
 
     def _others(self, part: str) -> dict[str, Arrays]:
         return {name: load(folder / f"{part}.npz") for name, folder in self.others.items()}

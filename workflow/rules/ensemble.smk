@@ -3,6 +3,12 @@ rule ensemble:
         recipe=recipe("ensemble"),
         oof=PLAN.predictions("oof", PLAN.runs),
         test=(PLAN.predictions("test", PLAN.grid.final_runs()) if PLAN.has_test else []),
+        full=[
+            path
+            for job in PLAN.jobs("full_predict")
+            for path in PLAN.outputs(job)
+            if path.endswith(".npz")
+        ],
         external=[path for job in PLAN.jobs("external") for path in PLAN.outputs(job)],
         train=folds_file("train.csv"),
         classes=folds_file("classes.json"),

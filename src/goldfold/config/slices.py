@@ -79,6 +79,7 @@ def folds(config: Config) -> dict[str, Any]:
         "shards": config.data.shards,
         **config.folds.model_dump(),
         **({"inner": parts} if (parts := inner.numbers_of_parts(config.grid)) else {}),
+        **({"full": True} if config.full_data else {}),
     }
 
 

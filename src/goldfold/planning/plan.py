@@ -11,13 +11,15 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from goldfold.base.errors import ConfigError
-from goldfold.planning import inner
+from goldfold.planning import full, inner, reads
+from goldfold.planning.full import FullData
 from goldfold.planning.grid import Grid
 from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
-from goldfold.planning.outputs import SHARD, Files, cache_spec, files_of, group_list, metadata_list
-from goldfold.planning.runs import Labels, Run
+from goldfold.planning.outputs import SHARD, Files, cache_spec, files_of, group_list, metadata_list, part_of
+from goldfold.planning.runs import WHOLE, Labels, Run
 from goldfold.planning.teaching import parts_of_lesson, teaching_runs
 from goldfold.planning.training_inputs import inputs_of
+from goldfold.planning.unplanned import why_unplanned
 
 if TYPE_CHECKING:
     from goldfold.config import Config
@@ -44,6 +46,7 @@ class Plan:
         by_group: names of the models whose training cases are sampled by their groups.
         external: names of the members of other tools.
         unlabeled: splits whose images a model learns from without labels, by model and round.
+        full: models that are trained on all labelled rows besides.
     """
 
     results: str
@@ -63,6 +66,7 @@ class Plan:
     by_group: tuple[str, ...] = ()
     external: tuple[str, ...] = ()
     unlabeled: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    full: FullData = field(default_factory=lambda: FullData({}, ()))
 
     @property
     def has_test(self) -> bool:
@@ -93,9 +97,14 @@ class Plan:
         return (*dict.fromkeys(chain(*taught)), *([start.parent] if start else ()))
 
     @property
+    def folds(self) -> list[int]:
+        """Numbers of the folds that have lists; `WHOLE` is among them if models are trained on all rows."""
+        return [*range(self.grid.n_folds), *[WHOLE] * bool(self.full.rounds)]
+
+    @property
     def metadata_parts(self) -> list[str]:
         """Parts of the data that have a list of metadata."""
-        parts = [*(f"fold{fold}" for fold in range(self.grid.n_folds)), *["test"] * self.has_test]
+        parts = [*map(part_of, self.folds), *["test"] * self.has_test]
         return parts if self.has_metadata else []
 
     @property
@@ -112,7 +121,7 @@ class Plan:
         """Stages that have jobs, upstream first."""
         unused = {"submit": not self.has_test, "demo": not self.demo}
         unused |= {"derive": not self.grid.origins, "teach": not self.teaching, "external": not self.external}
-        unused |= dict.fromkeys(inner.unused(self.grid), True)
+        unused |= dict.fromkeys(inner.unused(self.grid), True) | {stage: not self.jobs(stage) for stage in full.STAGES}
         return [stage for stage in STAGES if not unused.get(stage)]
 
     def jobs(self, stage: str) -> list[Job]:
@@ -123,6 +132,8 @@ class Plan:
             return [job_of(stage, run) for run in self.grid.runs() if stage in ("predict", self.maker(run))]
         if stage in inner.STAGES:
             return inner.jobs(self.grid, stage)
+        if stage in full.STAGES:
+            return full.jobs(self.grid, self.full, stage)
         if stage == "pseudo_label":
             return [Job(stage, round=number, fold=fold) for number, fold in self.labels]
         if stage == "cache":
@@ -132,24 +143,17 @@ class Plan:
         return [Job(stage)] if stage in self.stages() else []
 
     def refuse_unplanned(self, job: Job) -> None:
-        """Refuse a job whose round and model are both known, but whose round does not train that model.
+        """Refuse a job of a run that the config does not ask for, such as of a model that its round does not train.
 
         Raises:
             ConfigError: it is such a job.
         """
-        if job.stage in OF_RUNS and job.run not in self._planned_runs:
-            models = ", ".join(self.grid.rounds[job.round].models)
-            raise ConfigError(f"{job.name}: round {job.round} trains {models}, not {job.model}")
-        if job.stage == "teach" and job.run not in self._teaching:
-            raise ConfigError(f"{job.name}: no model learns from {job.model} of round {job.round}")
+        if job.stage in self._planned and job not in self._planned[job.stage]:
+            raise ConfigError(f"{job.name}: {why_unplanned(self.grid, job)}")
 
     @cached_property
-    def _teaching(self) -> frozenset[Run]:
-        return frozenset(self.teaching)
-
-    @cached_property
-    def _planned_runs(self) -> frozenset[Run]:
-        return frozenset(self.grid.runs())
+    def _planned(self) -> dict[str, frozenset[Job]]:
+        return {stage: frozenset(self.jobs(stage)) for stage in (*OF_RUNS, *full.STAGES)}
 
     def pieces(self, spec: str, splits: Iterable[str]) -> list[Job]:
         """Cache shards of one size."""
@@ -157,23 +161,14 @@ class Plan:
 
     def caches(self, job: Job) -> list[Job]:
         """Cache shards that a job of a run reads; training includes those of pseudo-labelled and unlabelled images."""
-        if job.work == "train":
-            labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
-            others = dict.fromkeys([*(labels.sources if labels else ()), *self.unlabeled_of(job)])
-            return self.pieces(self.specs[job.model], ["train", *others])
-        if job.part or job.stage == "derive":
-            return self.pieces(self.specs[job.model], ["train"])
-        splits = {"predict": self.splits, "teach": self.splits[:1]}.get(job.stage, ())
+        splits = reads.cached_splits(self, job)
         return self.pieces(self.specs[job.model], splits) if splits else []
 
     def metadata_lists(self, job: Job) -> list[str]:
         """Files below ``folds/`` with the metadata that a training or a prediction reads, where its model uses it."""
-        users = {*self.with_metadata, *(self.by_metadata if job.work == "train" else ())}
-        if job.model not in users:
-            return []
-        labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
-        others = self.splits[1:] if job.stage == "predict" else labels.sources if labels else ()
-        return [name for part in (f"fold{job.fold}", *others) if (name := metadata_list(part)) in self._metadata_files]
+        return [
+            name for part in reads.metadata_parts(self, job) if (name := metadata_list(part)) in self._metadata_files
+        ]
 
     @cached_property
     def _metadata_files(self) -> frozenset[str]:
@@ -206,15 +201,27 @@ class Plan:
             return [job._replace(stage=self.maker(job.run))]
         if job.stage in inner.STAGES:
             return inner.above(self.grid, job)
+        if job.stage in full.STAGES:
+            return full.above(self.grid, self.full, job)
         if job.stage == "pseudo_label":
             teachers = [job_of("predict", run) for run in self.labels[job.round, job.fold].teachers]
             return [*teachers, *inner.measuring_of(self.grid, job.round, job.fold)]
         if job.stage == "ensemble":
-            return [*self.jobs("predict"), *self.jobs("external")]
+            return [*self.jobs("predict"), *self.jobs("full_predict"), *self.jobs("external")]
         if job.stage == "submit":
             return [Job("ensemble")]
-        networks = (*self.jobs("train"), *self.jobs("derive"))
+        networks = (*self.jobs("train"), *self.jobs("derive"), *self.jobs("full_train"))
         return [Job("ensemble"), *self.jobs("submit"), *networks] if job.stage == "report" else []
+
+    def labels_of(self, job: Job) -> Labels | None:
+        """Pseudo labels that a training reads, or that a job of `full_label` makes."""
+        if job.stage in full.STAGES:
+            return full.labels_of(self.grid, job.round) if job.work != "predict" else None
+        return self.labels.get((job.round, job.fold)) if job.stage == "train" else None
+
+    def histories(self, job: Job) -> list[str]:
+        """Histories of the trainings that decide the number of epochs of a training on all rows."""
+        return [f"{self.folder('train', run)}/history.csv" for run in full.decided_by(self.grid, self.full, job)]
 
     def jobs_of_labels(self, job: Job) -> list[Job]:
         """The job that makes the pseudo labels of a training; empty without them."""
@@ -275,22 +282,17 @@ class Plan:
 
 def plan_of(config: "Config") -> Plan:
     """The plan of a config."""
-    grid = config.grid
     return Plan(
         results=config.results,
-        grid=grid,
+        grid=config.grid,
         specs={model.name: cache_spec(config.cached_size(model), model.resize) for model in config.models},
         splits=tuple(config.splits),
         tables=tuple(config.tables),
-        sources=tuple(split for split in config.splits if any(split in stage.sources for stage in grid.rounds)),
         n_shards=config.data.shards,
         demo=tuple(config.data.demo_files),
         generated=tuple(config.data.generated),
         task_cache=config.cache_files,
         task_submission=config.submission_files,
-        has_metadata=config.data.has_metadata,
-        with_metadata=tuple(model.name for model in config.models if model.branch is not None),
-        external=tuple(one.name for one in config.externals),
         **inputs_of(config),
     )
 

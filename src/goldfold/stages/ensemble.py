@@ -16,6 +16,7 @@ from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import Step, average, build, weights_of
 from goldfold.members import Members
 from goldfold.metrics import Evidence, Metric, score
+from goldfold.planning.full import full_of
 from goldfold.planning.grid import grid
 from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
 from goldfold.splits.scored import groups_of, scored, with_groups
@@ -57,11 +58,13 @@ def run(
     soups: Sequence[str] = (),
     external: Sequence[str] = (),
     outside: str | None = None,
+    full_data: Mapping[str, Any] | None = None,
+    on_all_rows: str | None = None,
 ) -> None:
     """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
 
     A member is a model with a seed. Its out-of-fold prediction covers each validated training image exactly once; its test
-    prediction is the mean over its folds. The ensemble of a round consists of the latest runs up to that round.
+    prediction is the mean over its folds, or over networks that are trained on all rows (`FullData.tested`). The ensemble of a round consists of the latest runs up to that round.
 
     Args:
         rounds: models trained in each round; the number of rounds where all models are trained in all.
@@ -79,6 +82,8 @@ def run(
         soups: models with one network per fold, not one per seed.
         external: names of the members of other tools.
         outside: folder of <external member>/{oof,test}.npz.
+        full_data: models that are trained on all rows, see `goldfold.planning.full.FullData`.
+        on_all_rows: folder of <model>/round<r>/full/seed<s>/test.npz.
 
     Raises:
         DataError: out-of-fold predictions do not cover the validated images exactly once.
@@ -90,7 +95,8 @@ def run(
     whole = grid(models, seeds, n_folds, rounds, soups)
     folders = {name: Path(outside or "") / name for name in external}
     read_by = tasks.external(task, names) if external else None
-    members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders)
+    full = full_of(full_data), Path(on_all_rows or "")
+    members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders, *full)
     given = members.weights(weights)
     wanted = [fusion or average(settings, given), *postprocessing]
     steps = build(ForSteps(task, names), wanted, workers)
