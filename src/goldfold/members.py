@@ -1,13 +1,13 @@
 """Members of the ensemble: trained ones, whose predictions are joined from their folds, and external ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from goldfold.base.errors import DataError
 from goldfold.ensembling.members import of_folds
-from goldfold.planning.full import FullData
+from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid
 from goldfold.planning.runs import WHOLE, Member, Run
 from goldfold.predictions.arrays import Arrays, load, sharing_ids
@@ -31,7 +31,7 @@ class Members:
     workers: int
     others: Mapping[str, Path]
     """Folder of ``oof.npz`` and ``test.npz`` of each external member."""
-    full: FullData = field(default_factory=lambda: FullData({}, ()))
+    full: FullData = NOTHING
     """Runs on all labelled rows, which predict the test images."""
     whole: Path = Path()
     """Folder of <model>/round<r>/full/seed<s>/test.npz of these."""

@@ -31,7 +31,7 @@ use rule predict as full_predict with:
         recipe=recipe("full_predict"),
         model=rules.full_train.output.model,
         classes=folds_file("classes.json"),
-        lists=folds_file("test.csv"),
+        lists=lambda wildcards: [folds_file("test.csv")(wildcards)],
         metadata=metadata_lists("full_predict"),
         cache=cache_for("full_predict"),
     output:

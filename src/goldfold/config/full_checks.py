@@ -51,8 +51,8 @@ def _training(config: Config, name: str, number: int) -> Iterator[str]:
     """Settings of a training that a run on all rows cannot have."""
     if name in config.origins:
         yield (
-            f"full_data: round {number} makes {name} from the weights of others, and a model starts from it, which has no network "
-            f"of all rows; {OUT}"
+            f"full_data: round {number} makes {name} from the weights of others, so it has no network of all rows, but a model "
+            f"starts from it; {OUT}"
         )
         return
     key = f"full_data: {name}" + (f" in round {number}" if config.rounds else "")

@@ -9,7 +9,7 @@ from goldfold.components import name_of
 from goldfold.config.base import UNSET, Section, Unique
 from goldfold.config.learning import Train
 from goldfold.config.rounds import Names
-from goldfold.planning.full import FROZEN, FullData, every_run
+from goldfold.planning.full import FROZEN, NOTHING, FullData, every_run
 
 if TYPE_CHECKING:
     from goldfold.config.root import Config
@@ -51,7 +51,7 @@ Written = Annotated[
 def on_all_rows(config: "Config") -> FullData:
     """The runs that a config asks for."""
     if config.full_data is False:
-        return FullData({}, ())
+        return NOTHING
     wanted = FullDataSection() if config.full_data is True else config.full_data
     latest = {name: config.grid.latest(name, config.grid.last) for name in wanted.models or default_models(config)}
     rounds = {name: number for name, number in sorted(latest.items()) if number is not None}

@@ -36,8 +36,8 @@ BRANCHES = frozenset(
     {"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED, SWITCH, SWITCHED, NUMBER, TEXT}
 )
 NARROWED: dict[Any, type[BaseModel]] = {
-    KEYS: Ensemble, AVERAGE: Averaging, OWN: Own, BRANCH: MetadataBranch, FULL: FullDataSection, DECAY: Decay, SECTION: SoftLabels,
-    BY_COUNTS: ByCounts, BY_ACCURACY: ByAccuracy,
+    KEYS: Ensemble, AVERAGE: Averaging, OWN: Own, BRANCH: MetadataBranch, DECAY: Decay, SECTION: SoftLabels,
+    BY_COUNTS: ByCounts, BY_ACCURACY: ByAccuracy, FULL: FullDataSection,
 }  # fmt: skip
 """Branches of a union that are a single section."""
 ALL_SOURCES = ", ".join(map(repr, [*SOURCES, *DEMOS, "package.module:function"]))

@@ -65,13 +65,15 @@ class FullData:
         return folds if not full else [*folds, *full] if self.test == JOIN else full
 
 
+NOTHING = FullData({}, ())
+"""No runs on all rows."""
+
+
 def full_of(settings: Mapping[str, Any] | None) -> FullData:
     """Read the runs on all rows from the settings of a job; None: there are none."""
-    return (
-        FullData({}, ())
-        if settings is None
-        else FullData(settings["rounds"], tuple(settings["seeds"]), settings["test"])
-    )
+    if settings is None:
+        return NOTHING
+    return FullData(settings["rounds"], tuple(settings["seeds"]), settings["test"])
 
 
 def every_run(grid: Grid, full: FullData) -> list[Run]:

@@ -17,6 +17,8 @@ INNER_WORK = {"inner_train": "train", "inner_predict": "predict"}
 """Stages whose jobs do the work of another one, on inner parts of a fold, see `goldfold.planning.inner`."""
 FULL_WORK = {"full_label": "pseudo_label", "full_train": "train", "full_predict": "predict"}
 """The same for runs on all labelled rows, see `goldfold.planning.full`."""
+OF_FULL = ("full_train", "full_predict")
+"""Stages of `FULL_WORK` with jobs of runs."""
 WORK = INNER_WORK | FULL_WORK
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "cache": ("spec", "shard"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from goldfold.base.errors import ConfigError
 from goldfold.planning import full, inner, reads
-from goldfold.planning.full import FullData
+from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid
 from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
 from goldfold.planning.outputs import SHARD, Files, cache_spec, files_of, group_list, metadata_list, part_of
@@ -66,7 +66,7 @@ class Plan:
     by_group: tuple[str, ...] = ()
     external: tuple[str, ...] = ()
     unlabeled: dict[tuple[str, int], list[str]] = field(default_factory=dict)
-    full: FullData = field(default_factory=lambda: FullData({}, ()))
+    full: FullData = NOTHING
 
     @property
     def has_test(self) -> bool:

@@ -64,7 +64,8 @@ def run(
     """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
 
     A member is a model with a seed. Its out-of-fold prediction covers each validated training image exactly once; its test
-    prediction is the mean over its folds, or over networks that are trained on all rows (`FullData.tested`). The ensemble of a round consists of the latest runs up to that round.
+    prediction is the mean over its folds, or over networks that are trained on all rows (`FullData.tested`). The ensemble of
+    a round consists of the latest runs up to that round.
 
     Args:
         rounds: models trained in each round; the number of rounds where all models are trained in all.

@@ -35,8 +35,8 @@ def write(
     encoder: Encoder | None,
     snapshots: Mapping[str, dict[str, Tensor]],
 ) -> None:
-    """Write the weights of the last epoch, of the best one (if there is a validation) and of snapshots, with the encoder in their headers, and the
-    history; remove snapshots of an earlier training."""
+    """Write the weights of the last epoch, of the best one (if there is a validation) and of snapshots, with the encoder in
+    their headers, and the history; remove snapshots of an earlier training."""
     train, last = spec.train, weights_of(result.scored)
     kept: dict[str, dict[str, Tensor]] = {"last": last, "best": best.weights or last}
     rows: list[dict[str, Any]] = [dict(row) for row in result.history]
