@@ -8,6 +8,7 @@ from goldfold.drawing.blocks import Table, Text
 from goldfold.drawing.words import listed
 from goldfold.planning.full import JOIN, every_run
 from goldfold.report.results import Results
+from goldfold.tables import read_table
 
 
 def sentence(results: Results) -> str:
@@ -15,7 +16,7 @@ def sentence(results: Results) -> str:
     full = results.full
     if not full.rounds:
         return ""
-    n, row = len(results.tables["train"]), results.row
+    n, row = len(read_table(results.root / "folds" / "full.csv")), results.row
     joined = "the fold networks and " if full.test == JOIN else ""
     others = set(results.models) - set(full.rounds)
     of = f" of {listed(sorted(full.rounds))}" * bool(others)

@@ -52,7 +52,8 @@ def run(
     - ``fold<k>-metadata.csv``, ``test-metadata.csv``: id and metadata columns, which no other list has, where there are any
     - ``inner/fold<k>-<i>of<n>.csv``: the training rows of fold k, of which inner part i of n is validated, for each number
       of parts in ``inner``
-    - ``full.csv``, ``full-groups.csv``, ``full-metadata.csv``: the same for all labelled rows, if ``full`` asks for them
+    - ``full.csv``, ``full-groups.csv``, ``full-metadata.csv``: the same for all rows that any fold trains on or validates, if
+      ``full`` asks for them
     - ``split.json``: splitter and its settings, and the digest of ``train.csv``
     - ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and ``duplicates.csv``: as in the manifest
     - ``test_groups.json``: how many groups of the test images are new; ``null`` without groups
@@ -82,7 +83,7 @@ def run(
     numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=policy)
     learnt = training(train, numbers, n_folds, splitter, gap)
     _report(train, numbers, known)
-    whole = {WHOLE: np.ones(len(train), bool)} if full else {}
+    whole = {WHOLE: learnt.any(axis=0) | (numbers >= 0)} if full else {}
     _write_folds(out, train, numbers, {**dict(enumerate(learnt)), **whole}, facts.columns, metadata)
     inner_lists = _write_inner(out, train, content, learnt, facts.columns, {**rule, "rare_classes": policy}, inner)
     _summarise(out, content, numbers, learnt)
