@@ -28,7 +28,7 @@ def sentence(results: Results) -> str:
 
 def blocks(results: Results) -> list[Text | Table]:
     """Table of the trainings on all rows; empty without any."""
-    rows = [*_rows(results)]
+    rows = [*_rows(results)] if results.full.rounds else []
     if not rows:
         return []
     text = (
