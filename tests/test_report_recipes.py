@@ -126,7 +126,8 @@ def test_inner_trainings_count_as_training_runs_and_all_stages_of_a_run_are_draw
     assert ">pseudo_label</text>" not in drawn
     results.full = FullData({"plain": 0}, (5, 6))
     assert headline._trainings(results)[0] == "training runs, 6 of them inner, 2 of them on all rows"
-    assert {"full_train": "2 jobs", "full_predict": "2 jobs"}.items() <= (details := runinfo._details(results)).items()
+    details = runinfo._details(results)
+    assert {"full_train": "2 jobs", "full_predict": "2 jobs"}.items() <= details.items()
     assert all(f">{name}</text>" in dag.draw(details, "").svg for name in details)
 
 
