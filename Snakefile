@@ -26,6 +26,7 @@ include: "workflow/rules/predict.smk"
 include: "workflow/rules/teach.smk"
 include: "workflow/rules/clean.smk"
 include: "workflow/rules/pseudo_label.smk"
+include: "workflow/rules/full_data.smk"
 include: "workflow/rules/external.smk"
 include: "workflow/rules/ensemble.smk"
 include: "workflow/rules/submit.smk"
@@ -37,6 +38,7 @@ localrules:
     demo,
     clean,
     pseudo_label,
+    full_label,
     external,
 
 
@@ -65,6 +67,9 @@ rule all:
                 "clean",
                 "teach",
                 "pseudo_label",
+                "full_label",
+                "full_train",
+                "full_predict",
                 "external",
             )
             for job in PLAN.jobs(stage)

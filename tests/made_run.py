@@ -20,7 +20,7 @@ from goldfold.base.files import sealed, write_json
 from goldfold.config import Config, parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, provenance, records
-from goldfold.planning import inner
+from goldfold.planning import full, inner
 from goldfold.planning.inner import inner_list
 from goldfold.planning.origins import snapshot_file, weight_files
 from goldfold.planning.plan import Job, Plan, plan_of
@@ -68,7 +68,9 @@ def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **cha
     enter(folder)
     made, plan = config(), plan_of(config())
     make_folds()
-    of_members = ("inner_train", "inner_predict", "clean", "pseudo_label", "train", "derive", "predict", "teach")
+    of_members = (
+        "inner_train", "inner_predict", "clean", "pseudo_label", "train", "derive", "predict", "teach", *full.STAGES,
+    )  # fmt: skip
     jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
     members = [job for job in jobs if job.stage in of_members]
     first, last = ([job for job in jobs if (job.stage == "cache") == is_cache] for is_cache in (True, False))
@@ -130,6 +132,9 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
         "pseudo_label": [
             *sorted({inner_list(job.fold, judge.part) for judge in plan.above(job) if judge.part}), "classes.json",
         ],
+        "full_label": ["classes.json"],
+        "full_train": ["full.csv", "classes.json"],
+        "full_predict": ["test.csv", "classes.json"],
         "ensemble": ["train.csv", "classes.json", *["answers.csv", "test.csv"] * ("answers" in plan.tables)],
         "submit": ["test.csv", "classes.json", "class_ids.json"],
         "report": [
@@ -166,15 +171,24 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
             for source in labels.sources
             for path in plan.predictions(source, labels.teachers)
         ] + [plan.outputs(other)[0] for other in above if other.part and job.stage == "pseudo_label"],
+        "full_label": [
+            path
+            for labels in [plan.labels_of(job) if job.stage == "full_label" else None]
+            if labels
+            for source in labels.sources
+            for path in plan.predictions(source, labels.teachers)
+        ],
+        "full_train": [*(path for path in weights if "/train/" not in path), *plan.histories(job)],
+        "full_predict": weights,
         "ensemble": [
             *plan.predictions("oof", plan.runs),
-            *(path for split in ("test", "holdout") if split in plan.splits
-              for path in plan.predictions(split, plan.grid.final_runs())),
+            *(path for job in plan.jobs("full_predict") for path in plan.outputs(job) if path.endswith(".npz")),
+            *(path for split in plan.predicted for path in plan.predictions(split, plan.grid.final_runs())),
         ],
         "submit": [f"{root}/ensemble/test.npz", *plan.made_data],
         "report": [
             *(path for path in plan.outputs(Job("ensemble")) if not path.endswith(("headline.json", "run.json"))),
-            *(path for stage in ("train", "derive") for job in plan.jobs(stage) for path in plan.outputs(job)[1:]),
+            *(path for stage in ("train", "derive", "full_train") for job in plan.jobs(stage) for path in plan.outputs(job)[1:]),
             *[f"{root}/submission.csv"] * plan.has_test,
             *plan.made_data,
         ],

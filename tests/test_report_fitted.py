@@ -12,6 +12,7 @@ from goldfold.drawing.blocks import Table
 from goldfold.ensembling.nested import Nested, nested
 from goldfold.ensembling.steps import build, weights_of
 from goldfold.metrics.calibration import binned
+from goldfold.planning.full import NOTHING
 from goldfold.predictions.arrays import picked
 from goldfold.report import ensemble, fitted
 from whole_task import whole
@@ -43,7 +44,7 @@ def results_of(steps: list[Any], metric: str = "log_loss", n_members: int = 2) -
         steps=[{"step": step, "fitted": one} for step, one in zip(steps, made.fitted, strict=True)],
         without_fold=made.without, truth=truth, members=members, joined=members.get,
         evidence=TASK.evidence(made.predictions, truth),
-        task={"name": "classification"}, classes=CLASSES, scores=TASK, facts=TASK.facts, row="image", made=[],
+        task={"name": "classification"}, classes=CLASSES, scores=TASK, facts=TASK.facts, row="image", made=[], full=NOTHING,
         metric=metric, chosen_metric=TASK.metric(metric), optimistic={"value": 0.4321}, metrics={},
     ), made  # fmt: skip
 

@@ -18,6 +18,7 @@ from goldfold.drawing.blocks import Table
 from goldfold.drawing.figures import learning_curves
 from goldfold.drawing.tables import order_in_words, worst_first
 from goldfold.metrics import Score
+from goldfold.planning.full import NOTHING
 from goldfold.report import ensemble, notes, shift, training
 from goldfold.report.answers import note
 from goldfold.report.results import Results, Run
@@ -234,7 +235,7 @@ def test_the_learning_rate_is_drawn_within_the_epochs_where_the_record_has_it() 
 def test_a_method_with_parameters_is_named_with_them() -> None:
     made = SimpleNamespace(
         ensemble={"method": {"rank": {"power": 2}}, "weights": {"a-seed0": 0.5, "b-seed0": 0.5}},
-        members={}, steps=[], row="image", made=[],
+        members={}, steps=[], row="image", made=[], full=NOTHING,
     )  # fmt: skip
     section = ensemble.section(made)  # type: ignore[arg-type]
     assert section is not None

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from goldfold.config import parse, slices
+from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import grid_of
 from goldfold.report import dag, headline, runinfo, training
 from goldfold.report.results import Run
@@ -110,7 +111,7 @@ def test_inner_trainings_count_as_training_runs_and_all_stages_of_a_run_are_draw
     table = pd.DataFrame({"id": ["a"]})
     results: Made = SimpleNamespace(
         grid=grid_of(settings), settings=settings, tables={"train": table}, ensemble={"weights": {"a": 1.0}}, test=None,
-        taught=[], models=["plain", "student", "soup"],
+        taught=[], models=["plain", "student", "soup"], full=NOTHING,
     )  # fmt: skip
     trained = 4 * 3 * 2 + 2 * 3 * 2  # plain, student and their variants, then the student and its variant
     assert runinfo.n_inner_trainings(results) == 3 * 2
@@ -123,9 +124,17 @@ def test_inner_trainings_count_as_training_runs_and_all_stages_of_a_run_are_draw
     drawn = dag.draw(details, "").svg
     assert all(f">{name}</text>" in drawn for name in details)
     assert ">pseudo_label</text>" not in drawn
+    results.full = FullData({"plain": 0}, (5, 6))
+    assert headline._trainings(results)[0] == "training runs, 6 of them inner, 2 of them on all rows"
+    details = runinfo._details(results)
+    assert {"full_train": "2 jobs", "full_predict": "2 jobs"}.items() <= details.items()
+    assert all(f">{name}</text>" in dag.draw(details, "").svg for name in details)
 
 
-@pytest.mark.parametrize("more", [(), ("pseudo_label",), ("clean",), ("teach",), ("clean", "teach", "pseudo_label")])
+@pytest.mark.parametrize(
+    "more",
+    [(), ("pseudo_label",), ("clean",), ("teach",), ("clean", "teach", "pseudo_label"), ("full_train", "full_predict")],
+)
 @pytest.mark.parametrize("derive", [(), ("derive",)])
 def test_no_stage_is_drawn_over_another(more: tuple[str, ...], derive: tuple[str, ...]) -> None:
     inner = ("inner_train", "inner_predict") if "clean" in more else ()

@@ -11,6 +11,7 @@ from scipy import stats
 
 from goldfold.metrics import score
 from goldfold.metrics.paired import resampled
+from goldfold.planning.full import NOTHING
 from goldfold.report import comparison, headline, notes, page, scores, verdict
 from goldfold.report.comparison import Comparison
 from goldfold.report.results import Results
@@ -140,7 +141,7 @@ def test_the_nested_score_is_the_headline_with_the_optimistic_one_and_the_verdic
         metrics={"oof": {"accuracy": nested}}, metric="accuracy", truth=pd.DataFrame({"id": ["a"]}), optimistic={"value": 0.4321},
         tables={"train": pd.DataFrame({"id": ["a"]})}, steps=[{"step": "thresholds", "fitted": {}}], greater_is_better=True,
         settings={"folds": {"n_folds": 2}, "seeds": [0], "models": []}, classes=["a"], facts=TASK.facts, models=["m"], taught=[],
-        grid=SimpleNamespace(trained_runs=list, rounds=[]), n_rounds=0, test_score=None, answers=None,
+        grid=SimpleNamespace(trained_runs=list, rounds=[]), n_rounds=0, test_score=None, answers=None, full=NOTHING,
     )  # fmt: skip
     head = headline.headline(results, "A verdict.")
     assert head.value == "1.0000"

@@ -91,7 +91,7 @@ def fuse(tiny: Tiny, results: Path, weights: dict[str, float], **steps: Any) -> 
         classes=str(results / "folds/classes.json"), folder=str(results / "ensemble"),
         leaderboard=str(results / "leaderboard.csv"), metrics=str(results / "metrics.json"), workers=1, **settings,
     )  # fmt: skip
-    inputs = [str(path.relative_to(results)) for path in sorted(results.glob("predict/**/*.npz"))]
+    inputs = [str(path.relative_to(results)) for path in sorted(results.glob("*predict/**/*.npz"))]
     outputs = ["metrics.json", "leaderboard.csv", *(f"ensemble/{name}" for name in
                ("oof.npz", "oof.csv", "test.npz", "test.csv", "weights.json", "fitted.json"))]  # fmt: skip
     record(results, "ensemble/run.json", "ensemble", settings, inputs, outputs)

@@ -7,8 +7,9 @@ from typing import Any
 
 from goldfold.base.errors import DataError
 from goldfold.ensembling.members import of_folds
+from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid
-from goldfold.planning.runs import Member
+from goldfold.planning.runs import WHOLE, Member, Run
 from goldfold.predictions.arrays import Arrays, load, sharing_ids
 from goldfold.tasks import optional
 from goldfold.tasks.given import is_partial
@@ -30,6 +31,10 @@ class Members:
     workers: int
     others: Mapping[str, Path]
     """Folder of ``oof.npz`` and ``test.npz`` of each external member."""
+    full: FullData = NOTHING
+    """Runs on all labelled rows, which predict the test images."""
+    whole: Path = Path()
+    """Folder of <model>/round<r>/full/seed<s>/test.npz of these."""
 
     @property
     def names(self) -> list[str]:
@@ -51,12 +56,14 @@ class Members:
         return completed(self.external, found, self._others("oof"))
 
     def of_split(self, split: str) -> dict[str, Arrays]:
-        """Predictions of ``test`` or ``holdout`` after the last round: those of trained members are the mean over folds."""
+        """Predictions of ``test`` or ``holdout`` after the last round: those of trained members are the mean over their folds, or
+        over the networks that are trained on all rows, or over both."""
         found = sharing_ids((member.name, self._fused(member, split)) for member in self.grid.members)
         return completed(self.external, found, self._others(split))
 
     def _fused(self, member: Member, split: str) -> Arrays:
-        return of_folds(self.output, self._parts(member, self.grid.last, split), self.settings, self.workers)
+        parts = [load(self._folder(run) / f"{split}.npz") for run in self.full.tested(self.grid, member)]
+        return of_folds(self.output, parts, self.settings, self.workers)
 
     def _joined(self, member: Member, number: int, ids: Sequence[str]) -> Arrays:
         joined = self.output.join(self._parts(member, number, "oof"))
@@ -68,7 +75,10 @@ class Members:
         return joined
 
     def _parts(self, member: Member, number: int, part: str) -> list[Arrays]:
-        return [load(self.root / run.folder / f"{part}.npz") for run in self.grid.runs_of(member, number)]
+        return [load(self._folder(run) / f"{part}.npz") for run in self.grid.runs_of(member, number)]
+
+    def _folder(self, run: Run) -> Path:
+        return (self.whole if run.fold == WHOLE else self.root) / run.folder
 
     def _others(self, part: str) -> dict[str, Arrays]:
         return {name: load(folder / f"{part}.npz") for name, folder in self.others.items()}

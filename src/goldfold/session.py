@@ -207,7 +207,9 @@ class Session:
         recipes.forget(self.results)
         # Prediction jobs delete states; these are left by trainings whose output did not change, so no prediction ran.
         for state in [
-            path for stage in ("train", "inner_train") for path in Path(self.results, stage).rglob("state.pt")
+            path
+            for stage in ("train", "inner_train", "full_train")
+            for path in Path(self.results, stage).rglob("state.pt")
         ]:
             if state.with_name("run.json").exists():
                 state.unlink()

@@ -38,7 +38,7 @@ wildcard_constraints:
     model="|".join(MODELS),
     round="|".join(str(stage.number) for stage in PLAN.grid.rounds),
     fold="|".join(map(str, range(PLAN.grid.n_folds))),
-    seed="|".join(map(str, PLAN.grid.seeds)),
+    seed="|".join(map(str, dict.fromkeys([*PLAN.grid.seeds, *PLAN.full.seeds]))),
     spec=r"\d+x\d+-\w+",
     part=r"\d+of\d+",
     shard=r"(train|test|unlabeled|holdout)-\d+",
@@ -113,11 +113,11 @@ def cache_for(stage):
     return get
 
 
-def read_from(above):
-    """Input function for the file that a training reads of a job of stage ``above``: pseudo labels or removed rows."""
+def read_from(above, stage="train"):
+    """Input function for the file that a training reads of a job of stage ``above``: pseudo labels, removed rows, weights."""
 
     def get(wildcards):
-        jobs = PLAN.above(job_at("train", wildcards))
+        jobs = PLAN.above(job_at(stage, wildcards))
         return next((PLAN.outputs(job)[0] for job in jobs if job.stage == above), [])
 
     return get
@@ -173,6 +173,16 @@ def teachers(part):
 
     def get(wildcards):
         labels = labels_at(wildcards)
+        return PLAN.predictions(part, labels.teachers) if part in labels.sources else []
+
+    return get
+
+
+def full_teachers(part):
+    """Input function for the predictions of a split by the teachers of all folds."""
+
+    def get(wildcards):
+        labels = PLAN.labels_of(job_at("full_label", wildcards))
         return PLAN.predictions(part, labels.teachers) if part in labels.sources else []
 
     return get

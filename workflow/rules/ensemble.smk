@@ -5,9 +5,15 @@ rule ensemble:
         test=(PLAN.predictions("test", PLAN.grid.final_runs()) if PLAN.has_test else []),
         holdout=(
             PLAN.predictions("holdout", PLAN.grid.final_runs())
-            if "holdout" in PLAN.splits
+            if "holdout" in PLAN.predicted
             else []
         ),
+        full=[
+            path
+            for job in PLAN.jobs("full_predict")
+            for path in PLAN.outputs(job)
+            if path.endswith(".npz")
+        ],
         external=[path for job in PLAN.jobs("external") for path in PLAN.outputs(job)],
         train=folds_file("train.csv"),
         classes=folds_file("classes.json"),

@@ -10,6 +10,7 @@ rule report:
         ensemble=rules.ensemble.output.ensemble,
         records=each_run(FILES["train"]["record"]),
         histories=each_run(FILES["train"]["history"]),
+        full=[path for job in PLAN.jobs("full_train") for path in PLAN.outputs(job)[1:]],
         submission=rules.submit.output.table if PLAN.has_test else [],
         train=folds_file("train.csv"),
         others=image_lists,

@@ -16,6 +16,7 @@ with job(snakemake) as made:
         leaderboard=snakemake.output.leaderboard,
         metrics=snakemake.output.metrics,
         outside=str(Path(snakemake.input.external[0]).parents[1]) if snakemake.input.external else None,
+        on_all_rows=stage_folder(snakemake.input.full[0]) if snakemake.input.full else None,
         workers=snakemake.threads,
         headline=snakemake.output.headline,
         answers=str(snakemake.input.answers) if snakemake.input.answers else None,

@@ -13,7 +13,7 @@ with job(snakemake) as made:
     run(
         folder=str(Path(snakemake.output.record).parent),
         weights=snakemake.input.model,
-        fold_file=snakemake.input.fold,
+        fold_file=snakemake.input.get("fold") or None,  # none for a network trained on all rows
         classes=snakemake.input.classes,
         caches=snakemake.params.caches,
         metadata=list(snakemake.input.get("metadata", [])),

@@ -17,6 +17,7 @@ with job(snakemake) as made:
         pseudo=snakemake.input.get("pseudo") or None,
         lessons=list(snakemake.input.get("lessons", [])),
         unlabeled=list(snakemake.input.get("unlabeled", [])),
+        histories=list(snakemake.input.get("histories", [])),
         code=made.recipe["code"]["digest"],
         **{
             **made.settings,

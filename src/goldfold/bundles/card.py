@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold import components
 from goldfold.base.words import count
+from goldfold.planning.full import JOIN
 
 if TYPE_CHECKING:
     from goldfold.bundles.form import Manifest, Member
@@ -70,11 +71,24 @@ def _score(manifest: "Manifest") -> Iterator[str]:
             f"{row}s they give {_number(manifest.optimistic)}, which is optimistic."
         )
         yield ""
-    yield (
-        f"The score applies to {row}s similar to the training {row}s. The bundle averages the networks of all folds, whereas "
-        f"the score uses, for each {row}, only the networks not trained on it, so the bundle is usually slightly better."
-    )
+    yield f"The score applies to {row}s similar to the training {row}s. {_whose(how, row)}"
     yield ""
+
+
+def _whose(how: Mapping[str, Any], row: str) -> str:
+    """Say how the networks that are scored differ from those of the bundle."""
+    full = how.get("full_data")
+    if full is None:
+        return (
+            f"The bundle averages the networks of all folds, whereas the score uses, for each {row}, only the networks not "
+            f"trained on it, so the bundle is usually slightly better."
+        )
+    models = f"networks of {', '.join(full['models'])} that are trained on all {count(full['rows'], f'labelled {row}')}"
+    return (
+        f"**The score and its interval belong to the networks of the folds.** The bundle predicts with {models}"
+        f"{', together with those of the folds' * (full['test'] == JOIN)}. These have no score of their own: no {row} was held "
+        f"out. They have seen more {row}s than any fold network, so they are usually slightly better, which is not measured."
+    )
 
 
 def _row(manifest: "Manifest") -> str:

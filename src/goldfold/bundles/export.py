@@ -19,7 +19,6 @@ from goldfold.bundles import card, form
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run, finished
 from goldfold.images.cases import view_names
 from goldfold.images.limits import MOST_PIXELS
-from goldfold.planning.runs import Member
 from goldfold.predictions.arrays import load
 from goldfold.splits.scored import scored
 from goldfold.tables import read_table
@@ -72,10 +71,10 @@ def _refuse_full(out: Path, force: bool) -> None:
 def _members(runs: Sequence[Run], found: Finished, folder: Path) -> tuple[list[form.Member], dict[str, str]]:
     """Copy the weight files; return the members and the digest of each file."""
     members, files = [], {}
-    for member, group in groupby(runs, key=lambda run: Member(run.model, run.seed)):
+    for member, group in groupby(runs, key=lambda run: run.member):
         networks, names = [], []
         for run in group:
-            names.append(f"{form.WEIGHTS}/{member.name}-fold{run.fold}.safetensors")
+            names.append(f"{form.WEIGHTS}/{run.label}.safetensors")
             shutil.copyfile(run.path, folder / names[-1])
             files[names[-1]] = sha256_of(folder / names[-1])
             networks.append({**run.settings["model"], "resize": run.settings["resize"]})
@@ -194,7 +193,16 @@ def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dic
         "rounds": found.grid.last + 1,
         "pseudo_label_rounds": len(found.pseudo_labelled),
         "left_out": _left_out(found),
+        **_on_all_rows(found),
     }
+
+
+def _on_all_rows(found: Finished) -> dict[str, Any]:
+    """Describe the networks that are trained on all rows; empty without any."""
+    if not found.full.rounds:
+        return {}
+    table = read_table(found.file("folds/full.csv", FOLDS))
+    return {"full_data": {"models": sorted(found.full.rounds), "test": found.full.test, "rows": len(table)}}
 
 
 def _refuse_external(found: Finished) -> None:
@@ -221,5 +229,5 @@ def _left_out(found: Finished) -> list[str]:
 
 def _versions(found: Finished, runs: Sequence[Run]) -> Mapping[str, str | None]:
     """Return the library versions that the networks were trained with."""
-    place = f"train/{runs[0].path.relative_to(found.root / 'train').parent}/run.json"
-    return dict(found.record(place)["versions"])
+    place = runs[0].path.relative_to(found.root).with_name("run.json")
+    return dict(found.record(place.as_posix())["versions"])

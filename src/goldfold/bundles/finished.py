@@ -11,8 +11,11 @@ from goldfold.base.errors import DataError
 from goldfold.base.files import read_json
 from goldfold.ensembling.steps import weights_of
 from goldfold.lineage import contents, records
+from goldfold.planning import runs as planned
+from goldfold.planning.full import FullData, full_of
 from goldfold.planning.grid import Grid, grid
 from goldfold.planning.outputs import SEALED
+from goldfold.planning.runs import WHOLE, Member
 
 ENSEMBLE, FOLDS, MANIFEST = "ensemble/run.json", "folds/run.json", "manifest/run.json"
 SUBMIT = "submission.run.json"
@@ -22,13 +25,29 @@ SUBMIT = "submission.run.json"
 class Run:
     """One network of an ensemble, from the last round in which its model was trained."""
 
-    model: str
+    member: Member
+    """Member whose test prediction it is part of; the network itself may have another seed, if it is trained on all rows."""
     seed: int
     fold: int
+    """Number of the fold; `WHOLE` if it is trained on all rows."""
     path: Path
     """Weight file."""
     settings: dict[str, Any]
     """Settings of its prediction job."""
+
+    @property
+    def model(self) -> str:
+        """Name of its model."""
+        return self.member.model
+
+    @property
+    def label(self) -> str:
+        """Name of its weights in a bundle.
+
+        >>> Run(Member("net", 0), 3, WHOLE, Path(), {}).label, Run(Member("net", 0), 0, 1, Path(), {}).label
+        ('net-full-seed3', 'net-seed0-fold1')
+        """
+        return f"{self.model}-full-seed{self.seed}" if self.fold == WHOLE else f"{self.member.name}-fold{self.fold}"
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,11 @@ class Finished:
         settings = self.settings
         soups = settings.get("soups", ())
         return grid(settings["models"], settings["seeds"], settings["n_folds"], settings["rounds"], soups)
+
+    @cached_property
+    def full(self) -> FullData:
+        """Networks that are trained on all rows, which predict test images."""
+        return full_of(self.settings.get("full_data"))
 
     @property
     def pseudo_labelled(self) -> list[int]:
@@ -150,18 +174,21 @@ class Finished:
         """
         weights, whole = self.weights, self.grid
         for member in whole.members:
-            for run in whole.runs_of(member, whole.last) if weights[member.name] > 0 else []:
-                yield Run(run.model, run.seed, run.fold, self._weights(run.folder), self._predicted(run.folder))
+            for run in self.full.tested(whole, member) if weights[member.name] > 0 else []:
+                yield Run(member, run.seed, run.fold, self._weights(run), self._predicted(run))
 
-    def _weights(self, place: str) -> Path:
+    def _weights(self, run: planned.Run) -> Path:
         """Return the weight file of a run, checked to be the one its predictions were made with."""
-        name, made, used = f"train/{place}/model.safetensors", f"train/{place}/run.json", f"predict/{place}/run.json"
+        train, predict = (f"{stage}/{run.folder}" for stage in _stages(run))
+        name, made, used = f"{train}/model.safetensors", f"{train}/run.json", f"{predict}/run.json"
         self._same(name, self._digest(name, made), used)
         return self.root / name
 
-    def _predicted(self, place: str) -> dict[str, Any]:
-        """Return the prediction settings of a run, its out-of-fold predictions checked to be those that were fused."""
-        name, made = f"predict/{place}/oof.npz", f"predict/{place}/run.json"
+    def _predicted(self, run: planned.Run) -> dict[str, Any]:
+        """Return the prediction settings of a run, its out-of-fold predictions checked to be those that were fused; those of
+        the test images, if it is trained on all rows."""
+        folder, part = f"{_stages(run)[1]}/{run.folder}", "test" if run.fold == WHOLE else "oof"
+        name, made = f"{folder}/{part}.npz", f"{folder}/run.json"
         self._same(name, self._recorded(name, made), ENSEMBLE)
         return dict(self.record(made)["recipe"]["settings"])
 
@@ -191,6 +218,11 @@ class Finished:
                 f"{self.root} is not a finished run: {reader} was made from a version of {name} other than the present one. "
                 "Run snakemake to completion first."
             )
+
+
+def _stages(run: planned.Run) -> tuple[str, str]:
+    """Stages that train a run and predict with it."""
+    return ("full_train", "full_predict") if run.fold == WHOLE else ("train", "predict")
 
 
 def finished(results: str | Path) -> Finished:

@@ -120,13 +120,13 @@ class Network(Part):
 
 
 class Member(Part):
-    """A model with a seed: one network per fold."""
+    """A model with a seed: one network per fold, or networks that are trained on all rows."""
 
     name: str
     weight: Annotated[float, Field(gt=0)]
     network: Network
     weights: Annotated[list[WeightFile], Field(min_length=1)]
-    """Weight file of each fold."""
+    """Weight file of each network."""
 
 
 class Fitted(Part):

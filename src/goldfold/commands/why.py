@@ -34,7 +34,7 @@ def as_json(found: Sequence[Job]) -> str:
 
 def trainings(found: Sequence[Job]) -> int:
     """Number of training runs."""
-    return sum(job.rule in ("train", "inner_train") for job in found)
+    return sum(job.rule in ("train", "inner_train", "full_train") for job in found)
 
 
 def seconds(found: Sequence[Job]) -> float | None:

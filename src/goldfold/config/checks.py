@@ -19,6 +19,7 @@ from goldfold.config.data import Submission
 from goldfold.config.distill_checks import check_teachers
 from goldfold.config.external import check_external
 from goldfold.config.fold_checks import check_folds, no_file
+from goldfold.config.full_checks import check_full_data
 from goldfold.config.holdout import check_holdout
 from goldfold.config.model_checks import check_model, check_overrides
 from goldfold.config.root import Config, Ensemble
@@ -66,6 +67,7 @@ def check(config: Config) -> None:
     ]
     if all(CLEANS.match(problem) for problem in problems):  # teachers are known, whatever is wrong with the cleaning
         problems += check_teachers(_without_cleaning(config) if problems else config)
+    problems = problems or [*check_full_data(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 

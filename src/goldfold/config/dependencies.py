@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold import components, ledger, openings
 from goldfold.base.given import required
-from goldfold.config import chosen, slices, stacked, views
+from goldfold.config import chosen, full_data, slices, stacked, views
 from goldfold.config.pseudo_labels import ByAccuracy, recipe_of
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
@@ -62,6 +62,10 @@ def _train(config: Config, job: Job) -> dict[str, Any]:
         **_distilled(config, job),
         **({"clean": True} if config.every_round[job.round].clean else {}),  # so that training with and without differs
     }
+
+
+def _full_train(config: Config, job: Job) -> dict[str, Any]:
+    return full_data.without_validation(_train(config, job))
 
 
 def _derive(config: Config, job: Job) -> dict[str, Any]:
@@ -139,6 +143,7 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         "settings": slices.fusing(config),
         **slices.steps(config),
         **({"metadata": columns} if (columns := stacked.columns(config)) else {}),
+        **full_data.for_ensemble(config),
     }
 
 
@@ -190,6 +195,9 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "inner_predict": _predict,
     "clean": _clean,
     "pseudo_label": _pseudo_label,
+    "full_label": _pseudo_label,
+    "full_train": _full_train,
+    "full_predict": _predict,
     "external": _external,
     "ensemble": _ensemble,
     "submit": _submit,
@@ -217,6 +225,12 @@ def _ledgers(config: Config) -> dict[str, str]:
     return {**public, **(openings.fingerprint() if config.holdout else {})}
 
 
+def _deciding(config: Config, job: Job) -> dict[str, Any]:
+    """Settings that name the trainings whose epochs decide those of a training on all rows."""
+    is_frozen = (job.model, job.round) in config.on_all_rows.frozen
+    return {"epochs of": {"seeds": config.seeds, "n_folds": config.folds.n_folds}} if is_frozen else {}
+
+
 DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: {path: fingerprint([path]) for path in raw(config)},
     "folds": lambda config, job: {path: fingerprint([path]) for path in _listed(config)},
@@ -224,6 +238,8 @@ DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "inner_train": _pretrained,
     "clean": _judging,
     "pseudo_label": _teaching,
+    "full_label": lambda config, job: {**_teaching(config, job), "n_folds": config.folds.n_folds},
+    "full_train": lambda config, job: {**_pretrained(config, job), **_deciding(config, job)},
     "external": lambda config, job: {path: fingerprint([path]) for path in _external(config, job)["files"].values()},
     "submit": lambda config, job: {"sample": fingerprint(config.data.owned(config.submission.sample))},
     "report": lambda config, job: _ledgers(config),

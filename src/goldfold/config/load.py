@@ -19,6 +19,7 @@ from goldfold.config.ablation_checks import refuse_idle
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
+from goldfold.config.full_data import FULL, SWITCHED, FullDataSection
 from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch
 from goldfold.config.made import with_made
 from goldfold.config.own_source import Own
@@ -31,10 +32,12 @@ from goldfold.config.rounds import BY_ACCURACY, BY_COUNTS
 from goldfold.config.sizes import refuse_wrong_caches, with_sizes
 from goldfold.config.wording import in_words
 
-BRANCHES = frozenset({"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED, SWITCH, NUMBER, TEXT})
+BRANCHES = frozenset(
+    {"bool", "constrained-int", "int", "float", "str", STEPS, OTHER, NAMED, SWITCH, SWITCHED, NUMBER, TEXT}
+)
 NARROWED: dict[Any, type[BaseModel]] = {
     KEYS: Ensemble, AVERAGE: Averaging, OWN: Own, BRANCH: MetadataBranch, DECAY: Decay, SECTION: SoftLabels,
-    BY_COUNTS: ByCounts, BY_ACCURACY: ByAccuracy,
+    BY_COUNTS: ByCounts, BY_ACCURACY: ByAccuracy, FULL: FullDataSection,
 }  # fmt: skip
 """Branches of a union that are a single section."""
 ALL_SOURCES = ", ".join(map(repr, [*SOURCES, *DEMOS, "package.module:function"]))

@@ -12,15 +12,19 @@ from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.ensemble_forms import is_average, no_name
 from goldfold.config.external import External
+from goldfold.config.full_data import Written as OnAllRows
+from goldfold.config.full_data import on_all_rows
 from goldfold.config.holdout import Holdout
 from goldfold.config.learning import Model, Train
 from goldfold.config.plain import json_value
 from goldfold.config.pseudo_labels import PseudoLabels
 from goldfold.config.rounds import Round, Rounds, settled, trained_model
+from goldfold.config.runtime import Runtime
 from goldfold.config.views import View
 from goldfold.config.written import Method, Metric, Step, Written
 from goldfold.ensembling.steps import fusions
 from goldfold.ensembling.with_metadata import metadata_of
+from goldfold.planning.full import FullData
 from goldfold.planning.grid import Grid, rounds_of
 from goldfold.planning.lessons import Lessons, lessons_of
 from goldfold.planning.origins import Origin, origins_of
@@ -87,25 +91,6 @@ class Report(Section):
     """Most images per split that are used for this test."""
 
 
-class Runtime(Section):
-    """Settings for running jobs. Those that change a result (device, precision, threads) are part of what a run depends on."""
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """auto: bf16 on GPU, fp32 on CPU (where bf16 was measured 8 to 25 times slower)."""
-    torch_threads: int = Field(1, ge=1)
-    """Arithmetic threads of a training job; their number changes the resulting bytes, so the scheduler never changes it."""
-    loader_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    """Processes that augment images; they do not affect the result. auto: 0 on CPU, 4 on GPU."""
-    save_minutes: Number = Field(5.0, ge=0)
-    """Minutes between two saves of the training state, from which an interrupted run resumes; 0: after every step."""
-    predict_batch_size: int = Field(64, ge=1)
-    jobs_per_gpu: int = Field(1, ge=1)
-    """Training and prediction jobs that share a GPU; multiply `--resources gpu=` of snakemake by it."""
-    train_mem_mb: int = Field(4000, ge=100)
-    """Memory that a training or prediction job requests from the scheduler."""
-
-
 class Config(Section):
     """Everything that a run depends on besides data and code."""
 
@@ -136,6 +121,9 @@ class Config(Section):
     the report compares the scores. Variants are not part of the ensemble."""
     external: Annotated[list[External], Field(exclude_if=lambda members: not members)] = []
     """Predictions of other tools as further members of the ensemble. They teach no pseudo labels and are not in bundles."""
+    full_data: OnAllRows = False
+    """Train the models again on all labelled images, and predict the test images with these networks: `true`, or `{seeds: [0,
+    1], test: join}`. Everything else is decided by the folds: epochs, weights of the ensemble, thresholds, scores."""
     tta: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
     """Views of each image whose predictions are averaged; each counts the same, also those of an entry that gives several:
     `[identity, five_crop, {scales: {factors: [0.8, 1.25]}}, {random: {augment: light, n: 8}}]`."""
@@ -211,6 +199,11 @@ class Config(Section):
     def externals(self) -> list[External]:
         """Members of other tools; none in a quick run, whose folds are others."""
         return [] if self.quick else self.external
+
+    @property
+    def on_all_rows(self) -> FullData:
+        """Models that are trained on all labelled rows besides, see `goldfold.planning.full`."""
+        return on_all_rows(self)
 
     @property
     def origins(self) -> dict[str, Origin]:

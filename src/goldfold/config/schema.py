@@ -18,6 +18,7 @@ from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
 from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
+from goldfold.config.full_data import FullDataSection
 from goldfold.config.holdout import Holdout
 from goldfold.config.learning import MetadataBranch, Model, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
@@ -25,8 +26,9 @@ from goldfold.config.metadata import Metadata
 from goldfold.config.own_source import Own
 from goldfold.config.pseudo_labels import ByAccuracy, ByCounts, Decay, PseudoLabels, Soft
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
-from goldfold.config.root import Cache, Config, Ensemble, Report, Runtime
+from goldfold.config.root import Cache, Config, Ensemble, Report
 from goldfold.config.rounds import Clean, Overrides, Round, Teacher
+from goldfold.config.runtime import Runtime
 from goldfold.config.soups import Soup
 from goldfold.config.sources import DataBase, Stacked
 from goldfold.config.table import Csv
@@ -77,6 +79,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "threshold: {start: ...}": Decay,
     "adapt, by: counts": ByCounts,
     "adapt, by: accuracy": ByAccuracy,
+    "full_data": FullDataSection,
     "ensemble": Ensemble,
     "submission": Submission,
     "report": Report,

@@ -6,6 +6,7 @@ from typing import Any
 from goldfold import catalog
 from goldfold.components import Written, label, name_of, parse
 from goldfold.config import hooks, roi, stacked, views
+from goldfold.config.full_data import for_ensemble
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
@@ -80,6 +81,7 @@ def folds(config: Config) -> dict[str, Any]:
         **config.folds.model_dump(),
         **({"holdout": config.holdout.model_dump()} if config.holdout else {}),
         **({"inner": parts} if (parts := inner.numbers_of_parts(config.grid)) else {}),
+        **({"full": True} if config.full_data else {}),
     }
 
 
@@ -245,7 +247,7 @@ def report(config: Config) -> dict[str, Any]:
     shown = {**config.report.model_dump(), "name": config.name, "task": late_task(config), "metric": config.metric}
     settings = config.model_dump(mode="json", exclude={"strict_versions", "rounds"})
     rounds = {} if config.rounds is None else {"rounds": [one.model_dump(mode="json") for one in config.every_round]}
-    return {**shown, "settings": settings | rounds}
+    return {**shown, "settings": settings | rounds, **for_ensemble(config)}
 
 
 def resize(config: Config, name: str) -> str:

@@ -50,7 +50,9 @@ class Standing:
 
     def wanted_sizes(self) -> list[str]:
         """Caches that stale jobs will need."""
-        readers = [job for stage in ("predict", "teach", "inner_predict") for job in self.plan.jobs(stage)]
+        readers = [
+            job for stage in ("predict", "teach", "inner_predict", "full_predict") for job in self.plan.jobs(stage)
+        ]
         stale = {job.model for job in readers if self.is_stale(job)}
         return sorted({self.plan.specs[model] for model in stale})
 

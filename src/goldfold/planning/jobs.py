@@ -3,22 +3,29 @@
 from typing import Any, NamedTuple
 
 from goldfold.planning.outputs import SHARD
-from goldfold.planning.runs import INNER, LABELS, RUN, Run
+from goldfold.planning.runs import FULL, INNER, LABELS, RUN, WHOLE, Run
 
 UPSTREAM = ("demo", "manifest", "folds")
 """Stages that write or read the raw data; later stages depend on the lists that they write."""
 STAGES = (
     *UPSTREAM, "cache", "inner_train", "inner_predict", "clean", "train", "derive", "predict", "teach", "pseudo_label",
-    "external", "ensemble", "submit", "report",
+    "full_label", "full_train", "full_predict", "external", "ensemble", "submit", "report",
 )  # fmt: skip
 OF_RUNS = ("train", "derive", "predict", "teach")
 """Stages with jobs of runs."""
-WORK = {"inner_train": "train", "inner_predict": "predict"}
+INNER_WORK = {"inner_train": "train", "inner_predict": "predict"}
 """Stages whose jobs do the work of another one, on inner parts of a fold, see `goldfold.planning.inner`."""
+FULL_WORK = {"full_label": "pseudo_label", "full_train": "train", "full_predict": "predict"}
+"""The same for runs on all labelled rows, see `goldfold.planning.full`."""
+OF_FULL = ("full_train", "full_predict")
+"""Stages of `FULL_WORK` with jobs of runs."""
+WORK = INNER_WORK | FULL_WORK
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "cache": ("spec", "shard"),
     **dict.fromkeys(OF_RUNS, ("model", "round", "fold", "seed")),
-    **dict.fromkeys(WORK, ("model", "round", "fold", "part", "seed")),
+    **dict.fromkeys(INNER_WORK, ("model", "round", "fold", "part", "seed")),
+    **dict.fromkeys(FULL_WORK, ("model", "round", "seed")),
+    "full_label": ("round",),
     "clean": ("round", "fold"),
     "pseudo_label": ("round", "fold"),
     "external": ("external",),
@@ -53,8 +60,9 @@ class Job(NamedTuple):
         >>> job_of("train", Run("unet", 0, 1, 2)).name
         'train unet/round0/fold1/seed2'
         """
-        inner, of_fold = dict.fromkeys(WORK, INNER), dict.fromkeys(("clean", "pseudo_label"), LABELS)
-        patterns = {"cache": SHARD, "external": "{external}", **dict.fromkeys(OF_RUNS, RUN), **of_fold, **inner}
+        inner, of_fold = dict.fromkeys(INNER_WORK, INNER), dict.fromkeys(("clean", "pseudo_label"), LABELS)
+        full = {**dict.fromkeys(FULL_WORK, FULL), "full_label": "round{round}"}
+        patterns = {"cache": SHARD, "external": "{external}", **dict.fromkeys(OF_RUNS, RUN), **of_fold, **inner, **full}
         return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
 
     @property
@@ -76,4 +84,5 @@ def job_of(stage: str, run: Run) -> Job:
 def job_at(stage: str, wildcards: Any) -> Job:
     """The job of a stage by Snakemake's wildcards, which are attributes of type str."""
     found: dict[str, Any] = {name: getattr(wildcards, name) for name in WILDCARDS.get(stage, ())}
+    found |= {"fold": WHOLE} if stage in FULL_WORK else {}
     return Job(stage, **(found | {name: int(found[name]) for name in PLACE if name in found}))

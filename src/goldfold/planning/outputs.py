@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from goldfold.planning.runs import INNER, LABELS, RUN
+from goldfold.planning.runs import FULL, INNER, LABELS, RUN, WHOLE
 
 if TYPE_CHECKING:
     from goldfold.planning.plan import Plan
@@ -23,6 +23,8 @@ HOLDOUT = "holdout"
 """Split of the sealed holdout: training cases that are set aside before the folds are made."""
 SEALED = "sealed/holdout.csv"
 """Truth of the holdout, below ``folds/``: an input of no job, read by ``goldfold holdout --open``."""
+FULL_LABELS = "round{round}/full"
+"""Pseudo labels of the runs on all rows in a round, below the folder of pseudo labels."""
 FOLD_TABLES = ("summary.csv", "quarantine.csv", "duplicates.csv")
 FOLD_FACTS = ("split.json", "classes.json", "class_ids.json", "test_groups.json")
 
@@ -89,6 +91,22 @@ def files_of(plan: "Plan") -> dict[str, Files]:
         "pseudo_label": files(
             {"table": f"{root}/pseudo/{LABELS}.csv"}, f"pseudo/{LABELS}", f"pseudo/{LABELS}.run.json"
         ),
+        "full_label": files(
+            {"table": f"{root}/pseudo/{FULL_LABELS}.csv"}, f"pseudo/{FULL_LABELS}", f"pseudo/{FULL_LABELS}.run.json"
+        ),
+        "full_train": files(
+            {
+                "model": f"{root}/full_train/{FULL}/model.safetensors",
+                "history": f"{root}/full_train/{FULL}/history.csv",
+            },
+            f"full_train/{FULL}",
+            f"full_train/{FULL}/run.json",
+        ),
+        "full_predict": files(
+            {"parts": [f"{root}/full_predict/{FULL}/{split}.npz" for split in plan.predicted]},
+            f"full_predict/{FULL}",
+            f"full_predict/{FULL}/run.json",
+        ),
         "external": files(
             {"parts": [f"{root}/external/{{external}}/{part}.npz" for part in _parts_of_result(plan)]},
             "external/{external}",
@@ -115,7 +133,7 @@ def _manifest(plan: "Plan") -> dict[str, Any]:
 
 
 def _ensemble(plan: "Plan") -> dict[str, Any]:
-    root, parts = plan.results, [*_parts_of_result(plan), *[HOLDOUT] * (HOLDOUT in plan.splits)]
+    root, parts = plan.results, ["oof", *plan.predicted]
     return {
         "ensemble": [f"{root}/ensemble/{part}.{suffix}" for part in parts for suffix in ("npz", "csv")],
         "weights": f"{root}/ensemble/weights.json",
@@ -151,13 +169,22 @@ def cache_spec(size: tuple[int, int], resize: str) -> str:
     return f"{size[0]}x{size[1]}-{resize}"
 
 
+def part_of(fold: int) -> str:
+    """Beginning of the names of the lists of a fold, or of those of all labelled cases.
+
+    >>> part_of(0), part_of(WHOLE)
+    ('fold0', 'full')
+    """
+    return "full" if fold == WHOLE else f"fold{fold}"
+
+
 def group_list(fold: int) -> str:
     """Name of the list of the groups of a fold's cases.
 
     >>> group_list(0)
     'fold0-groups.csv'
     """
-    return f"fold{fold}-groups.csv"
+    return f"{part_of(fold)}-groups.csv"
 
 
 def metadata_list(part: str) -> str:
@@ -172,11 +199,11 @@ def metadata_list(part: str) -> str:
 def _fold_lists(plan: "Plan") -> list[str]:
     """Lists that the folds stage writes besides its record, each only when its content changes."""
     return [
-        *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
+        *(f"{part_of(fold)}.csv" for fold in plan.folds),
         *(f"{table}.csv" for table in plan.tables),
         *[f"{HOLDOUT}.csv", SEALED] * (HOLDOUT in plan.splits),
         *(metadata_list(part) for part in plan.metadata_parts),
-        *(group_list(fold) for fold in range(plan.grid.n_folds) if plan.by_group),
+        *(group_list(fold) for fold in plan.folds if plan.by_group),
         *plan.inner_lists,
         *(f"shards/{split}-{piece}.csv" for split in plan.splits for piece in range(plan.n_shards)),
         *FOLD_TABLES,

@@ -11,13 +11,15 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from goldfold.base.errors import ConfigError
-from goldfold.planning import inner, metadata_lists
+from goldfold.planning import full, inner, reads
+from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid
 from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
-from goldfold.planning.outputs import HOLDOUT, SHARD, Files, cache_spec, files_of, group_list
-from goldfold.planning.runs import Labels, Run
+from goldfold.planning.outputs import HOLDOUT, SHARD, Files, cache_spec, files_of, group_list, metadata_list, part_of
+from goldfold.planning.runs import WHOLE, Labels, Run
 from goldfold.planning.teaching import parts_of_lesson, teaching_runs
 from goldfold.planning.training_inputs import inputs_of
+from goldfold.planning.unplanned import why_unplanned
 
 if TYPE_CHECKING:
     from goldfold.config import Config
@@ -45,6 +47,7 @@ class Plan:
         stacks_metadata: whether steps of the ensemble use them.
         external: names of the members of other tools.
         unlabeled: splits whose images a model learns from without labels, by model and round.
+        full: models that are trained on all labelled rows besides.
     """
 
     results: str
@@ -65,11 +68,17 @@ class Plan:
     stacks_metadata: bool = False
     external: tuple[str, ...] = ()
     unlabeled: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    full: FullData = NOTHING
 
     @property
     def has_test(self) -> bool:
         """Return whether there are test images, and therefore a submission."""
         return "test" in self.splits
+
+    @property
+    def predicted(self) -> list[str]:
+        """Return the splits that the ensemble predicts besides the training cases."""
+        return [split for split in ("test", HOLDOUT) if split in self.splits]
 
     @property
     def made_data(self) -> list[str]:
@@ -95,10 +104,14 @@ class Plan:
         return (*dict.fromkeys(chain(*taught)), *([start.parent] if start else ()))
 
     @property
+    def folds(self) -> list[int]:
+        """Numbers of the folds that have lists; `WHOLE` is among them if models are trained on all rows."""
+        return [*range(self.grid.n_folds), *[WHOLE] * bool(self.full.rounds)]
+
+    @property
     def metadata_parts(self) -> list[str]:
         """Parts of the data that have a list of metadata."""
-        others = [split for split in ("test", HOLDOUT) if split in self.splits]
-        parts = [*(f"fold{fold}" for fold in range(self.grid.n_folds)), *others]
+        parts = [*map(part_of, self.folds), *self.predicted]
         return parts if self.has_metadata else []
 
     @property
@@ -115,7 +128,7 @@ class Plan:
         """Stages that have jobs, upstream first."""
         unused = {"submit": not self.has_test, "demo": not self.demo}
         unused |= {"derive": not self.grid.origins, "teach": not self.teaching, "external": not self.external}
-        unused |= dict.fromkeys(inner.unused(self.grid), True)
+        unused |= dict.fromkeys(inner.unused(self.grid), True) | {stage: not self.jobs(stage) for stage in full.STAGES}
         return [stage for stage in STAGES if not unused.get(stage)]
 
     def jobs(self, stage: str) -> list[Job]:
@@ -126,6 +139,8 @@ class Plan:
             return [job_of(stage, run) for run in self.grid.runs() if stage in ("predict", self.maker(run))]
         if stage in inner.STAGES:
             return inner.jobs(self.grid, stage)
+        if stage in full.STAGES:
+            return full.jobs(self.grid, self.full, stage)
         if stage == "pseudo_label":
             return [Job(stage, round=number, fold=fold) for number, fold in self.labels]
         if stage == "cache":
@@ -135,24 +150,17 @@ class Plan:
         return [Job(stage)] if stage in self.stages() else []
 
     def refuse_unplanned(self, job: Job) -> None:
-        """Refuse a job whose round and model are both known, but whose round does not train that model.
+        """Refuse a job of a run that the config does not ask for, such as of a model that its round does not train.
 
         Raises:
             ConfigError: it is such a job.
         """
-        if job.stage in OF_RUNS and job.run not in self._planned_runs:
-            models = ", ".join(self.grid.rounds[job.round].models)
-            raise ConfigError(f"{job.name}: round {job.round} trains {models}, not {job.model}")
-        if job.stage == "teach" and job.run not in self._teaching:
-            raise ConfigError(f"{job.name}: no model learns from {job.model} of round {job.round}")
+        if job.stage in self._planned and job not in self._planned[job.stage]:
+            raise ConfigError(f"{job.name}: {why_unplanned(self.grid, job)}")
 
     @cached_property
-    def _teaching(self) -> frozenset[Run]:
-        return frozenset(self.teaching)
-
-    @cached_property
-    def _planned_runs(self) -> frozenset[Run]:
-        return frozenset(self.grid.runs())
+    def _planned(self) -> dict[str, frozenset[Job]]:
+        return {stage: frozenset(self.jobs(stage)) for stage in (*OF_RUNS, *full.STAGES)}
 
     def pieces(self, spec: str, splits: Iterable[str]) -> list[Job]:
         """Cache shards of one size."""
@@ -160,18 +168,13 @@ class Plan:
 
     def caches(self, job: Job) -> list[Job]:
         """Cache shards that a job of a run reads; training includes those of pseudo-labelled and unlabelled images."""
-        if job.work == "train":
-            labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
-            others = dict.fromkeys([*(labels.sources if labels else ()), *self.unlabeled_of(job)])
-            return self.pieces(self.specs[job.model], ["train", *others])
-        if job.part or job.stage == "derive":
-            return self.pieces(self.specs[job.model], ["train"])
-        splits = {"predict": self.splits, "teach": self.splits[:1]}.get(job.stage, ())
+        splits = reads.cached_splits(self, job)
         return self.pieces(self.specs[job.model], splits) if splits else []
 
     def metadata_lists(self, job: Job) -> list[str]:
         """Files below ``folds/`` with the metadata that a job reads, where its model, or a step of the ensemble, uses it."""
-        return metadata_lists.of(self, job)
+        known = frozenset(metadata_list(part) for part in self.metadata_parts)
+        return [name for part in reads.metadata_parts(self, job) if (name := metadata_list(part)) in known]
 
     def group_lists(self, job: Job) -> list[str]:
         """Files below ``folds/`` with the groups that a training reads, where its cases are sampled by group."""
@@ -200,15 +203,27 @@ class Plan:
             return [job._replace(stage=self.maker(job.run))]
         if job.stage in inner.STAGES:
             return inner.above(self.grid, job)
+        if job.stage in full.STAGES:
+            return full.above(self.grid, self.full, job)
         if job.stage == "pseudo_label":
             teachers = [job_of("predict", run) for run in self.labels[job.round, job.fold].teachers]
             return [*teachers, *inner.measuring_of(self.grid, job.round, job.fold)]
         if job.stage == "ensemble":
-            return [*self.jobs("predict"), *self.jobs("external")]
+            return [*self.jobs("predict"), *self.jobs("full_predict"), *self.jobs("external")]
         if job.stage == "submit":
             return [Job("ensemble")]
-        networks = (*self.jobs("train"), *self.jobs("derive"))
+        networks = (*self.jobs("train"), *self.jobs("derive"), *self.jobs("full_train"))
         return [Job("ensemble"), *self.jobs("submit"), *networks] if job.stage == "report" else []
+
+    def labels_of(self, job: Job) -> Labels | None:
+        """Pseudo labels that a training reads, or that a job of `full_label` makes."""
+        if job.stage in full.STAGES:
+            return full.labels_of(self.grid, job.round) if job.work != "predict" else None
+        return self.labels.get((job.round, job.fold)) if job.stage == "train" else None
+
+    def histories(self, job: Job) -> list[str]:
+        """Histories of the trainings that decide the number of epochs of a training on all rows."""
+        return [f"{self.folder('train', run)}/history.csv" for run in full.decided_by(self.grid, self.full, job)]
 
     def jobs_of_labels(self, job: Job) -> list[Job]:
         """The job that makes the pseudo labels of a training; empty without them."""
@@ -269,23 +284,17 @@ class Plan:
 
 def plan_of(config: "Config") -> Plan:
     """The plan of a config."""
-    grid = config.grid
     return Plan(
         results=config.results,
-        grid=grid,
+        grid=config.grid,
         specs={model.name: cache_spec(config.cached_size(model), model.resize) for model in config.models},
         splits=tuple(config.splits),
         tables=tuple(config.tables),
-        sources=tuple(split for split in config.splits if any(split in stage.sources for stage in grid.rounds)),
         n_shards=config.data.shards,
         demo=tuple(config.data.demo_files),
         generated=tuple(config.data.generated),
         task_cache=config.cache_files,
         task_submission=config.submission_files,
-        has_metadata=config.data.has_metadata,
-        with_metadata=tuple(model.name for model in config.models if model.branch is not None),
-        stacks_metadata=config.stacks_metadata,
-        external=tuple(one.name for one in config.externals),
         **inputs_of(config),
     )
 

@@ -8,7 +8,11 @@ from goldfold.base.errors import ConfigError
 
 RUN = "{model}/round{round}/fold{fold}/seed{seed}"
 """Folder of a training run, below the folder of a stage."""
-RUN_FOLDER = re.compile(r"(?P<model>[^/]+)/round(?P<round>\d+)/fold(?P<fold>\d+)/seed(?P<seed>\d+)$")
+FULL = "{model}/round{round}/full/seed{seed}"
+"""Folder of a run on all labelled rows, see `goldfold.planning.full`."""
+WHOLE = -1
+"""Number that stands for the fold of a run on all labelled rows: it trains on the rows of every fold, and validates none."""
+RUN_FOLDER = re.compile(r"(?P<model>[^/]+)/round(?P<round>\d+)/(?:fold(?P<fold>\d+)|full)/seed(?P<seed>\d+)$")
 LABELS = "round{round}/fold{fold}"
 """Pseudo labels of a fold in a round, below the folder of pseudo labels; also the cleaned rows."""
 INNER = "{model}/round{round}/fold{fold}/part{part}/seed{seed}"
@@ -47,8 +51,11 @@ class Run:
 
         >>> Run("unet", 0, 3, 1).folder
         'unet/round0/fold3/seed1'
+        >>> Run("unet", 0, WHOLE, 1).folder
+        'unet/round0/full/seed1'
         """
-        return RUN.format(model=self.model, round=self.round, fold=self.fold, seed=self.seed)
+        pattern = FULL if self.fold == WHOLE else RUN
+        return pattern.format(model=self.model, round=self.round, fold=self.fold, seed=self.seed)
 
     @property
     def member(self) -> Member:
@@ -65,7 +72,8 @@ def run_of(path: str | Path) -> Run:
     found = RUN_FOLDER.search(Path(path).parent.as_posix())
     if found is None:
         raise ValueError(f"{path} is not in the folder of a run: .../{RUN}/<file>")
-    return Run(found["model"], int(found["round"]), int(found["fold"]), int(found["seed"]))
+    fold = WHOLE if found["fold"] is None else int(found["fold"])
+    return Run(found["model"], int(found["round"]), fold, int(found["seed"]))
 
 
 def stage_folder(path: str | Path) -> str:
@@ -120,7 +128,10 @@ class Round:
 
 @dataclass(frozen=True)
 class Labels:
-    """Pseudo labels of one fold in one round, and the runs whose predictions make them."""
+    """Pseudo labels of one fold in one round, and the runs whose predictions make them.
+
+    Those for runs on all rows (fold `WHOLE`) come from the runs of all folds: no row is validated.
+    """
 
     round: int
     fold: int
@@ -135,7 +146,7 @@ class Labels:
     def __post_init__(self) -> None:
         """Refuse teachers of other folds: they were trained on the images that this fold validates."""
         for run in self.teachers:
-            if run.fold != self.fold or run.round >= self.round:
+            if self.fold not in (run.fold, WHOLE) or run.round >= self.round:
                 raise ConfigError(
                     f"round {self.round}, fold {self.fold}: {run.folder} cannot be a teacher. A teacher must be of an earlier "
                     "round and of the same fold; any other was trained on the labels of the images that this fold validates."

@@ -1,4 +1,5 @@
-"""Inputs of trainings that depend on their settings: by which columns cases are sampled, and unlabelled images."""
+"""Inputs of jobs that depend on the settings of their models: columns by which cases are sampled, metadata, unlabelled images,
+members of other tools and models that are trained on all rows."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,20 @@ if TYPE_CHECKING:
 
 def inputs_of(config: "Config") -> dict[str, Any]:
     """Fields of `goldfold.planning.plan.Plan`: models whose training cases are sampled by a metadata column, and by group, in
-    any round; splits of unlabelled images by model and round."""
+    any round; splits of unlabelled images by model and round; models and steps that take metadata; splits that get pseudo
+    labels; external members; models that are trained on all rows."""
     trained = dict.fromkeys((run.model, run.round) for run in config.grid.trained_runs())
     by = {(run[0], config.model(*run).train.sampled_by) for run in trained}
     methods = {run: config.model(*run).train.fixmatch for run in trained}
+    labelled = {split for stage in config.grid.rounds for split in stage.sources}
     return {
         "by_metadata": tuple(sorted({model for model, column in by if column not in (None, CLASS, GROUP)})),
         "by_group": tuple(sorted({model for model, column in by if column == GROUP})),
         "unlabeled": {run: how.splits(config.splits) for run, how in methods.items() if how is not None},
+        "has_metadata": config.data.has_metadata,
+        "with_metadata": tuple(model.name for model in config.models if model.branch is not None),
+        "stacks_metadata": config.stacks_metadata,
+        "sources": tuple(split for split in config.splits if split in labelled),
+        "external": tuple(one.name for one in config.externals),
+        "full": config.on_all_rows,
     }

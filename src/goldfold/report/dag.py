@@ -8,8 +8,8 @@ from goldfold.drawing.blocks import Figure
 
 NODE_WIDTH, NODE_HEIGHT, GAP = 118, 66, 30
 LINE_OF_STAGES = ("manifest", "folds", "cache", "train", "derive", "predict", "ensemble", "submit")
-LOWER_STAGES = ("inner_train", "inner_predict", "clean", "teach", "pseudo_label")
-"""Stages that make something to train on, in their order below the line."""
+LOWER_STAGES = ("inner_train", "inner_predict", "clean", "teach", "pseudo_label", "full_train", "full_predict")
+"""Stages below the line, in their order: those that make something to train on, and those of networks of all rows."""
 TOP, LOWER = 34.0, 168.0
 ASIDE = 22
 """Pixels from the middle of a stage to an arrow that leaves it for a stage whose own arrow comes back to it."""
@@ -51,6 +51,9 @@ def _places(line: list[str], details: Mapping[str, str]) -> Places:
         lower["pseudo_label"] = (columns["train"] + columns["predict"]) / 2
     else:
         lower |= {name: columns["train"] + number for number, name in enumerate(makers)}
+    if "full_train" in details:
+        after = max([columns["train"], *(column + 1 for column in lower.values())])
+        lower |= {"full_train": after, "full_predict": after + 1}
     middle = (columns["ensemble"] + columns["submit"]) / 2
     lower["report"] = max(middle, max(lower.values()) + 1)
     if "demo" in details:
@@ -70,6 +73,9 @@ def _arrows(places: Places, details: Mapping[str, str]) -> list[str]:
     if "clean" in details:
         arrows += [_down(places["cache"], places["inner_train"]), _up(places["clean"], places["train"])]
         arrows += [_forward(places, a, b) for a, b in pairwise(("inner_train", "inner_predict", "clean"))]
+    if "full_train" in details:
+        arrows += [_down(places["cache"], places["full_train"]), _up(places["full_predict"], places["ensemble"])]
+        arrows.append(_forward(places, "full_train", "full_predict"))
     if "demo" in details:
         arrows.append(_up(places["demo"], places["manifest"]))
     return arrows

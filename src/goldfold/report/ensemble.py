@@ -12,7 +12,7 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
 from goldfold.drawing.figures import matrix
 from goldfold.drawing.words import percent
-from goldfold.report import fitted, soups
+from goldfold.report import fitted, full_data, soups
 from goldfold.report.results import Results
 
 MEANINGS = {
@@ -52,7 +52,12 @@ def section(results: Results) -> Section | None:
     meaning = f": {MEANINGS[name]}" if name in MEANINGS else ""
     intro = f"Method: “{method}”{meaning}. Predictions are joined on the {results.row}'s id."
     blocks: list[Block] = [_weights(results), *fitted.blocks(results)]
-    return Section("ensemble", "Ensemble", intro, [*blocks, *soups.blocks(results), *_agreement(results)])
+    return Section(
+        "ensemble",
+        "Ensemble",
+        intro,
+        [*blocks, *soups.blocks(results), *full_data.blocks(results), *_agreement(results)],
+    )
 
 
 def _weights(results: Results) -> Table:

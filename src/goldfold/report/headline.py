@@ -9,6 +9,8 @@ from goldfold.base.words import count, noun
 from goldfold.drawing.words import interval, listed, score
 from goldfold.images import cases
 from goldfold.metrics.limits import of_interval
+from goldfold.planning.full import every_run
+from goldfold.report import full_data
 from goldfold.report.limits import independent
 from goldfold.report.results import Results
 from goldfold.report.runinfo import n_inner_trainings, n_training_runs
@@ -53,6 +55,7 @@ def headline(results: Results, verdict: str = "") -> Headline:
             f" For each fold, the parameters of {steps} were fitted on the other folds (nested). Fitted and scored on the same "
             f"{row}s, they give the optimistic {score(results.optimistic['value'])}."
         )
+    meaning += full_data.sentence(results)
     direction = "larger is better" if results.greater_is_better else "smaller is better"
     label = f"{results.metric}, out of fold ({direction})"
     return Headline(score(entry.get("value")), label, ends, meaning, _facts(results), beside, verdict, _test(results))
@@ -79,7 +82,9 @@ def _facts(results: Results) -> list[tuple[str, str]]:
 def _trainings(results: Results) -> tuple[str, str]:
     number, n_inner = n_training_runs(results), n_inner_trainings(results)
     name, text = _tile(number, "training run")
-    return f"{name}, {n_inner:,} of them inner" if n_inner else name, text
+    n_full = len(every_run(results.grid, results.full))
+    kinds = [f"{n:,} of them {kind}" for n, kind in ((n_inner, "inner"), (n_full, "on all rows")) if n]
+    return ", ".join([name, *kinds]), text
 
 
 def _rows(split: str, table: pd.DataFrame) -> str:

@@ -12,11 +12,12 @@ from goldfold import components, tasks
 from goldfold.base.files import read_json
 from goldfold.ensembling.sets import KEEP_SCORES
 from goldfold.images import cases
-from goldfold.members import completed
 from goldfold.metrics import Evidence, Metric, Score, score
+from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid, grid_of
 from goldfold.predictions.arrays import Arrays, load
 from goldfold.report import times
+from goldfold.report.members import by_member
 from goldfold.splits.checks import read_summary
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tables import read_table
@@ -79,6 +80,8 @@ class Results:
     """Soups and snapshots."""
     benchmarks: pd.DataFrame = field(default_factory=pd.DataFrame)
     """One row per job: stage, model (empty for stages without one), seconds, mb."""
+    full: FullData = NOTHING
+    """Networks that are trained on all rows."""
 
     @cached_property
     def facts(self) -> Facts:
@@ -227,7 +230,9 @@ class Results:
         return self.output.join(list(self.members[member].values()))
 
 
-def read(root: Path, task: dict[str, Any], metric: components.Written, settings: dict[str, Any]) -> Results:
+def read(
+    root: Path, task: dict[str, Any], metric: components.Written, settings: dict[str, Any], full: FullData = NOTHING
+) -> Results:
     """Read the folder of results.
 
     Only files of models named in the settings are read: those of models removed from the config may still be there.
@@ -259,10 +264,15 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         answers=read_table(folds / "answers.csv") if has_test and (folds / "answers.csv").exists() else None,
         runs=[run for run in found if run.model not in plan.origins],
         made=[run for run in found if run.model in plan.origins],
-        pseudo=dict(_pseudo(root, plan)),
-        members=_members(root, plan, task, classes, [one["name"] for one in settings.get("external", ())]),
+        pseudo={
+            (labels.round, labels.fold): read_table(path)
+            for labels in plan.labels()
+            if (path := root / "pseudo" / f"{labels.folder}.csv").exists()
+        },
+        members=by_member(root, plan, task, classes, [one["name"] for one in settings.get("external", ())]),
         test_groups=read_json(folds / "test_groups.json") if (folds / "test_groups.json").exists() else None,
-        benchmarks=times.read(root / "benchmarks", plan),
+        benchmarks=times.read(root / "benchmarks", plan, full),
+        full=full,
     )
 
 
@@ -272,29 +282,3 @@ def _runs(root: Path, plan: Grid) -> Iterator[Run]:
         if (folder / "run.json").exists() and (folder / "history.csv").exists():
             history = pd.read_csv(folder / "history.csv")
             yield Run(run.model, run.round, run.fold, run.seed, read_json(folder / "run.json"), history)
-
-
-def _pseudo(root: Path, plan: Grid) -> Iterator[tuple[tuple[int, int], pd.DataFrame]]:
-    for labels in plan.labels():
-        if (path := root / "pseudo" / f"{labels.folder}.csv").exists():
-            yield (labels.round, labels.fold), read_table(path)
-
-
-def _members(
-    root: Path, plan: Grid, task: tasks.Spec, classes: list[str], external: list[str]
-) -> dict[str, dict[int, Arrays]]:
-    """Out-of-fold predictions of the last round by fold, of each member with predictions of all folds.
-
-    Those of external members are in one piece, under fold 0.
-    """
-    found: dict[str, dict[int, Arrays]] = {}
-    for member in plan.members:
-        paths = {run.fold: root / "predict" / run.folder / "oof.npz" for run in plan.runs_of(member, plan.last)}
-        if all(path.exists() for path in paths.values()):
-            found[member.name] = {fold: load(path) for fold, path in paths.items()}
-    others = {name: load(path) for name in external if (path := root / "external" / name / "oof.npz").exists()}
-    if others:
-        joined = {name: tasks.output(task, classes).join(list(parts.values())) for name, parts in found.items()}
-        whole = completed(tasks.external(task, classes), joined, others)
-        found |= {name: {0: whole[name]} for name in others}
-    return found

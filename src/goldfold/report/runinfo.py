@@ -12,7 +12,9 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.drawing.words import duration
 from goldfold.images import cases
-from goldfold.planning import inner
+from goldfold.planning import full, inner
+from goldfold.planning.full import every_run
+from goldfold.planning.jobs import OF_FULL
 from goldfold.planning.teaching import teaching_runs
 from goldfold.report import dag
 from goldfold.report.results import Results, Run
@@ -39,8 +41,9 @@ def n_inner_trainings(results: Results) -> int:
 
 
 def n_training_runs(results: Results) -> int:
-    """Number of training runs: trained models x folds x seeds x rounds, and inner trainings."""
-    return len(results.grid.trained_runs()) + n_inner_trainings(results)
+    """Number of training runs: trained models x folds x seeds x rounds, inner trainings and trainings on all rows."""
+    n_full = len(every_run(results.grid, results.full))
+    return len(results.grid.trained_runs()) + n_inner_trainings(results) + n_full
 
 
 def _details(results: Results) -> dict[str, str]:
@@ -61,6 +64,7 @@ def _details(results: Results) -> dict[str, str]:
         "report": "this page",
     }
     numbers = {"derive": n_runs - n_trained, "teach": len(teaching_runs(results.grid))}
+    numbers |= {stage: len(full.jobs(results.grid, results.full, stage)) for stage in OF_FULL}
     numbers |= {stage: len(inner.jobs(results.grid, stage)) for stage in inner.STAGES}
     details |= {stage: count(number, "job") for stage, number in numbers.items() if number}
     if (source := settings["data"].get("source")) in catalog.DEMOS:

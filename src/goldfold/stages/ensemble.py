@@ -23,6 +23,7 @@ from goldfold.metadata import of_cases
 from goldfold.metadata_gain import gain_of_metadata
 from goldfold.metrics import Evidence, Metric, resampling
 from goldfold.metrics.bootstrap import quantiles
+from goldfold.planning.full import full_of
 from goldfold.planning.grid import grid
 from goldfold.planning.outputs import HOLDOUT
 from goldfold.predictions import resampled
@@ -67,13 +68,16 @@ def run(
     metadata: Mapping[str, Sequence[str]] | None = None,
     metadata_lists: Sequence[str] = (),
     has_holdout: bool = False,
+    full_data: Mapping[str, Any] | None = None,
+    on_all_rows: str | None = None,
 ) -> None:
     """Write predictions, weights, fitted parameters, scores by round and resampled scores into ``folder``, and the score files.
 
     With a sealed holdout also ``holdout.*``, predicted as the test images are; nothing here reads its truth.
 
     A member is a model with a seed. Its out-of-fold prediction covers each validated training image exactly once; its test
-    prediction is the mean over its folds. The ensemble of a round consists of the latest runs up to that round.
+    prediction is the mean over its folds, or over networks that are trained on all rows (`FullData.tested`). The ensemble of
+    a round consists of the latest runs up to that round.
 
     Args:
         rounds: models trained in each round; the number of rounds where all models are trained in all.
@@ -93,6 +97,8 @@ def run(
         outside: folder of <external member>/{oof,test}.npz.
         metadata: names of the metadata columns that steps take, by kind; None if no step takes any.
         metadata_lists: CSVs of id and metadata of all training and test cases.
+        full_data: models that are trained on all rows, see `goldfold.planning.full.FullData`.
+        on_all_rows: folder of <model>/round<r>/full/seed<s>/test.npz.
 
     Raises:
         DataError: out-of-fold predictions do not cover the validated images exactly once.
@@ -104,7 +110,8 @@ def run(
     whole = grid(models, seeds, n_folds, rounds, soups)
     folders = {name: Path(outside or "") / name for name in external}
     read_by = tasks.external(task, names) if external else None
-    members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders)
+    full = full_of(full_data), Path(on_all_rows or "")
+    members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders, *full)
     given = members.weights(weights)
     wanted = [fusion or average(settings, given), *postprocessing]
     columns = of_cases.read(metadata_lists, metadata) if metadata else None

@@ -19,7 +19,8 @@ from goldfold.cache.images import shard_of
 from goldfold.images import cases
 from goldfold.metadata.columns import Columns, found_in, refuse_unusable
 from goldfold.planning.inner import inner_list, parts
-from goldfold.planning.outputs import GROUP, HOLDOUT, group_list, metadata_list
+from goldfold.planning.outputs import GROUP, HOLDOUT, group_list, metadata_list, part_of
+from goldfold.planning.runs import WHOLE
 from goldfold.splits.checks import deviations, worst
 from goldfold.splits.groups import compare_groups, in_words
 from goldfold.splits.inner import inner_parts
@@ -39,6 +40,7 @@ def run(
     shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
     rare_classes: str | None = None, keys: Mapping[str, str] = MappingProxyType({}),
     taken: Mapping[str, Sequence[str]] | None = None, inner: Sequence[int] = (), holdout: Mapping[str, Any] | None = None,
+    full: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the lists into ``folder``; return the number of images by split, and the paths of the lists.
 
@@ -51,6 +53,8 @@ def run(
     - ``fold<k>-metadata.csv``, ``test-metadata.csv``: id and metadata columns, which no other list has, where there are any
     - ``inner/fold<k>-<i>of<n>.csv``: the training rows of fold k, of which inner part i of n is validated, for each number
       of parts in ``inner``
+    - ``full.csv``, ``full-groups.csv``, ``full-metadata.csv``: the same for all rows that any fold trains on or validates, if
+      ``full`` asks for them
     - ``split.json``: splitter and its settings, and the digest of ``train.csv``
     - ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and ``duplicates.csv``: as in the manifest, the last two without
       targets of the holdout
@@ -64,6 +68,7 @@ def run(
         taken: names of metadata columns by kind, where a model takes them; with ``takers`` if only steps of the ensemble do.
         inner: numbers of inner parts per fold that cleaning rounds ask for.
         holdout: how the sealed holdout is chosen, see `goldfold.splits.holdout.separate`.
+        full: whether networks are trained on all labelled rows.
         keys: config keys that name the column `fold` or `order` of the data, for errors.
 
     Raises:
@@ -91,7 +96,8 @@ def run(
         numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=policy)
     learnt = training(train, numbers, n_folds, splitter, gap)
     _report(train, numbers, known)
-    _write_folds(out, train, numbers, learnt, facts.columns, metadata)
+    whole = {WHOLE: learnt.any(axis=0) | (numbers >= 0)} if full else {}
+    _write_folds(out, train, numbers, {**dict(enumerate(learnt)), **whole}, facts.columns, metadata)
     inner_lists = _write_inner(out, train, content, learnt, facts.columns, {**rule, "rare_classes": policy}, inner)
     _summarise(out, content, numbers, learnt)
     _write_groups(out, train, learnt, numbers, tables.get("test"))
@@ -101,7 +107,7 @@ def run(
         write_if_changed(out / name, sealing.copied(Path(manifest) / name, aside))
     sealing.seal(out, aside)
     _keep_only(out / "inner", inner_lists)
-    _remove_stale(out, n_folds, list(tables), bool(found_in(metadata["train"])), GROUP in train)
+    _remove_stale(out, n_folds, list(tables), bool(found_in(metadata["train"])), GROUP in train, full)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
 
@@ -144,25 +150,27 @@ def _write_folds(
     out: Path,
     train: pd.DataFrame,
     numbers: NDArray[np.int64],
-    learnt: NDArray[np.bool_],
+    learnt: Mapping[int, NDArray[np.bool_]],
     columns: Sequence[str],
     metadata: Mapping[str, pd.DataFrame],
 ) -> None:
-    """Write the list of each fold, and its metadata and groups where there are any.
+    """Write the list of each fold and that of all rows, with metadata and groups where there are any.
 
     Args:
+        learnt: rows that each fold trains on, and under `WHOLE` all rows, if networks are trained on these.
         columns: columns of the target.
         metadata: id and metadata columns of training and test cases.
     """
     has_metadata = bool(found_in(metadata["train"]))
-    for number, of_fold in enumerate(learnt):
-        part = pd.Series(np.where(numbers == number, "val", "train"), dtype=str)
+    for number, of_fold in learnt.items():
+        is_validated = (numbers == number) & (number != WHOLE)
+        part = pd.Series(np.where(is_validated, "val", "train"), dtype=str)
         rows = train[["id"]].assign(split=part).join(train[["sha256", *columns, *_cut(train)]])
-        is_in = of_fold | (numbers == number)
-        write_if_changed(out / f"fold{number}.csv", rows[is_in].to_csv(index=False))
+        is_in = of_fold | is_validated
+        write_if_changed(out / f"{part_of(number)}.csv", rows[is_in].to_csv(index=False))
         if has_metadata:
             of_cases = metadata["train"][metadata["train"]["id"].isin(rows["id"][is_in])]
-            write_if_changed(out / metadata_list(f"fold{number}"), of_cases.to_csv(index=False))
+            write_if_changed(out / metadata_list(part_of(number)), of_cases.to_csv(index=False))
         if GROUP in train:
             write_if_changed(out / group_list(number), train.loc[is_in, ["id", GROUP]].to_csv(index=False))
     for name in metadata if has_metadata else ():
@@ -280,9 +288,11 @@ def _keep_only(folder: Path, written: Sequence[Path]) -> None:
         path.unlink()
 
 
-def _remove_stale(folder: Path, n_folds: int, splits: list[str], has_metadata: bool, has_groups: bool) -> None:
-    """Remove lists of an earlier run with more folds, other splits, metadata or groups, which would be taken for those of this
-    one."""
+def _remove_stale(
+    folder: Path, n_folds: int, splits: list[str], has_metadata: bool, has_groups: bool, has_full: bool
+) -> None:
+    """Remove lists of an earlier run with more folds, other splits, metadata or groups, or of all rows, which would be taken
+    for those of this one."""
     for path in folder.glob("fold*.csv"):
         number = path.stem.removeprefix("fold").removesuffix("-metadata").removesuffix("-groups")
         if number.isdigit() and int(number) >= n_folds:
@@ -293,5 +303,7 @@ def _remove_stale(folder: Path, n_folds: int, splits: list[str], has_metadata: b
         if not has_metadata or name not in splits:
             (folder / metadata_list(name)).unlink(missing_ok=True)
     gone = [metadata_list("fold*")] * (not has_metadata) + ["fold*-groups.csv"] * (not has_groups)
+    gone += [metadata_list("full")] * (not has_metadata) + [group_list(WHOLE)] * (not has_groups)
+    gone += ["full*.csv"] * (not has_full)
     for path in [path for pattern in gone for path in folder.glob(pattern)]:
         path.unlink()

@@ -8,9 +8,11 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.base.files import read_json, write_text
+from goldfold.ensembling.members import of_folds
 from goldfold.ensembling.voters import voters
 from goldfold.judging import judged
-from goldfold.planning.runs import run_of
+from goldfold.planning.runs import WHOLE, run_of
+from goldfold.predictions.arrays import Arrays, load
 from goldfold.predictions.of_fold import load_of_fold
 from goldfold.predictions.selection import Selection, Thresholds
 
@@ -36,13 +38,15 @@ def run(
 
     The teacher is the ensemble that is scored and submitted, with the same method and weights, of this fold's models alone.
     A model of another fold was trained on fold k's validation images: its predictions of other images would carry their
-    labels into training, and invalidate the next out-of-fold score.
+    labels into training, and invalidate the next out-of-fold score. Networks that are trained on all rows validate none:
+    their teacher is the whole ensemble, with all folds.
 
     Args:
         predictions: source (test, unlabeled) -> prediction files .../<model>/round<r>/fold<k>/seed<s>/<source>.npz of
             the teachers.
         weights: weight of a model by name, 1 where not named; a model of weight 0 does not teach.
         settings: ``method`` of fusion and its parameters.
+        fold: number of the fold, or `WHOLE`.
         workers: number of processes that fuse.
         soft: ``power`` and ``floor`` of soft labels; None for hard ones.
         class_thresholds: thresholds by class, see `goldfold.predictions.selection.Selection`; likewise ``adapt``, ``top_k``.
@@ -58,8 +62,12 @@ def run(
     rule = f"pseudo labels for fold {fold} must come from its own models"
     sure, every, counts = [], [], {}
     for source, paths in predictions.items():
-        teachers, shares = voters(paths, [weights.get(run_of(path).model, 1.0) for path in paths])
-        fused = output.fuse([load_of_fold(path, fold, rule) for path in teachers], shares, workers, **settings)
+        files, shares = voters(paths, [weights.get(run_of(path).model, 1.0) for path in paths])
+        if fold == WHOLE:
+            teachers, shares = averaged(output, files, shares, settings, workers)
+        else:
+            teachers = [load_of_fold(path, fold, rule) for path in files]
+        fused = output.fuse(teachers, shares, workers, **settings)
         counts[source] = len(fused["ids"])
         sure.append(output.pseudo_labels(fused, selection.lowest, **_form(soft)).assign(source=source))
         if "label" in sure[-1] or top_k is not None:  # other rules do not read the images below the threshold
@@ -75,6 +83,20 @@ def run(
     made = facts(chosen, whole, counts, names, thresholds)
     _tell(made, threshold)
     return {"pseudo_labels": made}
+
+
+def averaged(
+    output: Any, paths: Sequence[str], weights: Sequence[float], settings: Mapping[str, Any], workers: int
+) -> tuple[list[Arrays], list[float]]:
+    """Average the fold networks of each member, as for the test images; return the members and their weights.
+
+    Args:
+        paths: predictions of the networks.
+        weights: weight of the member of each.
+    """
+    shares = {run_of(path).member: weight for path, weight in zip(paths, weights, strict=True)}
+    parts = {member: [load(path) for path in paths if run_of(path).member == member] for member in shares}
+    return [of_folds(output, part, settings, workers) for part in parts.values()], [*shares.values()]
 
 
 def _form(soft: Mapping[str, float] | None) -> dict[str, Any]:

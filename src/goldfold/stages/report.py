@@ -1,5 +1,6 @@
 """Stage report: results of all stages -> one HTML page."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from goldfold import components
 from goldfold.base.files import atomic, write_text
 from goldfold.drawing.blocks import Section
 from goldfold.images.viewing import shown_as
+from goldfold.planning.full import full_of
 from goldfold.predictions import resampled
 from goldfold.report import (
     ablation,
@@ -54,6 +56,7 @@ def run(
     shift: bool = True,
     shift_images: int = 1500,
     workers: int = 1,
+    full_data: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the page, its figures as PNG files in ``figures`` beside it, and the learning curves as ``curves.csv``.
 
@@ -69,8 +72,9 @@ def run(
         settings: the whole config.
         shift: whether to compare training images with the others, at most ``shift_images`` of each.
         workers: number of processes that read images.
+        full_data: models that are trained on all rows, see `goldfold.planning.full.FullData`.
     """
-    found = read(Path(results), task, metric, settings)
+    found = read(Path(results), task, metric, settings, full_of(full_data))
     same = copies.find(found)
     shifts = differences.find(found, same, shift_images, workers) if shift else {}
     drawn = resampled.read(found.root / "ensemble")

@@ -30,8 +30,9 @@ from goldfold.planning.origins import snapshot_file
 from goldfold.training.compiling import compiled, uncompiled
 from goldfold.training.context import TrainingImages, start_hooks
 from goldfold.training.failures import readable_errors
-from goldfold.training.files import write
+from goldfold.training.files import others_of, write
 from goldfold.training.learner import course_of, learner_of, snapshots_of
+from goldfold.training.on_all_rows import last_epoch, no_scores
 from goldfold.training.outcome import facts
 from goldfold.training.setup import FILES, Job, Setup, set_up
 from goldfold.training.validation import with_notes
@@ -67,16 +68,18 @@ def run(folder: str, progress: Callable[[int, str], Any] = Progress, **arguments
     best = Best(setup.metrics[0].name, setup.metrics[0].greater_is_better)
     curve, snapshots = LrCurve(steps, setup.steps_per_epoch), snapshots_of(spec.train, setup.steps_per_epoch)
     kept_too = {"snapshots": snapshots} if snapshots else {}
-    more: dict[str, Hook] = {**setup.hooks, "best": best, "lr_curve": curve, **kept_too}
+    ending, decided = last_epoch(job.histories, spec.train, setup.metrics[0])
+    more: dict[str, Hook] = {**ending, **setup.hooks, "best": best, "lr_curve": curve, **kept_too}
     with readable_errors(spec, setup.accelerator), closing(progress(steps, "steps")) as bar:
         learner = _learner(setup, more)
         not_compiled = _compiled(setup, learner)
         result = _fitted(job, setup, learner, Path(folder), spec.train.compile and not_compiled is None, bar)
     kept = snapshots.files() if snapshots else {}
     if setup.accelerator.is_main_process:
-        write(Path(folder), spec.train, result, best, setup.cases.encoder, kept)
+        write(Path(folder), spec, result, best, setup.cases.encoder, kept)
     return {
-        "files": [f"{folder}/{name}" for name in (f"{spec.train.other_checkpoint}.safetensors", *kept)],
+        "files": [f"{folder}/{name}" for name in (*others_of(spec), *kept)],
+        **decided,
         **facts(spec, setup.cases, setup.n_cases, learner, result, best, not_compiled),
     }
 
@@ -122,6 +125,7 @@ def _made_from(job: Job, setup: Setup, is_compiled: bool) -> dict[str, str]:
         *job.groups,
         *job.lessons,
         *job.unlabeled,
+        *job.histories,
     ]
     files += [file for file in (job.pseudo, job.clean, pretrained) if isinstance(file, str)]
     parts = {
@@ -142,8 +146,10 @@ def _fitted(job: Job, setup: Setup, learner: Learner, folder: Path, is_compiled:
     """Run the engine from the saved state, if any; only the first process validates and saves."""
     accelerator, course = setup.accelerator, course_of(setup.spec)
     state_file = StateFile(folder / STATE, _made_from(job, setup, is_compiled))
-    validate = uncompiled(setup.validation) if is_compiled else setup.validation
-    noting = with_notes(validate, setup.metrics[0].name, bar)
+    noting: Validate = no_scores
+    if setup.validation is not None:
+        validate = uncompiled(setup.validation) if is_compiled else setup.validation
+        noting = with_notes(validate, setup.metrics[0].name, bar)
     state = _saved(state_file, accelerator)
     start = None if state is None else state["fit"]["step"]
     with signals_noted() as asked:

@@ -19,20 +19,25 @@ if TYPE_CHECKING:
 
     from goldfold.engine.hooks.best import Best
     from goldfold.metadata.encoder import Encoder
-    from goldfold.training.spec import Train
+    from goldfold.training.spec import Spec
+
+
+def others_of(spec: Spec) -> list[str]:
+    """Return the name of the file of the epoch that was not chosen; empty without validation, when the last one is all."""
+    return [] if spec.is_on_all_rows else [f"{spec.train.other_checkpoint}.safetensors"]
 
 
 def write(
     folder: Path,
-    train: Train,
+    spec: Spec,
     result: Training,
     best: Best,
     encoder: Encoder | None,
     snapshots: Mapping[str, dict[str, Tensor]],
 ) -> None:
-    """Write the weights of the last and of the best epoch and of snapshots, with the encoder in their headers, and the
-    history; remove snapshots of an earlier training."""
-    last = weights_of(result.scored)
+    """Write the weights of the last epoch, of the best one (if there is a validation) and of snapshots, with the encoder in
+    their headers, and the history; remove snapshots of an earlier training."""
+    train, last = spec.train, weights_of(result.scored)
     kept: dict[str, dict[str, Tensor]] = {"last": last, "best": best.weights or last}
     rows: list[dict[str, Any]] = [dict(row) for row in result.history]
     if result.stopped and len(rows) < train.epochs:
@@ -41,7 +46,7 @@ def write(
     header = None if encoder is None else encoder.to_header()
     writers = {
         "model.safetensors": partial(save_file, kept[train.checkpoint], metadata=header),
-        f"{train.other_checkpoint}.safetensors": partial(save_file, kept[train.other_checkpoint], metadata=header),
+        **{name: partial(save_file, kept[train.other_checkpoint], metadata=header) for name in others_of(spec)},
         **{name: partial(save_file, weights, metadata=header) for name, weights in snapshots.items()},
         "history.csv": partial(Path.write_text, data=history, encoding="utf-8", newline="\n"),
     }

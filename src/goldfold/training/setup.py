@@ -30,7 +30,19 @@ if TYPE_CHECKING:
     from goldfold.tasks.protocol import Infer, Learn
 
 
-FILES = ("fold_file", "classes", "caches", "pseudo", "metadata", "groups", "start", "lessons", "clean", "unlabeled")
+FILES = (
+    "fold_file",
+    "classes",
+    "caches",
+    "pseudo",
+    "metadata",
+    "groups",
+    "start",
+    "lessons",
+    "clean",
+    "unlabeled",
+    "histories",
+)
 """Fields of `Job` that name files: a saved state depends on their content, not on their paths."""
 
 
@@ -76,6 +88,8 @@ class Job:
     """CSV of training rows to drop or relabel, see `goldfold.stages.clean`; None to train on all as given."""
     unlabeled: Sequence[str] = ()
     """CSVs of the ids of unlabelled images, where the run learns from them; their other columns are not read."""
+    histories: Sequence[str] = ()
+    """Histories of the trainings on the folds that decide the number of epochs of a training on all rows, if they do."""
     code: str = ""
     """Digest of the code that the run depends on; a state saved by other code is not resumed."""
 
@@ -99,7 +113,8 @@ class Setup:
     metrics: Sequence[Metric]
     """The score that the config watches first, then those of the history."""
     batches: Loader
-    validation: Validation
+    validation: Validation | None
+    """None for a training on all rows, which validates none."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -134,8 +149,12 @@ def set_up(job: Job) -> Setup:
         spec, lesson.target, lesson.learn, cases.train, images, workers, accelerator, cases.encoder, lists, lesson.more
     )
     check_batches(spec, network, len(batches.sampler.order))
-    validation = Validation(
-        spec, target, learn, infer, scores, cases.held_out, images, metrics, loss, accelerator, cases.encoder
+    validation = (
+        None
+        if spec.is_on_all_rows
+        else Validation(
+            spec, target, learn, infer, scores, cases.held_out, images, metrics, loss, accelerator, cases.encoder
+        )
     )
     made = lesson.loss, lesson.hooks
     return Setup(spec, accelerator, cases, images, learn, infer, network, *made, metrics, batches, validation)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from goldfold.components import Several, Written
 from goldfold.metadata.columns import Columns
+from goldfold.planning.runs import WHOLE
 from goldfold.samples.sizes import ranges, sides
 
 
@@ -61,7 +62,7 @@ class Spec:
     """Resize mode of its cached images."""
     channels: int
     place: Mapping[str, int]
-    """round, fold and seed."""
+    """round, fold and seed; the fold is `WHOLE` for a run on all rows."""
 
     @property
     def name(self) -> str:
@@ -86,6 +87,11 @@ class Spec:
         """Height and width of its cached images."""
         height, width = self.model.get("cache_size", self.model["size"])
         return int(height), int(width)
+
+    @property
+    def is_on_all_rows(self) -> bool:
+        """Return whether the run is trained on all labelled rows, and validates none."""
+        return self.place["fold"] == WHOLE
 
     @property
     def metadata(self) -> Columns | None:

@@ -1,13 +1,24 @@
 """Weights of the best epoch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from goldfold.engine.hooks import Hook
 from goldfold.engine.state import Training, weights_of
+
+
+def best_epoch(scores: Sequence[float], greater_is_better: bool) -> int | None:
+    """Return the place of the best of several scores, the first of equals; None if none is finite.
+
+    >>> best_epoch([0.5, math.nan, 0.7, 0.7], True)
+    2
+    """
+    finite = [place for place, score in enumerate(scores) if math.isfinite(score)]
+    sign = 1 if greater_is_better else -1
+    return max(finite, key=lambda place: sign * scores[place], default=None)
 
 
 class Best(Hook):
@@ -28,8 +39,7 @@ class Best(Hook):
     def _is_best(self, history: list[dict[str, float]]) -> bool:
         """Return True if the last epoch is better than all before it; a non-finite score never is."""
         scores = [row[self.monitor] for row in history if self.monitor in row]
-        *before, last = (score if self.greater_is_better else -score for score in scores)
-        return math.isfinite(last) and all(last > score for score in before if math.isfinite(score))
+        return best_epoch(scores, self.greater_is_better) == len(scores) - 1
 
     def state_dict(self) -> dict[str, Any]:
         """Return the epoch and its weights."""

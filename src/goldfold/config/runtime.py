@@ -1,0 +1,26 @@
+"""Config of how jobs run."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from goldfold.config.base import Number, Section
+
+
+class Runtime(Section):
+    """Settings for running jobs. Those that change a result (device, precision, threads) are part of what a run depends on."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto: bf16 on GPU, fp32 on CPU (where bf16 was measured 8 to 25 times slower)."""
+    torch_threads: int = Field(1, ge=1)
+    """Arithmetic threads of a training job; their number changes the resulting bytes, so the scheduler never changes it."""
+    loader_workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Processes that augment images; they do not affect the result. auto: 0 on CPU, 4 on GPU."""
+    save_minutes: Number = Field(5.0, ge=0)
+    """Minutes between two saves of the training state, from which an interrupted run resumes; 0: after every step."""
+    predict_batch_size: int = Field(64, ge=1)
+    jobs_per_gpu: int = Field(1, ge=1)
+    """Training and prediction jobs that share a GPU; multiply `--resources gpu=` of snakemake by it."""
+    train_mem_mb: int = Field(4000, ge=100)
+    """Memory that a training or prediction job requests from the scheduler."""
