@@ -467,8 +467,11 @@ def test_steps_that_cannot_be_are_one_error_of_the_config(changes: dict[str, Any
 def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/ensembling.md").read_text(), re.DOTALL)
     made = [parse({**LABELS, "models": [MODEL, {**MODEL, "name": "big"}], **yaml.safe_load(block)}) for block in blocks]
-    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}]
+    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}, {}]
     assert made[2].postprocessing == ["thresholds"]
+    assert [(one.on_all_rows.rounds, one.on_all_rows.test) for one in made[3:]] == [
+        ({"big": 0, MODEL["name"]: 0}, "replace"), ({"big": 0}, "join"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("weights", [{"a": 0, "b": 0}, {"a": -1}, {"a": float("nan")}])
