@@ -24,7 +24,7 @@ from goldfold.base.files import read_json
 from goldfold.catalog import TASKS
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
-from goldfold.looks import expected_maximum
+from goldfold.metrics.luck import expected_maximum
 from goldfold.openings import Opening
 from goldfold.planning.outputs import SEALED
 from goldfold.planning.plan import Job, plan_of

@@ -26,6 +26,7 @@ from goldfold.images.geometry import MODES
 from goldfold.inference import views
 from goldfold.inference.loading import Loader
 from goldfold.lineage import provenance
+from goldfold.planning.full import NOTHING
 from goldfold.report import ensemble
 from goldfold.samples.dataset import TrainingSet
 from goldfold.samples.transforms import Augment
@@ -231,6 +232,7 @@ def test_members_of_an_own_task_are_compared_in_the_report_by_their_scores(in_tm
         task={"name": OWN}, classes=["point"], facts=task.facts, metric="distance", truth=table, members=made,
         joined=made.get, member_evidence=evidence, steps=[], row="image", made=[],
         chosen_metric=task.metric("distance"), ensemble={"method": "mean", "weights": dict.fromkeys(made, 0.5)},
+        full=NOTHING,
     )  # fmt: skip
     texts = [block.text for block in ensemble.section(results).blocks if isinstance(block, Text)]
     assert any("Scored per image (distance, 12 images)" in text for text in texts)
