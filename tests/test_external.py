@@ -17,7 +17,8 @@ from goldfold.members import completed
 from goldfold.planning.jobs import Job
 from goldfold.planning.plan import plan_of
 from goldfold.predictions.arrays import Arrays, load, save
-from goldfold.stages import external
+from goldfold.report.outside import silent_of
+from goldfold.stages import ensemble, external
 from whole_task import whole
 
 CLASSES = ["a", "b", "c"]
@@ -186,8 +187,57 @@ def test_a_member_of_some_classes_neither_punishes_nor_erases_the_others(tmp_pat
     assert values[:, 1] == pytest.approx(others[:, 1], rel=1e-4), "the class that it does not know"
     own = softmax(partial["logits"][:, [0, 2]].astype(float), axis=1)
     assert values[:, [0, 2]] == pytest.approx(own * others[:, [0, 2]].sum(axis=1, keepdims=True), rel=1e-4)
-    with pytest.raises(DataError, match="other does not know all classes, and no member does"):
+    with pytest.raises(
+        DataError, match=r"other does not know all classes \(not 'b'\), and no member with a weight above 0"
+    ):
         completed(facet, {}, {"other": partial})
+
+
+def test_members_of_weight_zero_fill_in_no_classes(tmp_path: Path) -> None:
+    written(tmp_path, columns=["a", "c"])
+    partial, facet = read(tmp_path), tasks.external(TASK, CLASSES)
+    net, junk = (
+        {**member(np.random.default_rng(seed).dirichlet(np.ones(3), 12)), "ids": partial["ids"]} for seed in (2, 3)
+    )
+    alone = completed(facet, {"net": net}, {"other": partial})["other"]["logits"]
+    both = {"net": net, "junk-seed0": junk}
+    assert not np.array_equal(completed(facet, both, {"other": partial})["other"]["logits"], alone)
+    assert np.array_equal(completed(facet, both, {"other": partial}, ["junk-seed0"])["other"]["logits"], alone)
+    with pytest.raises(DataError, match=r"Give a member that knows all classes a weight, or remove other"):
+        completed(facet, {"junk-seed0": junk}, {"other": partial}, ["junk-seed0"])
+
+
+def test_an_external_member_in_the_ensemble_does_not_depend_on_members_of_weight_zero(tmp_path: Path) -> None:
+    written(tmp_path, columns=["a", "c"])
+    save(tmp_path / "outside/other/oof.npz", read(tmp_path).items())
+    ids = np.array([f"i{place:02d}" for place in range(12)])
+    for number, name in enumerate(("junk", "net")):
+        for fold in range(3):
+            own = {**member(np.random.default_rng(number).dirichlet(np.ones(3), 12)[fold::3]), "ids": ids[fold::3]}
+            save(tmp_path / f"{name}/round{number}/fold{fold}/seed0/oof.npz", own.items())
+
+    ensemble.run(
+        str(tmp_path), str(tmp_path / "train.csv"), str(tmp_path / "classes.json"), str(tmp_path / "ensemble"),
+        str(tmp_path / "board.csv"), str(tmp_path / "metrics.json"), TASK, "accuracy", ["junk", "net"], [0], 3,
+        [["junk"], ["net"]], False, {"junk": 0.0}, {"method": "probability"}, 1,
+        external=["other"], outside=str(tmp_path / "outside"),
+    )  # fmt: skip
+    values = np.random.default_rng(1).dirichlet(np.ones(3), 12)
+    found = load(tmp_path / "ensemble/oof.npz")["probabilities"]
+    assert found[:, 1] == pytest.approx(values[:, 1], rel=1e-4), "the unknown class has the probability of net alone"
+    rounds = pd.read_csv(tmp_path / "ensemble/rounds.csv")
+    first, last = (rounds["member"][rounds["round"] == number].tolist() for number in (0, 1))
+    assert first == ["junk-seed0"], "no member with a weight knows all classes yet"
+    assert last == ["junk-seed0", "net-seed0", "other", "ensemble"]
+
+
+def test_the_report_fills_in_from_the_members_that_were_averaged() -> None:
+    weights = {"net": 1.0, "junk": 0.0}
+    assert silent_of(weights, [{"step": "average", "fitted": None}, {"step": "temperature", "fitted": {}}]) == ["junk"]
+    assert silent_of(weights, []) == ["junk"]
+    assert silent_of(weights, [{"step": "hill_climbing", "fitted": {"weights": weights}}]) == [], (
+        "it was among the members"
+    )
 
 
 def test_labels_that_a_member_does_not_know_are_those_of_the_others() -> None:

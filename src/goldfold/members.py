@@ -1,6 +1,6 @@
 """Members of the ensemble: trained ones, whose predictions are joined from their folds, and external ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from goldfold.planning.grid import Grid
 from goldfold.planning.runs import Member
 from goldfold.predictions.arrays import Arrays, load, sharing_ids
 from goldfold.tasks import optional
-from goldfold.tasks.given import is_partial
+from goldfold.tasks.given import is_partial, unknown_classes
 from goldfold.tasks.protocol import External, Output
 
 
@@ -30,6 +30,8 @@ class Members:
     workers: int
     others: Mapping[str, Path]
     """Folder of ``oof.npz`` and ``test.npz`` of each external member."""
+    silent: Collection[str] = ()
+    """Names of the models and external members of weight 0, which are scored but are not in the ensemble."""
 
     @property
     def names(self) -> list[str]:
@@ -44,16 +46,27 @@ class Members:
     def oof(self, number: int, ids: Sequence[str]) -> dict[str, Arrays]:
         """Out-of-fold predictions of the members after a round, each of exactly these images; external ones vote in all rounds.
 
+        Before the last round, external members that know some of the classes only are left out where no member with a weight
+        knows all of them yet.
+
         Raises:
             DataError: a member predicts other images.
         """
         found = sharing_ids((member.name, self._joined(member, number, ids)) for member in self.grid.voting(number))
-        return completed(self.external, found, self._others("oof"))
+        others, silent = self._others("oof"), self._silent
+        if number != self.grid.last and not _knowing_all(found, others, silent):
+            others = {name: arrays for name, arrays in others.items() if not is_partial(arrays)}
+        return completed(self.external, found, others, silent)
 
     def test(self) -> dict[str, Arrays]:
         """Test predictions of the members after the last round: trained ones are the mean over their folds."""
         found = sharing_ids((member.name, self._fused(member)) for member in self.grid.members)
-        return completed(self.external, found, self._others("test"))
+        return completed(self.external, found, self._others("test"), self._silent)
+
+    @property
+    def _silent(self) -> set[str]:
+        """Names of the members of weight 0."""
+        return {*self.silent} | {member.name for member in self.grid.members if member.model in self.silent}
 
     def _fused(self, member: Member) -> Arrays:
         return of_folds(self.output, self._parts(member, self.grid.last, "test"), self.settings, self.workers)
@@ -74,20 +87,33 @@ class Members:
         return {name: load(folder / f"{part}.npz") for name, folder in self.others.items()}
 
 
-def completed(facet: External | None, found: Mapping[str, Arrays], others: Mapping[str, Arrays]) -> dict[str, Arrays]:
+def completed(
+    facet: External | None, found: Mapping[str, Arrays], others: Mapping[str, Arrays], silent: Collection[str] = ()
+) -> dict[str, Arrays]:
     """Return trained and external members by name; classes that one of these does not know are filled in from the others.
 
     Args:
         facet: facet of the task for predictions of other tools.
         found: trained members.
+        silent: names of members of weight 0, from which nothing is filled in: they are not in the ensemble.
 
     Raises:
-        DataError: a member does not know all classes, and no other member does.
+        DataError: a member does not know all classes, and no other member with a weight does.
     """
     partial = [name for name, arrays in others.items() if is_partial(arrays)]
-    whole = [*found.values(), *(arrays for name, arrays in others.items() if name not in partial)]
     if not partial:
         return {**found, **others}
+    whole = _knowing_all(found, others, silent)
     if facet is None or not whole:
-        raise DataError(f"{partial[0]} does not know all classes, and no member does.")
+        lacking = ", ".join(map(repr, unknown_classes(others[partial[0]])[:5]))
+        raise DataError(
+            f"external member {partial[0]} does not know all classes (not {lacking}), and no member with a weight above 0 does, "
+            f"from which they could be filled in. Give a member that knows all classes a weight, or remove {partial[0]}."
+        )
     return {**found, **others, **{name: optional.completed(facet, others[name], whole) for name in partial}}
+
+
+def _knowing_all(found: Mapping[str, Arrays], others: Mapping[str, Arrays], silent: Collection[str]) -> list[Arrays]:
+    """Return the predictions of the members with a weight that know all classes, as trained ones do."""
+    whole = {**found, **{name: arrays for name, arrays in others.items() if not is_partial(arrays)}}
+    return [arrays for name, arrays in whole.items() if name not in silent]

@@ -12,11 +12,11 @@ from goldfold import components, tasks
 from goldfold.base.files import read_json
 from goldfold.ensembling.sets import KEEP_SCORES
 from goldfold.images import cases
-from goldfold.members import completed
 from goldfold.metrics import Evidence, Metric, Score, score
 from goldfold.planning.grid import Grid, grid_of
 from goldfold.predictions.arrays import Arrays, load
 from goldfold.report import times
+from goldfold.report.outside import outside, silent_of
 from goldfold.splits.checks import read_summary
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tables import read_table
@@ -237,6 +237,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
     splits = [split for split in ("train", "test", "unlabeled") if (folds / f"{split}.csv").exists()]
     tables = {split: read_table(folds / f"{split}.csv") for split in splits}
     fitted = read_json(path) if (path := root / "ensemble" / "fitted.json").exists() else {}
+    steps = fitted.get("steps", [])
     has_test, found = (root / "ensemble" / "test.npz").exists() and "test" in tables, list(_runs(root, plan))
     return Results(
         root=root,
@@ -252,7 +253,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         rounds=pd.read_csv(root / "ensemble" / "rounds.csv"),
         metrics=read_json(root / "metrics.json"),
         ensemble=read_json(root / "ensemble" / "weights.json"),
-        steps=fitted.get("steps", []),
+        steps=steps,
         without_fold={int(fold): found for fold, found in fitted.get("without_fold", {}).items()},
         oof=load(root / "ensemble" / "oof.npz"),
         test=load(root / "ensemble" / "test.npz") if has_test else None,
@@ -260,7 +261,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
         runs=[run for run in found if run.model not in plan.origins],
         made=[run for run in found if run.model in plan.origins],
         pseudo=dict(_pseudo(root, plan)),
-        members=_members(root, plan, task, classes, [one["name"] for one in settings.get("external", ())]),
+        members=_members(root, plan, task, classes, [one["name"] for one in settings.get("external", ())], steps),
         test_groups=read_json(folds / "test_groups.json") if (folds / "test_groups.json").exists() else None,
         benchmarks=times.read(root / "benchmarks", plan),
     )
@@ -281,7 +282,7 @@ def _pseudo(root: Path, plan: Grid) -> Iterator[tuple[tuple[int, int], pd.DataFr
 
 
 def _members(
-    root: Path, plan: Grid, task: tasks.Spec, classes: list[str], external: list[str]
+    root: Path, plan: Grid, task: tasks.Spec, classes: list[str], external: list[str], steps: list[Any]
 ) -> dict[str, dict[int, Arrays]]:
     """Out-of-fold predictions of the last round by fold, of each member with predictions of all folds.
 
@@ -292,9 +293,5 @@ def _members(
         paths = {run.fold: root / "predict" / run.folder / "oof.npz" for run in plan.runs_of(member, plan.last)}
         if all(path.exists() for path in paths.values()):
             found[member.name] = {fold: load(path) for fold, path in paths.items()}
-    others = {name: load(path) for name in external if (path := root / "external" / name / "oof.npz").exists()}
-    if others:
-        joined = {name: tasks.output(task, classes).join(list(parts.values())) for name, parts in found.items()}
-        whole = completed(tasks.external(task, classes), joined, others)
-        found |= {name: {0: whole[name]} for name in others}
-    return found
+    silent = silent_of(read_json(root / "ensemble" / "weights.json")["weights"], steps)
+    return {**found, **outside(root, task, classes, external, found, silent)}

@@ -90,7 +90,8 @@ def run(
     whole = grid(models, seeds, n_folds, rounds, soups)
     folders = {name: Path(outside or "") / name for name in external}
     read_by = tasks.external(task, names) if external else None
-    members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders)
+    silent = [name for name, weight in weights.items() if not weight and not fusion]
+    members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders, silent)
     given = members.weights(weights)
     wanted = [fusion or average(settings, given), *postprocessing]
     steps = build(ForSteps(task, names), wanted, workers)
