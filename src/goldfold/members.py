@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from goldfold.base.errors import DataError
 from goldfold.ensembling.members import of_folds
 from goldfold.planning.grid import Grid
 from goldfold.planning.runs import Member
-from goldfold.predictions.arrays import Arrays, load, sharing_ids
+from goldfold.predictions.arrays import Arrays, load, odd_class, sharing_ids
 from goldfold.tasks import optional
 from goldfold.tasks.given import is_partial, unknown_classes
 from goldfold.tasks.protocol import External, Output
@@ -98,8 +100,10 @@ def completed(
         silent: names of members of weight 0, from which nothing is filled in: they are not in the ensemble.
 
     Raises:
-        DataError: a member does not know all classes, and no other member with a weight does.
+        DataError: a member does not know all classes, and no other member with a weight does; or two members have other
+            images or classes.
     """
+    _refuse_unlike({**found, **others})
     partial = [name for name, arrays in others.items() if is_partial(arrays)]
     if not partial:
         return {**found, **others}
@@ -117,3 +121,19 @@ def _knowing_all(found: Mapping[str, Arrays], others: Mapping[str, Arrays], sile
     """Return the predictions of the members with a weight that know all classes, as trained ones do."""
     whole = {**found, **{name: arrays for name, arrays in others.items() if not is_partial(arrays)}}
     return [arrays for name, arrays in whole.items() if name not in silent]
+
+
+def _refuse_unlike(members: Mapping[str, Arrays]) -> None:
+    """Refuse members that predict other images, or other classes, than the first."""
+    first, ids, classes = "", np.zeros(0, str), np.zeros(0, str)
+    for name, arrays in members.items():
+        if not first:
+            first, ids, classes = name, np.sort(arrays["ids"]), arrays["classes"]
+        elif odd := odd_class(arrays["classes"].tolist(), classes.tolist()):
+            raise DataError(f"members {first} and {name} predict other classes: {name} {odd}. {_REMEDY}")
+        elif arrays["ids"] is not members[first]["ids"] and not np.array_equal(np.sort(arrays["ids"]), ids):
+            odd = min(set(ids.tolist()) ^ set(arrays["ids"].tolist()), default="")
+            raise DataError(f"members {first} and {name} predict other images, e.g. {odd!r}. {_REMEDY}")
+
+
+_REMEDY = "Their files are of different lists of images or classes: make those of one of them again."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goldfold.base.errors import DataError, nearest
+from goldfold.predictions.arrays import PER_OBJECT
 from goldfold.tasks import given
 from goldfold.tasks.detection.boxes import arrays as arrays_of
 from goldfold.tasks.detection.spec import Spec
@@ -45,7 +46,7 @@ class External:
                 f"{where}: {unknown[0]!r} is no class; {nearest(unknown[0], self.classes)}classes: {', '.join(self.classes)}."
             )
         scores = given.numbers(table, [given.column(table, SCORES, where)], where)
-        given.refuse_no_probabilities(scores, table, where)
+        given.refuse_no_probabilities(scores, table["id"].to_numpy(), where)
         corners = given.numbers(table, [given.column(table, (name,), where) for name in CORNERS], where)
         reversed_ = (corners[:, 0] > corners[:, 2]) | (corners[:, 1] > corners[:, 3])
         if reversed_.any():
@@ -63,18 +64,36 @@ class External:
         ]
         return arrays_of(self.classes, images["id"].to_numpy(str), sizes, found)
 
-    def from_arrays(self, arrays: Arrays, where: str) -> Arrays:
-        """Return the arrays of a member.
+    def from_arrays(self, arrays: Arrays, images: pd.DataFrame, where: str) -> Arrays:
+        """Return the boxes of all images of a file, clipped to them, without those of no area, highest score first.
 
         Raises:
-            DataError: arrays are missing, or a number is not finite.
+            DataError: an array is missing or has another shape, counts do not match the boxes, sizes are not those of the
+                images, an unknown class, a score outside 0 to 1, or reversed corners.
         """
-        for name in ("sizes", "counts", "boxes", "scores", "labels"):
-            if name not in arrays or not np.isfinite(arrays[name]).all():
-                raise DataError(
-                    f"{where}: must hold '{name}', finite numbers, see goldfold.tasks.detection.boxes.arrays."
-                )
-        return arrays
+        sizes = given.image_sizes(arrays, images, where)
+        counts = given.numeric(arrays, "counts", (len(sizes),), where, "the number of boxes of each image")
+        given.refuse_rows((counts < 0) | (counts != np.round(counts)), counts, arrays, where, "no number of boxes")
+        n = int(counts.sum())
+        if any(name in arrays and arrays[name].ndim and len(arrays[name]) != n for name in PER_OBJECT):
+            rows = ", ".join(f"{len(arrays[name]):,} {name}" for name in PER_OBJECT if name in arrays)
+            raise DataError(f"{where}: 'counts' sum to {n:,}, but there are {rows}; each box needs one row.")
+        corners = given.numeric(arrays, "boxes", (n, 4), where, "x1, y1, x2, y2 in pixels")
+        scores = given.numeric(arrays, "scores", (n,), where, "from 0 to 1")
+        labels = given.numeric(arrays, "labels", (n,), where, f"places of classes, 0 to {len(self.classes) - 1}")
+        odd = (corners[:, :2] > corners[:, 2:]).any(axis=1)
+        given.refuse_rows(odd, corners, arrays, where, "a box with reversed corners; x1 <= x2 and y1 <= y2 are needed")
+        given.refuse_rows((scores < 0) | (scores > 1), scores, arrays, where, "a score outside 0 to 1")
+        odd = (labels < 0) | (labels >= len(self.classes)) | (labels != np.round(labels))
+        given.refuse_rows(
+            odd, labels, arrays, where, f"no label; they are places of classes, 0 to {len(self.classes) - 1}"
+        )
+        ends = np.cumsum(counts).astype(int)
+        found = [
+            self._of_image(corners, scores, labels, np.arange(end - int(count), end), size)
+            for end, count, size in zip(ends, counts, sizes, strict=True)
+        ]
+        return arrays_of(self.classes, arrays["ids"], sizes, found)
 
     @staticmethod
     def _of_image(corners: Any, scores: Any, labels: Any, rows: Any, size: Any) -> tuple[Any, Any, Any]:
