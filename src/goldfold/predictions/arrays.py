@@ -205,7 +205,7 @@ def check_classes(predictions: Arrays, classes: Sequence[str]) -> None:
     """Raise DataError if predictions have other classes, or the same in another order."""
     if odd := odd_class([str(name) for name in predictions["classes"]], classes):
         raise DataError(
-            f"predictions of the classes of another run: {odd}. Make them again with the classes of this run."
+            f"a prediction {odd}. Make it again with the classes of this run, which are in folds/classes.json."
         )
 
 
