@@ -360,6 +360,31 @@ def test_results_of_coco_in_another_form_are_refused(content: Any, text: str, tm
         read(tmp_path, {"name": "detection"}, fold=None, oof="oof.json")
 
 
+BOXES = pd.DataFrame({"id": ["q1", "q2"], "prediction": "a", "confidence": 0.5, "x1": 1, "y1": 1, "x2": 5, "y2": 5})
+
+
+def test_boxes_of_entirely_other_images_are_refused_and_those_of_some_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path)
+    task = {"name": "detection"}
+    text = r"has no box of any of the 12 images, whose ids look like 'i00'; "
+    BOXES.to_csv(tmp_path / "oof.csv", index=False)
+    with pytest.raises(
+        DataError, match=text + r"its ids look like 'q1'\. Write the ids of the run, as in folds/train\.csv"
+    ):
+        read(tmp_path, task, fold=None)
+    (tmp_path / "oof.json").write_text(json.dumps([{**BOX, "image_id": "img_i01"}]))
+    with pytest.raises(DataError, match=text + "its ids look like 'img_i01'"):
+        read(tmp_path, task, fold=None, oof="oof.json")
+    (tmp_path / "oof.json").write_text("[]")
+    with pytest.raises(DataError, match=text + "it has none at all"):
+        read(tmp_path, task, fold=None, oof="oof.json")
+    BOXES.assign(id=["q1", "i03"]).to_csv(tmp_path / "oof.csv", index=False)
+    assert read(tmp_path, task, fold=None)["counts"].sum() == 1
+    assert "oof: 12 images, 1 others not used" in capsys.readouterr().out
+
+
 def test_members_that_disagree_are_named() -> None:
     net, other = member(np.ones((3, 3))), {**member(np.ones((3, 3))), "classes": np.array(["a", "c", "b"])}
     with pytest.raises(

@@ -56,8 +56,9 @@ def run(
             _refuse_other_folds(content, images, where, fold, lists[split])
         entries = picked([(arrays, wanted)])
         save(Path(folder) / f"{part}.npz", entries.items())
-        facts[part] = {"n": len(wanted), "n_unused": len(ids) - len(wanted), "unknown": unknown_classes(entries)}
-        print(f"{part}: {len(wanted):,} images, {len(ids) - len(wanted):,} others not used", flush=True)
+        n_unused = len({*content.ids} - {*wanted})
+        facts[part] = {"n": len(wanted), "n_unused": n_unused, "unknown": unknown_classes(entries)}
+        print(f"{part}: {len(wanted):,} images, {n_unused:,} others not used", flush=True)
         if facts[part]["unknown"]:
             print(f"classes that it does not know: {', '.join(facts[part]['unknown'])}", flush=True)
     return facts

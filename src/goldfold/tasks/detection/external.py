@@ -37,7 +37,7 @@ class External:
             images: id, width and height.
 
         Raises:
-            DataError: an unknown class, a score outside 0 to 1, or reversed corners.
+            DataError: an unknown class, a score outside 0 to 1, reversed corners, or no box of any of the images.
         """
         names = table[given.column(table, LABELS, where)]
         unknown = sorted({*names} - {*self.classes})
@@ -55,6 +55,7 @@ class External:
                 f"{where}: a box of id {table['id'].iloc[first]!r} has the corners {corners[first].tolist()}; x1 <= x2 and "
                 f"y1 <= y2, in pixels, are needed."
             )
+        _refuse_no_image(table["id"], images["id"], where)
         sizes = images[["height", "width"]].to_numpy(int)
         labels = names.map({name: number for number, name in enumerate(self.classes)}).to_numpy(int)
         rows = table.groupby("id", sort=False).indices
@@ -102,3 +103,13 @@ class External:
         rows = rows[has_area := ((boxes[:, 2:] - boxes[:, :2]) > 0).all(axis=1)]
         order = np.argsort(-scores[rows], kind="stable")
         return boxes[has_area][order], scores[rows][order], labels[rows][order]
+
+
+def _refuse_no_image(found: pd.Series[str], wanted: pd.Series[str], where: str) -> None:
+    """Refuse boxes of which none is in one of the images: their ids are others."""
+    if not found.isin(wanted).any():
+        has = f"its ids look like {str(found.iloc[0])[:60]!r}" if len(found) else "it has none at all"
+        raise DataError(
+            f"{where}: has no box of any of the {len(wanted):,} images, whose ids look like {str(wanted.iloc[0])[:60]!r}; {has}. "
+            f"Write the ids of the run, as in folds/train.csv and folds/test.csv."
+        )
