@@ -122,3 +122,32 @@ def test_one_probability_of_two_classes_stays_one() -> None:
     """Whatever the metric, and where classes are named 0 and 1, in which case labels are written."""
     assert filled("id,y\nt0,0.5\nt1,0.5\n", "gap", classes="ab") == "id,y\nt0,0.2\nt1,0.8\n"
     assert filled("id,y\nt0,0\nt1,1\n", "map_at_k", classes="01").splitlines()[0] == "id,y"
+
+
+@pytest.mark.usefixtures("in_tmp")
+@pytest.mark.parametrize(
+    ("sample", "metric", "format", "expected"),
+    [
+        ("id,y\nt0,a\nt1,c b\n", {"map_at_k": {"k": 2}}, "auto", "id,y\nt0,a c\nt1,b a\n"),
+        ("id,y\nt0,\nt1,\n", "map_at_k", "auto", "id,y\nt0,a c b\nt1,b a c\n"),
+        ("id,y\nt0,a 0.1 b 0.2\nt1,c 1\n", {"gap": {"k": 2}}, "auto", "id,y\nt0,a 0.5 c 0.3\nt1,b 0.8 a 0.1\n"),
+        ("id,y\nt0,a b\nt1,c\n", "gap", "auto", "id,y\nt0,a\nt1,b\n"),
+        ("id,y\nt0,a b\nt1,c\n", "f1_macro", "auto", "id,y\nt0,a\nt1,b\n"),
+        (None, "gap", "confidence", "id,label\nt0,a 0.5 c 0.3 b 0.2\nt1,b 0.8 a 0.1 c 0.1\n"),
+        (None, "map", "best", "id,label\nt0,a c b\nt1,b a c\n"),
+    ],
+)
+def test_several_labels_are_ranked_where_the_metric_ranks_them(
+    sample: str | None, metric: Any, format: str, expected: str
+) -> None:
+    assert filled(sample, metric, format, name="multilabel") == expected
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_sample_of_pairs_with_another_name_is_refused() -> None:
+    with pytest.raises(DataError, match=r"s\.csv: 'x' is not a class"):
+        filled("id,y\nt0,x 0.1\nt1,a 0.5\n", "gap", name="multilabel")
+    with pytest.raises(
+        DataError, match=r"format is best, which needs one column that is not a class|one column that is not"
+    ):
+        filled("id,a,b,c\nt0,0,0,0\nt1,0,0,0\n", "map_at_k", "best", name="multilabel")
