@@ -13,6 +13,7 @@ from scipy.special import softmax
 from goldfold import tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.config import parse
+from goldfold.external.arrays import refuse_uneven
 from goldfold.members import completed
 from goldfold.planning.jobs import Job
 from goldfold.planning.plan import plan_of
@@ -327,6 +328,16 @@ def test_maps_of_another_tool_are_a_member_where_the_run_has_them(is_cropped: bo
     save(tmp_path / "oof.npz", of_maps(**({"rois": rois} if is_cropped else {})).items())
     found = read(tmp_path, {"name": "segmentation"}, fold=None, oof="oof.npz")
     assert ("rois" in found, found["maps/11"].tolist()) == (is_cropped, np.full((3, 4, 8), 80).tolist())
+
+
+def test_arrays_of_a_task_of_the_user_s_have_one_row_per_image_or_object() -> None:
+    refuse_uneven(of_boxes(), "m.npz")
+    with pytest.raises(
+        DataError, match=r"m\.npz: 'scores' has 11 rows for 12 objects \(the sum of 'counts'\); each needs one"
+    ):
+        refuse_uneven(of_boxes(scores=np.zeros(11)), "m.npz")
+    with pytest.raises(DataError, match=r"m\.npz: 'points' has 3 rows for 12 images"):
+        refuse_uneven({"ids": of_labels()["ids"], "points": np.zeros((3, 2))}, "m.npz")
 
 
 BOX = {"image_id": "i01", "category_id": 7, "bbox": [1, 2, 3, 4], "score": 0.5}

@@ -16,6 +16,8 @@ from goldfold.tasks import optional
 from goldfold.tasks.given import is_partial, unknown_classes
 from goldfold.tasks.protocol import External, Output
 
+_REMEDY = "Their files are of different lists of images or classes: make those of one of them again."
+
 
 @dataclass(frozen=True)
 class Members:
@@ -134,6 +136,3 @@ def _refuse_unlike(members: Mapping[str, Arrays]) -> None:
         elif arrays["ids"] is not members[first]["ids"] and not np.array_equal(np.sort(arrays["ids"]), ids):
             odd = min(set(ids.tolist()) ^ set(arrays["ids"].tolist()), default="")
             raise DataError(f"members {first} and {name} predict other images, e.g. {odd!r}. {_REMEDY}")
-
-
-_REMEDY = "Their files are of different lists of images or classes: make those of one of them again."

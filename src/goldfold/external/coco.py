@@ -39,25 +39,32 @@ def read_coco(path: str, classes: Mapping[str, int], images: Iterable[str], wher
     whole = content if isinstance(content, dict) else {"annotations": content}
     names = _names(whole, classes, where)
     ids = _ids(whole, images, where)
-    rows = []
-    for place, one in enumerate(_entries(whole, "annotations", KEYS, where)):
-        box = f"{where}: box {place}"
-        image, kind = as_text(one["image_id"]), as_text(one["category_id"])
-        if image is None:
-            raise DataError(f"{box} has the image_id {one['image_id']!r}; it must be the number or text of an image.")
-        if kind not in names:
-            known = ", ".join(f"{key}: {name}" for key, name in list(names.items())[:20])
-            raise DataError(f"{box} has the category_id {one['category_id']!r}; known: {known or 'none'}.")
-        if not _are_numbers(one["bbox"], 4):
-            raise DataError(
-                f"{box} (image_id {image!r}) has the bbox {one['bbox']!r}; four numbers in pixels are needed: x and y of the "
-                f"upper left corner, width, height."
-            )
-        if not _are_numbers([one["score"]], 1):
-            raise DataError(f"{box} (image_id {image!r}) has the score {one['score']!r}; a number is needed.")
-        x, y, width, height = one["bbox"]
-        rows.append((ids.get(image, image), names[kind], one["score"], x, y, x + width, y + height))
+    boxes = enumerate(_entries(whole, "annotations", KEYS, where))
+    rows = [_row(one, names, ids, f"{where}: box {place}") for place, one in boxes]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(str)
+
+
+def _row(one: Mapping[str, Any], names: Mapping[str | None, str], ids: Mapping[str, str], box: str) -> tuple[Any, ...]:
+    """Return the values of `COLUMNS` of a box.
+
+    Args:
+        box: file, member and place of the box, for error messages.
+    """
+    image, kind = as_text(one["image_id"]), as_text(one["category_id"])
+    if image is None:
+        raise DataError(f"{box} has the image_id {one['image_id']!r}; it must be the number or text of an image.")
+    if kind not in names:
+        known = ", ".join(f"{key}: {name}" for key, name in list(names.items())[:20])
+        raise DataError(f"{box} has the category_id {one['category_id']!r}; known: {known or 'none'}.")
+    if not _are_numbers(one["bbox"], 4):
+        raise DataError(
+            f"{box} (image_id {image!r}) has the bbox {one['bbox']!r}; four numbers in pixels are needed: x and y of the upper "
+            f"left corner, width, height."
+        )
+    if not _are_numbers([one["score"]], 1):
+        raise DataError(f"{box} (image_id {image!r}) has the score {one['score']!r}; a number is needed.")
+    x, y, width, height = one["bbox"]
+    return ids.get(image, image), names[kind], one["score"], x, y, x + width, y + height
 
 
 def _entries(whole: Mapping[str, Any], key: str, needed: Sequence[str], where: str) -> list[dict[str, Any]]:

@@ -16,6 +16,9 @@ from goldfold.submission.formulas import formulas
 from goldfold.tables import read_table
 from goldfold.tasks.optional import write_extras
 
+REMEDY = {"ensemble": "Its predictions are of another list of test images: run the workflow again."}
+"""What to do about predictions that do not fit; otherwise it is the sample file that does not."""
+
 
 def run(
     predictions: str,
@@ -85,7 +88,3 @@ def refuse_other_ids(ids: list[str], wanted: list[str], where: str) -> None:
     if said := other_ids({*ids}, {*wanted}):
         remedy = REMEDY.get(where, "Take the sample of these test images, or correct data.test.")
         raise DataError(f"{where}: {said}; it must name exactly the {len(wanted):,} test images. {remedy}")
-
-
-REMEDY = {"ensemble": "Its predictions are of another list of test images: run the workflow again."}
-"""What to do about predictions that do not fit; otherwise it is the sample file that does not."""

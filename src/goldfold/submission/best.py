@@ -22,6 +22,8 @@ BY_METRIC = {"map_at_k": BEST, "gap": CONFIDENCE}
 """Format that a metric scores."""
 DEFAULT_K = 5
 """Classes per image where neither the metric nor a sample says how many, as in map_at_k."""
+WORDS = {BEST: "classes separated by spaces", CONFIDENCE: "a class and a number, separated by a space"}
+"""What a cell of each format holds."""
 
 
 def scored_by(metric: components.Written) -> str:
@@ -88,9 +90,6 @@ def of_column(
         return replace(form, confidence=column)
     n = shown.get(BEST, 0)  # a single class in each cell is an example, which says nothing of their number
     return with_best(form, classes, n if n > 1 else k_of(metric, DEFAULT_K))
-
-
-WORDS = {BEST: "classes separated by spaces", CONFIDENCE: "a class and a number, separated by a space"}
 
 
 def of_two_columns(sample: pd.DataFrame, classes: Sequence[str]) -> Form | None:

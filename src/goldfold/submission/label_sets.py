@@ -13,6 +13,9 @@ from goldfold.base.errors import DataError, nearest
 from goldfold.submission import best
 from goldfold.submission.form import Form
 
+MOST_POOLED = 20
+"""Classes per image in a submission for gap where the metric does not say how many, as in the metric."""
+
 
 def form(
     classes: Sequence[str],
@@ -154,7 +157,3 @@ def _refuse_unknown(
                     f"{path}: {label!r} is not a class; {nearest(label, classes)}classes: {', '.join(classes)}; labels are "
                     f"separated by {separator!r}."
                 )
-
-
-MOST_POOLED = 20
-"""Classes per image in a submission for gap where the metric does not say how many, as in the metric."""
