@@ -168,7 +168,8 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         ] + [plan.outputs(other)[0] for other in above if other.part and job.stage == "pseudo_label"],
         "ensemble": [
             *plan.predictions("oof", plan.runs),
-            *(plan.predictions("test", plan.grid.final_runs()) if plan.has_test else ()),
+            *(path for split in ("test", "holdout") if split in plan.splits
+              for path in plan.predictions(split, plan.grid.final_runs())),
         ],
         "submit": [f"{root}/ensemble/test.npz", *plan.made_data],
         "report": [

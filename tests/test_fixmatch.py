@@ -25,7 +25,8 @@ from goldfold.planning.jobs import Job, job_of
 from goldfold.planning.plan import plan_of
 from goldfold.report import fixmatch as page
 from goldfold.samples.dataset import EpochSampler, Loader, Place
-from goldfold.training.fixmatch import FixMatch, Teacher, Views
+from goldfold.training.fixmatch import FixMatch, Views
+from goldfold.training.labelling import InEveryStep, Kept, Renewal, Teacher
 from goldfold.training.lesson import Lesson, with_unlabeled
 from goldfold.training.samples import loader
 from goldfold.training.spec import Spec, read
@@ -100,7 +101,7 @@ BATCH = labelled([1, 2], [1, 0], weak=[[5, 0], [4, 1]], strong=[[3, 9], [0, 9]])
 
 def test_the_total_is_the_loss_on_labelled_images_and_the_weighted_one_on_unlabelled_ones() -> None:
     network = Pixel(1.0)
-    found = FixMatch(entropy, weight=2.0, threshold=0.9)(network, BATCH)
+    found = FixMatch(entropy, 2.0, InEveryStep(0.9))(network, BATCH)
     own = (np.log(1 + np.exp(-1.0)) + np.log(1 + np.exp(2.0))) / 2
     unlabeled = (np.log(1 + np.exp(-3.0)) + np.log(2)) / 4  # weak views of 5 and 4 are sure of class 1
     assert found.total.item() == pytest.approx(own + 2 * unlabeled)
@@ -115,7 +116,7 @@ def test_the_total_is_the_loss_on_labelled_images_and_the_weighted_one_on_unlabe
 
 
 def test_pieces_of_a_batch_have_the_loss_of_the_whole() -> None:
-    loss = FixMatch(entropy, weight=1.0, threshold=0.9)
+    loss = FixMatch(entropy, 1.0, InEveryStep(0.9))
     halves = [loss(Pixel(1.0), BATCH.rows([row])) for row in (0, 1)]
     whole = loss(Pixel(1.0), BATCH)
     assert sum(one.total.item() for one in halves) / 2 == pytest.approx(whole.total.item())
@@ -126,12 +127,49 @@ def test_the_averaged_weights_predict_the_weak_views_where_the_config_says_so() 
     average, training = Pixel(-1.0), type("Training", (), {})()
     training.scored = average
     for is_averaged, expected in ((True, [0, 0]), (False, [1, 1])):
-        loss = FixMatch(entropy, weight=1.0, threshold=0.9)
-        Teacher(loss, 4, is_averaged).before_epoch(training)
-        rows, used = loss.labels(Pixel(1.0), Inputs.of(torch.tensor([4.0, 5.0]).reshape(2, 1, 1, 1)))
+        labels = InEveryStep(0.9)
+        Teacher(labels, 4, is_averaged).before_epoch(training)
+        weak = torch.tensor([4, 5], dtype=torch.uint8).reshape(1, 2, 1, 1, 1, 1)
+        rows, used = labels(Pixel(1.0), {"weak": weak, "there": torch.ones(1, 2, 1, dtype=torch.bool)})
         assert rows.argmax(dim=1).tolist() == expected
         assert used.tolist() == [1, 1]
     assert not any(value.grad is not None for value in average.parameters())
+
+
+def test_kept_labels_are_those_of_the_last_renewal_by_the_validated_network(tiny: Tiny) -> None:
+    """Every second epoch, without augmentation; before the first time no image is used."""
+    made = settings(tiny, {"epochs": 6}, renew_epochs=2, threshold=0.5)
+    spec, ids = spec_of(made), list(pd.read_csv(made["unlabeled"][0], dtype=str)["id"])
+    labels, images = Kept(len(ids), 0.5), CachedImages(made["caches"])
+    hook = Renewal(labels, ids, spec, images, 2)
+    seen: list[tuple[bool, list[float]]] = []
+
+    def forward(network: Any, inputs: Inputs) -> dict[str, torch.Tensor]:
+        """Images darker than the mean are of class 1."""
+        means = inputs.images.float().mean(dim=(1, 2, 3, 4))
+        seen.append((network.training, means.tolist()))
+        return {"logits": torch.stack([torch.zeros_like(means), network.weight[0, 0] * (128 - means)], dim=1)}
+
+    hook.before_training(SimpleNamespace(forward=forward))  # type: ignore[arg-type]
+    network = nn.Linear(1, 1)
+    nn.init.ones_(network.weight)
+    batch = {"unlabeled_row": torch.tensor([[3, 0], [1, 3]])}
+    for epoch in range(5):
+        hook.before_epoch(SimpleNamespace(history=[{}] * epoch, scored=network))  # type: ignore[arg-type]
+        hook.before_epoch(SimpleNamespace(history=[{}] * epoch, scored=network))  # type: ignore[arg-type]  # resumed
+        assert network.training
+        classes, used = labels(network, batch)
+        assert len(seen) == [0, 0, 1, 1, 2][epoch] * -(-len(ids) // spec.train.batch_size)
+        if epoch < 2:
+            assert used.tolist() == [0.0] * 4
+        else:
+            expected = [int(images.views(ids[row])[0].mean() < 128) for row in (3, 0, 1, 3)]
+            assert (classes.tolist(), used.tolist()) == (expected, [1.0] * 4)
+    assert not any(was_training for was_training, _ in seen)
+    other = Renewal(Kept(len(ids), 0.5), ids, spec, images, 2)
+    other.load_state_dict(hook.state_dict())
+    assert other.last == 4
+    assert torch.equal(other.labels.labels, labels.labels)
 
 
 # --- the views
@@ -236,9 +274,9 @@ KINDS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("ema_teacher", [True, False])
-def test_a_run_stopped_at_a_step_ends_with_the_same_bytes(ema_teacher: bool, tiny: Tiny, tmp_path: Path) -> None:
-    made = settings(tiny, {**KINDS, **({"update": "sam"} if ema_teacher else {})}, ema_teacher=ema_teacher, **STRONG)
+@pytest.mark.parametrize("how", [{"ema_teacher": True}, {}, {"renew_epochs": 1}], ids=str)
+def test_a_run_stopped_at_a_step_ends_with_the_same_bytes(how: dict[str, Any], tiny: Tiny, tmp_path: Path) -> None:
+    made = settings(tiny, {**KINDS, **({"update": "sam"} if how else {})}, **how, **STRONG)
     facts = tiny.train(tmp_path / "whole", **made)
     history = pd.read_csv(tmp_path / "whole/history.csv")
     assert {"train_loss_own", "train_loss_unlabeled", "mask_rate"} <= set(history)
@@ -246,6 +284,7 @@ def test_a_run_stopped_at_a_step_ends_with_the_same_bytes(ema_teacher: bool, tin
     assert history["mask_rate"].iloc[-1] > 0
     assert np.allclose(history["train_loss_own"] + history["train_loss_unlabeled"], history["train_loss"], atol=1e-5)
     assert facts["fixmatch"] == {"images": 10}
+    assert (history["mask_rate"].iloc[0] == 0) == ("renew_epochs" in how)
     for step in (2, 4, 5):  # mid-epoch, at the end of one, in a later one
         folder = tmp_path / str(step)
         run_until(step, tiny, folder, **made)
@@ -296,6 +335,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
      r"weights; set train\.ema_decay: 0\.999, or remove it"),
     ({"models": [model(train={"update": "sam"})]}, r"models\[0\] \(b3\)\.train\.fixmatch: sam computes each gradient at moved "
      r"weights, .*set ema_teacher: true"),
+    ({"models": [model(train={"epochs": 5}, renew_epochs=5)]},
+     r"models\[0\] \(b3\)\.train\.fixmatch\.renew_epochs = 5: the images are labelled for the "
+     r"first time before epoch 5, but there are only 5 epochs; set fewer"),
+    ({"models": [model(renew_epochs=2, weak="medium")]}, r"models\[0\] \(b3\)\.train\.fixmatch\.weak: with renew_epochs, "
+     r"images are labelled without augmentation by the network that is validated, so it has no effect; remove it"),
+    ({"models": [model(train={"ema_decay": 0.9}, renew_epochs=2, ema_teacher=True)]},
+     r"models\[0\] \(b3\)\.train\.fixmatch\.ema_teacher: with renew_epochs"),
     ({"models": [model(train={"compile": True})]}, r"models\[0\] \(b3\)\.train\.compile = true: cannot be combined with "
      r"fixmatch, whose"),
     ({"models": [B0, model(train={"distill": {"teacher": "b0"}})]}, r"models\[1\] \(b3\)\.train\.fixmatch: cannot be combined "

@@ -5,7 +5,7 @@ import os
 import sys
 
 from goldfold.base.errors import GoldfoldError, as_error
-from goldfold.commands import augment, check, compare, export, init, predict, status, submitted, verify, why
+from goldfold.commands import augment, check, compare, export, holdout, init, predict, status, submitted, verify, why
 
 COMMANDS = {
     "init": (init, "inspect a folder of images and write a config for it, with reasons and doubts"),
@@ -18,6 +18,10 @@ COMMANDS = {
     "submitted": (
         submitted,
         "record the public score of a submission beside its out-of-fold score, or list all recorded ones",
+    ),
+    "holdout": (
+        holdout,
+        "show whether the sealed holdout of a run was opened and how often; --open scores and counts it",
     ),
     "export": (export, "write the networks of a finished run, and all else that prediction needs, into one folder"),
     "predict": (predict, "predict new images with an exported bundle"),

@@ -1,19 +1,14 @@
 """Ledger of looks: the public scores of submissions, one row each, in a CSV file that all experiments share."""
 
-import csv
-import fcntl
-import io
 import math
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from goldfold import row_files
 from goldfold.base.errors import DataError
 from goldfold.base.files import write_text
-from goldfold.base.regular import read_text
 
 FILE = "submissions.csv"
 """Ledger, in the folder where goldfold and Snakemake are started: it survives the removal of results."""
@@ -63,8 +58,6 @@ class Look:
         return self.public - QUANTILE * self.noise, self.public + QUANTILE * self.noise
 
 
-COLUMNS = tuple(field.name for field in fields(Look))
-NUMBERS = tuple(field.name for field in fields(Look) if field.type is float)
 REQUIRED = ("oof", "public", "public_share")
 """Numbers that are never missing."""
 
@@ -85,39 +78,7 @@ def read(path: str | Path = FILE) -> list[Look]:
     Raises:
         DataError: it cannot be read, or a row is broken; the text names the line.
     """
-    if not os.path.lexists(path):
-        return []
-    try:
-        rows = csv.DictReader(io.StringIO(read_text(path).lstrip("\ufeff"), newline=""))
-        if (found := tuple(rows.fieldnames or ())) != COLUMNS:
-            raise DataError(
-                f"{path}: its columns are {', '.join(found) or 'missing'}, not {', '.join(COLUMNS)}. Restore the first line, or "
-                "move the file away to begin a new ledger."
-            )
-        return [_look(row, f"{path} line {rows.line_num}") for row in rows]
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a ledger of submissions: {error}") from error
-
-
-def _look(row: dict[str, str | None], where: str) -> Look:
-    if None in row or None in row.values():
-        raise DataError(f"{where} does not have {len(COLUMNS)} cells. Correct or remove the line.")
-    cells = {name: str(cell) for name, cell in row.items()}
-    numbers = {name: _number(cells[name], name, where) for name in NUMBERS}
-    n = _number(cells["test_images"], "test_images", where)
-    if not n >= 1 or n != int(n):
-        raise DataError(f"{where}: test_images is {cells['test_images']!r}, not a number of images. Correct the line.")
-    return Look(**{**cells, **numbers, "test_images": int(n)})  # type: ignore[arg-type]
-
-
-def _number(cell: str, name: str, where: str) -> float:
-    try:
-        found = float(cell) if cell or name in REQUIRED else math.nan
-    except ValueError:
-        found = math.inf
-    if math.isinf(found) or (math.isnan(found) and name in REQUIRED):
-        raise DataError(f"{where}: {name} is {cell!r}, which is not a number. Correct or remove the line.")
-    return found
+    return row_files.read(path, Look, "a ledger of submissions", REQUIRED, "ledger")
 
 
 def add(look: Look, path: str | Path = FILE, again: bool = False) -> list[Look]:
@@ -126,7 +87,7 @@ def add(look: Look, path: str | Path = FILE, again: bool = False) -> list[Look]:
     Raises:
         DataError: the same submission was recorded before, and ``again`` is False; or the ledger is broken.
     """
-    with _locked(Path(path).absolute().parent):
+    with row_files.locked(Path(path).absolute().parent):
         looks = read(path)
         same = [one for one in looks if (one.test_set, one.submission) == (look.test_set, look.submission)]
         if same and not again:
@@ -135,21 +96,8 @@ def add(look: Look, path: str | Path = FILE, again: bool = False) -> list[Look]:
                 "files are the same byte by byte, so it is no new look. Pass --again to replace that score."
             )
         looks = [*(one for one in looks if one not in same), look]
-        write_text(path, _written(looks))
+        write_text(path, row_files.text_of(looks, Look))
     return looks
-
-
-def _written(looks: Sequence[Look]) -> str:
-    stream = io.StringIO(newline="")
-    table = csv.writer(stream, lineterminator="\n")
-    table.writerow(COLUMNS)
-    table.writerows(_cells(look) for look in looks)
-    return stream.getvalue()
-
-
-def _cells(look: Look) -> list[str]:
-    """Cells of a row; an empty one for NaN."""
-    return ["" if isinstance(value, float) and math.isnan(value) else str(value) for value in asdict(look).values()]
 
 
 def fingerprint(metric: str, path: str | Path = FILE) -> dict[str, str]:
@@ -159,15 +107,4 @@ def fingerprint(metric: str, path: str | Path = FILE) -> dict[str, str]:
         DataError: see `read`.
     """
     own = [look for look in read(path) if look.metric == metric]
-    return {str(path): sha256(_written(own).encode()).hexdigest()} if own else {}
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock a folder against other commands that read and write its ledger."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    return {str(path): sha256(row_files.text_of(own, Look).encode()).hexdigest()} if own else {}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from goldfold import ledger, tasks
 from goldfold.base.errors import DataError
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, SUBMIT, Finished, finished
 from goldfold.metrics.bootstrap import draws
+from goldfold.metrics.luck import of_deviations
 from goldfold.predictions.arrays import load
 from goldfold.splits.scored import groups_of, scored
 from goldfold.tables import read_table
@@ -57,29 +58,21 @@ def noise(metric: Metric, evidence: Evidence, groups: Sequence[str] | None, n_pu
     return Noise(float(np.std(public[known], ddof=1)), float(low), float(high))
 
 
-def expected_maximum(n: int) -> float:
-    """Expected largest of ``n`` independent standard normal numbers.
+class Noisy(Protocol):
+    """A score with the standard deviation of its noise."""
 
-    The integral of x d(Phi(x)^n), in parts (David and Nagaraja 2003, Order Statistics, section 3.1).
-
-    >>> [round(expected_maximum(n), 3) for n in (1, 2, 3)]
-    [0.0, 0.564, 0.846]
-    """
-    from scipy.special import log_ndtr
-
-    x = np.linspace(0, 12, 12001)
-    upper, lower = 1 - np.exp(n * log_ndtr(x)), np.exp(n * log_ndtr(-x))
-    return float(np.trapezoid(upper - lower, x))
+    @property
+    def noise(self) -> float:
+        """Standard deviation; NaN if unknown."""
 
 
-def luck(looks: Sequence[ledger.Look]) -> float:
+def luck(looks: Sequence[Noisy]) -> float:
     """Expected gain of the best of several looks over its worth if all are equally good, at most; NaN if noise is unknown.
 
     That much is expected if the noise of the looks is independent. Submissions are scored on the same images, and what their
     errors have in common cancels, so that it is less for submissions that resemble each other.
     """
-    known = [look.noise for look in looks if math.isfinite(look.noise)]
-    return expected_maximum(len(looks)) * float(np.median(known)) if known else math.nan
+    return of_deviations([look.noise for look in looks])
 
 
 def look(
@@ -98,7 +91,7 @@ def look(
     ids = list(read_table(run.file("folds/test.csv", FOLDS))["id"])
     same = [one.public_share for one in earlier if one.test_set == ledger.test_set(ids)]
     share = share if share is not None else same[-1] if same else 1.0
-    metric, evidence, groups = _scored(run)
+    metric, evidence, groups = out_of_fold(run)
     score = run.json("metrics.json", ENSEMBLE)["oof"][metric.name]
     if score["value"] is None:
         raise DataError(f"{run.root} has no out-of-fold {metric.name}: its cases cannot be scored (metrics.json).")
@@ -111,9 +104,9 @@ def look(
         oof_low=_number(score["low"]),
         oof_high=_number(score["high"]),
         public=public,
-        noise=_short(of_public.sd),
-        expected_low=_short(score["value"] + of_public.low),
-        expected_high=_short(score["value"] + of_public.high),
+        noise=short(of_public.sd),
+        expected_low=short(score["value"] + of_public.low),
+        expected_high=short(score["value"] + of_public.high),
         test_images=len(ids),
         public_share=share,
         test_set=ledger.test_set(ids),
@@ -122,7 +115,7 @@ def look(
     )
 
 
-def _scored(run: Finished) -> tuple[Metric, Evidence, list[str] | None]:
+def out_of_fold(run: Finished) -> tuple[Metric, Evidence, list[str] | None]:
     """Metric of a run, its ensemble's out-of-fold predictions, and the groups of the cases."""
     truth = scored(read_table(run.file("folds/train.csv", FOLDS)))
     scores = tasks.score(run.settings["task"], list(run.json("folds/classes.json", FOLDS)))
@@ -134,19 +127,22 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
     """Six significant digits: resampled numbers are not more accurate than that."""
     return float(f"{value:.6g}")
 
 
-def one_run(folder: Path = Path("results")) -> Path:
-    """Results folder of the only run that has a submission.
+def one_run(folder: Path = Path("results"), file: str = SUBMIT, which: str = "whose submission was scored") -> Path:
+    """Results folder of the only run that has a ``file``.
+
+    Args:
+        which: the run that is asked for, for the error.
 
     Raises:
-        DataError: none has one, or several have.
+        DataError: none has it, or several have.
     """
-    found = sorted(path.parent for path in folder.glob(f"*/{SUBMIT}"))
+    found = sorted(folder / path.relative_to(folder).parts[0] for path in folder.glob(f"*/{file}"))
     if len(found) != 1:
-        which = f"{len(found)} runs have: {', '.join(map(str, found))}" if found else "no run has"
-        raise DataError(f"Name the run whose submission was scored, such as results/mine; below {folder}/ {which} one.")
+        there = f"{len(found)} runs have: {', '.join(map(str, found))}" if found else "no run has"
+        raise DataError(f"Name the run {which}, such as results/mine; below {folder}/ {there} one.")
     return found[0]

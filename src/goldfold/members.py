@@ -62,18 +62,18 @@ class Members:
             others = {name: arrays for name, arrays in others.items() if not is_partial(arrays)}
         return completed(self.external, found, others, silent)
 
-    def test(self) -> dict[str, Arrays]:
-        """Test predictions of the members after the last round: trained ones are the mean over their folds."""
-        found = sharing_ids((member.name, self._fused(member)) for member in self.grid.members)
-        return completed(self.external, found, self._others("test"), self._silent)
+    def of_split(self, split: str) -> dict[str, Arrays]:
+        """Predictions of ``test`` or ``holdout`` after the last round: those of trained members are the mean over folds."""
+        found = sharing_ids((member.name, self._fused(member, split)) for member in self.grid.members)
+        return completed(self.external, found, self._others(split), self._silent)
 
     @property
     def _silent(self) -> set[str]:
         """Names of the members of weight 0."""
         return {*self.silent} | {member.name for member in self.grid.members if member.model in self.silent}
 
-    def _fused(self, member: Member) -> Arrays:
-        return of_folds(self.output, self._parts(member, self.grid.last, "test"), self.settings, self.workers)
+    def _fused(self, member: Member, split: str) -> Arrays:
+        return of_folds(self.output, self._parts(member, self.grid.last, split), self.settings, self.workers)
 
     def _joined(self, member: Member, number: int, ids: Sequence[str]) -> Arrays:
         joined = self.output.join(self._parts(member, number, "oof"))

@@ -41,7 +41,7 @@ wildcard_constraints:
     seed="|".join(map(str, PLAN.grid.seeds)),
     spec=r"\d+x\d+-\w+",
     part=r"\d+of\d+",
-    shard=r"(train|test|unlabeled)-\d+",
+    shard=r"(train|test|unlabeled|holdout)-\d+",
 
 
 def folds_file(name):

@@ -3,9 +3,15 @@ rule ensemble:
         recipe=recipe("ensemble"),
         oof=PLAN.predictions("oof", PLAN.runs),
         test=(PLAN.predictions("test", PLAN.grid.final_runs()) if PLAN.has_test else []),
+        holdout=(
+            PLAN.predictions("holdout", PLAN.grid.final_runs())
+            if "holdout" in PLAN.splits
+            else []
+        ),
         external=[path for job in PLAN.jobs("external") for path in PLAN.outputs(job)],
         train=folds_file("train.csv"),
         classes=folds_file("classes.json"),
+        metadata=metadata_lists("ensemble"),
         answers=folds_file("answers.csv") if "answers" in PLAN.tables else [],
         images=folds_file("test.csv") if "answers" in PLAN.tables else [],
     output:
@@ -13,6 +19,7 @@ rule ensemble:
         weights=FILES["ensemble"]["weights"],
         fitted=FILES["ensemble"]["fitted"],
         rounds=FILES["ensemble"]["rounds"],
+        resampled=FILES["ensemble"]["resampled"],
         leaderboard=FILES["ensemble"]["leaderboard"],
         metrics=FILES["ensemble"]["metrics"],
         headline=FILES["ensemble"]["headline"],

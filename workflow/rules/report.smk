@@ -6,6 +6,7 @@ rule report:
         weights=rules.ensemble.output.weights,
         fitted=rules.ensemble.output.fitted,
         rounds=rules.ensemble.output.rounds,
+        resampled=rules.ensemble.output.resampled,
         ensemble=rules.ensemble.output.ensemble,
         records=each_run(FILES["train"]["record"]),
         histories=each_run(FILES["train"]["history"]),
@@ -17,6 +18,7 @@ rule report:
         quarantine=folds_file("quarantine.csv"),
         copies=folds_file("duplicates.csv"),
         classes=folds_file("classes.json"),
+        metadata=metadata_lists("report"),
         answers=folds_file("answers.csv") if "answers" in PLAN.tables else [],
         data=ancient(PLAN.made_data),
     output:

@@ -12,6 +12,7 @@ from goldfold.base.files import read_json
 from goldfold.ensembling.steps import weights_of
 from goldfold.lineage import contents, records
 from goldfold.planning.grid import Grid, grid
+from goldfold.planning.outputs import SEALED
 
 ENSEMBLE, FOLDS, MANIFEST = "ensemble/run.json", "folds/run.json", "manifest/run.json"
 SUBMIT = "submission.run.json"
@@ -129,6 +130,17 @@ class Finished:
         for name, made in (("ensemble/test.npz", ENSEMBLE), ("folds/test.csv", FOLDS)):
             self._same(name, self._digest(name, made), SUBMIT)
         return found
+
+    def holdout(self) -> tuple[Path, Path]:
+        """Return the ensemble's predictions of the sealed holdout, and the file of its truth.
+
+        Raises:
+            DataError: the run has no holdout, or its ensemble was made with other folds.
+        """
+        if not self.settings.get("has_holdout"):
+            raise DataError(f"{self.root} has no holdout: its config sets none aside (holdout: {{share: 0.1}}).")
+        self._same("folds/train.csv", self._digest("folds/train.csv", FOLDS), ENSEMBLE)
+        return self.file("ensemble/holdout.npz", ENSEMBLE), self.file(f"folds/{SEALED}", FOLDS)
 
     def runs(self) -> Iterator[Run]:
         """Yield the latest networks of all models with weight above 0, each checked from training to fusion.

@@ -166,7 +166,7 @@ def _checked(use: str, problems: list[str]) -> str:
 
 def _training_table(config: Config) -> tuple[pd.DataFrame, list[str]]:
     """Training table of the manifest, of at most 64 images, and the classes; of all images if these are too few."""
-    from goldfold.stages import demo, manifest
+    from goldfold.stages import demo, folds, manifest
 
     if config.data.demo_files:
         demo.run(**slices.demo(config))
@@ -174,8 +174,11 @@ def _training_table(config: Config) -> tuple[pd.DataFrame, list[str]]:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         how: dict[str, Any] = {"folder": folder, "workers": os.cpu_count() or 1}
         try:
-            manifest.run(**{**how, **settings, "most_rows": MOST_IMAGES})
+            manifest.run(**{**how, **settings, "most_rows": None if config.holdout else MOST_IMAGES})
         except DataError:
             manifest.run(**{**how, **settings})
-        table = read_table(Path(folder) / "train.csv")
+        lists = Path(folder)
+        if config.holdout:  # its cases are drawn from all, and are no training cases
+            folds.run(folder, str(lists := lists / "folds"), keys=slices.given(config), **slices.folds(config))
+        table = read_table(lists / "train.csv")
         return table, read_json(Path(folder) / "classes.json")

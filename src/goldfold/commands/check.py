@@ -19,7 +19,7 @@ from goldfold.audit.doubts.classes import about_classes
 from goldfold.audit.doubts.copies import about_copies
 from goldfold.audit.doubts.crops import about_crops
 from goldfold.audit.doubts.files import about_files, about_left_out, about_unlisted, about_unread
-from goldfold.audit.doubts.folds import about_groups, about_parted
+from goldfold.audit.doubts.folds import about_groups, about_holdout, about_parted
 from goldfold.audit.doubts.masks import about_masks
 from goldfold.audit.doubts.metadata import about_metadata
 from goldfold.audit.doubts.submission import about_formulas
@@ -31,11 +31,14 @@ from goldfold.components import name_of
 from goldfold.config import Config, load, slices, with_classes
 from goldfold.config.trial_keys import as_written
 from goldfold.images.files import passed_over, tools_in_words
+from goldfold.planning.outputs import SEALED
 from goldfold.tables import read_table
 from goldfold.tasks import facts
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from goldfold.tasks.protocol import Target
 
 SHOWN = 20
 """Classes and rows that are printed; JSON lists all."""
@@ -52,6 +55,8 @@ class Check:
     """Usable images by split."""
     cases: dict[str, int] = field(default_factory=dict)
     """Cases by split, if a case may have several images."""
+    holdout: int = 0
+    """Training cases that are set aside, and not in the counts of folds and classes."""
     classes: dict[str, dict[str, float]] = field(default_factory=dict)
     """Class -> fold -> amount that the fold validates: images, objects or pixels."""
     folds: list[int] = field(default_factory=list)
@@ -120,6 +125,7 @@ def _try_augmentations(config: Config) -> None:
 
 def _run_stages(config: Config, folder: Path, found: Check) -> None:
     """Run the stages manifest and folds in ``folder``, and fill ``found`` from their results."""
+    from goldfold import tasks
     from goldfold.audit import duplicates
     from goldfold.stages import demo, folds, manifest
 
@@ -140,6 +146,8 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
         **slices.folds(config),
     )
     names = read_json(folder / "manifest/classes.json")
+    if config.holdout:
+        _look_at_holdout(folder / "folds", tasks.target(settings["task"], names), found)
     _look_at_folds(folder / "folds", names, found)
     found.doubts += about_classes(found.classes)
     found.doubts += about_rare_boxes(tables["train"], names, config.folds.n_folds)
@@ -173,6 +181,14 @@ def _look_at_tables(config: Config, tables: dict[str, pd.DataFrame], task: dict[
     found.passed_over = dict(passed_over(path for path in config.data.raw_paths() if os.path.isdir(path)))
     found.crops = roi.counts(tables)
     found.doubts += about_crops(found.crops)
+
+
+def _look_at_holdout(folder: Path, target: Target, found: Check) -> None:
+    """Count the cases of the holdout, and add what is left out because of it."""
+    sealed = read_table(folder / SEALED)
+    found.holdout = len(sealed)
+    found.left_out = read_table(folder / "quarantine.csv").to_dict("records")
+    found.doubts += about_holdout(target.content(sealed))
 
 
 def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:
@@ -222,6 +238,7 @@ def as_text(found: Check) -> str:
     lines = [f"{found.config}: can be run", f"task: {found.task}", f"images: {images}"]
     if found.cases:
         lines.append(f"cases: {', '.join(f'{number:,} {split}' for split, number in found.cases.items())}")
+    lines += [f"holdout: {found.holdout:,} of the training cases are set aside"] * (found.holdout > 0)
     lines.append(f"folds: {len(found.folds)}, of {in_range(found.folds)}")
     lines += roi.as_text(found.crops)
     lines += [f"never validated: {count(found.not_validated, 'training image')}"] * (found.not_validated > 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from goldfold import ledger
 from goldfold.base.errors import DataError
 from goldfold.base.files import finite
-from goldfold.base.words import count
+from goldfold.base.words import aligned, count
 from goldfold.commands.disk import readable_errors
 
 FIRST = "The score comes first: goldfold submitted 0.912 results/mine"
@@ -128,9 +128,7 @@ def _listing(looks: Sequence[ledger.Look]) -> Iterator[str]:
         ("time", "experiment", "metric", "out of fold", "public", "expected", "difference", "note"),
         *map(_row, looks),
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from aligned(rows)
     for of_set, metric in dict.fromkeys((look.test_set, look.metric) for look in looks):
         yield _luck(ledger.of(looks, of_set, metric))
 

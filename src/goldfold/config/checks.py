@@ -19,6 +19,7 @@ from goldfold.config.data import Submission
 from goldfold.config.distill_checks import check_teachers
 from goldfold.config.external import check_external
 from goldfold.config.fold_checks import check_folds, no_file
+from goldfold.config.holdout import check_holdout
 from goldfold.config.model_checks import check_model, check_overrides
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.round_checks import check_rounds
@@ -54,6 +55,7 @@ def check(config: Config) -> None:
         *_roi(config, task),
         *_runtime(config),
         *check_folds(config),
+        *check_holdout(config),
         *_copies(config),
         *check_cases(config, task),
         *check_rounds(config, task),

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from goldfold import components, ledger
+from goldfold import components, ledger, openings
 from goldfold.base.given import required
-from goldfold.config import chosen, slices, views
+from goldfold.config import chosen, slices, stacked, views
 from goldfold.config.pseudo_labels import ByAccuracy, recipe_of
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
@@ -134,9 +134,11 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         **({"soups": soups} if (soups := [model.name for model in config.models if model.soup]) else {}),
         **({"external": external} if (external := [one.name for one in config.externals]) else {}),
         "has_test": config.data.has_test,
+        **({"has_holdout": True} if config.holdout else {}),
         "weights": slices.weights(config),
         "settings": slices.fusing(config),
         **slices.steps(config),
+        **({"metadata": columns} if (columns := stacked.columns(config)) else {}),
     }
 
 
@@ -204,16 +206,27 @@ def _pretrained(config: Config, job: Job) -> dict[str, str]:
     return {"pretrained": fingerprint([path])} if isinstance(path, str) else {}
 
 
+def _listed(config: Config) -> list[str]:
+    """User files that say where cases belong."""
+    return config.data.owned(config.folds.file) + config.data.owned(config.holdout.file if config.holdout else None)
+
+
+def _ledgers(config: Config) -> dict[str, str]:
+    """Digests of the ledgers that the report shows."""
+    public = ledger.fingerprint(components.label(config.metric or ""))
+    return {**public, **(openings.fingerprint() if config.holdout else {})}
+
+
 DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: {path: fingerprint([path]) for path in raw(config)},
-    "folds": lambda config, job: {path: fingerprint([path]) for path in config.data.owned(config.folds.file)},
+    "folds": lambda config, job: {path: fingerprint([path]) for path in _listed(config)},
     "train": _pretrained,
     "inner_train": _pretrained,
     "clean": _judging,
     "pseudo_label": _teaching,
     "external": lambda config, job: {path: fingerprint([path]) for path in _external(config, job)["files"].values()},
     "submit": lambda config, job: {"sample": fingerprint(config.data.owned(config.submission.sample))},
-    "report": lambda config, job: ledger.fingerprint(components.label(config.metric or "")),
+    "report": lambda config, job: _ledgers(config),
 }
 """User files that each stage reads, with their digests, and other settings that name its inputs."""
 

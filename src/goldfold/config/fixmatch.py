@@ -36,6 +36,10 @@ class FixMatch(Section):
     both views."""
     strong: Augmentation = STRONG
     """Augmentation of the view that is trained on; must differ from `weak`."""
+    renew_epochs: Annotated[int, Field(ge=1)] | None = UNSET
+    """By default each image is labelled from its weak view in every step. With a number, the network that is validated (the
+    average of the weights, if there is one) labels all images, without augmentation, before epoch `renew_epochs`, twice as
+    many, ..., and the labels are kept in between; before the first time, only the labelled images are learned from."""
     ema_teacher: bool = False
     """Predict the weak views with the averaged weights of `ema_decay`, not with the current ones."""
 

@@ -44,7 +44,7 @@ def _views(how: FixMatch, train: Train) -> Iterator[str]:
     yield from found
     if found or any(augmentation.every_problem(train.augment)):
         return
-    if expanded(how.strong) == expanded(how.weak_view(train.augment)):
+    if how.renew_epochs is None and expanded(how.strong) == expanded(how.weak_view(train.augment)):
         other = "train.augment, which the weak view has" if how.weak is None else "train.fixmatch.weak"
         yield f"train.fixmatch.strong: is the same as {other}; a network learns nothing from agreeing with itself. Set another"
 
@@ -53,7 +53,9 @@ def _training(how: FixMatch, train: Train) -> Iterator[str]:
     """Problems with other settings of training."""
     if how.ema_teacher and "ema" not in map(name_of, train.every_hook):
         yield "train.fixmatch.ema_teacher = true: there are no averaged weights; set train.ema_decay: 0.999, or remove it"
-    if name_of(train.update) == "sam" and not how.ema_teacher:
+    if how.renew_epochs is not None:
+        yield from _renewal(how, how.renew_epochs, train)
+    elif name_of(train.update) == "sam" and not how.ema_teacher:
         yield (
             "train.fixmatch: sam computes each gradient at moved weights, which would predict other labels; set ema_teacher: "
             "true, whose labels stay the same, or update: plain"
@@ -62,3 +64,17 @@ def _training(how: FixMatch, train: Train) -> Iterator[str]:
         yield "train.fixmatch: cannot be combined with distill; remove one of the two, or use them in different rounds"
     if train.compile:
         yield "train.compile = true: cannot be combined with fixmatch, whose batches have several sizes; remove one of the two"
+
+
+def _renewal(how: FixMatch, every: int, train: Train) -> Iterator[str]:
+    """Problems of labels that are kept for several epochs."""
+    if every >= train.epochs and train.epochs > 1:
+        yield (
+            f"train.fixmatch.renew_epochs = {every}: the images are labelled for the first time before epoch {every}, but there "
+            f"are only {train.epochs} epochs; set fewer, or more epochs"
+        )
+    without = "with renew_epochs, images are labelled without augmentation by the network that is validated"
+    if how.weak is not None:
+        yield f"train.fixmatch.weak: {without}, so it has no effect; remove it"
+    if how.ema_teacher:
+        yield f"train.fixmatch.ema_teacher: {without}, so it has no effect; remove it (ema_decay alone averages the weights)"

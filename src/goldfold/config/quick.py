@@ -17,8 +17,8 @@ def shortened(values: dict[str, Any]) -> dict[str, Any]:
     """The config that is run instead of ``values``, in its own results folder; invalid values are left to later checks.
 
     One seed, two folds if the config sets their number, one epoch (or one per snapshot) with batches of at most 16 images, at
-    most one round of pseudo labels, no comparison of splits, and no sample submission, since it lists more images than are
-    predicted.
+    most one round of pseudo labels, no holdout, no comparison of splits, and no sample submission, since it lists more images
+    than are predicted.
     """
     if not all(
         isinstance(values.get(key) or {}, dict) for key in ("train", "folds", "pseudo_labels", "report", "submission")
@@ -36,7 +36,7 @@ def shortened(values: dict[str, Any]) -> dict[str, Any]:
     models = values.get("models")
     more |= {"models": [_model(model) for model in models]} if isinstance(models, list) else {}
     return {
-        **values, **more,
+        **{key: value for key, value in values.items() if key != "holdout"}, **more,
         "name": f"{values['name']}{SUFFIX}" if isinstance(values.get("name"), str) else values.get("name"),
         "folds": {"rare_classes": "spread", **folds, **n_folds, "tolerance": None},
         "train": _trained(_section(values, "train")),

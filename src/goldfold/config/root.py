@@ -12,6 +12,7 @@ from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.ensemble_forms import is_average, no_name
 from goldfold.config.external import External
+from goldfold.config.holdout import Holdout
 from goldfold.config.learning import Model, Train
 from goldfold.config.plain import json_value
 from goldfold.config.pseudo_labels import PseudoLabels
@@ -19,6 +20,7 @@ from goldfold.config.rounds import Round, Rounds, settled, trained_model
 from goldfold.config.views import View
 from goldfold.config.written import Method, Metric, Step, Written
 from goldfold.ensembling.steps import fusions
+from goldfold.ensembling.with_metadata import metadata_of
 from goldfold.planning.grid import Grid, rounds_of
 from goldfold.planning.lessons import Lessons, lessons_of
 from goldfold.planning.origins import Origin, origins_of
@@ -119,6 +121,8 @@ class Config(Section):
     """Every model is trained once per fold with each of these seeds."""
     data: Data
     folds: Folds = Folds()
+    holdout: Holdout | None = UNSET
+    """Sealed holdout: `{share: 0.1}`, `{file: holdout.csv}` or `{file: train.csv, column: split, value: holdout}`."""
     cache: Cache = Cache()
     train: Train = Train()
     models: Annotated[list[Model], Field(min_length=1)]
@@ -239,12 +243,16 @@ class Config(Section):
     @property
     def splits(self) -> list[str]:
         """Splits that have images."""
-        return ["train"] + ["test"] * self.data.has_test + ["unlabeled"] * self.data.has_unlabeled
+        others = {"test": self.data.has_test, "unlabeled": self.data.has_unlabeled, "holdout": self.holdout is not None}
+        return ["train", *(name for name, is_there in others.items() if is_there)]
 
     @property
     def tables(self) -> list[str]:
         """Tables that the manifest stage writes."""
-        return [*self.splits, *["answers"] * (self.data.has_answers and self.data.has_test)]
+        return [
+            *(name for name in self.splits if name != "holdout"),
+            *["answers"] * (self.data.has_answers and self.data.has_test),
+        ]
 
     @property
     def cache_files(self) -> tuple[str, ...]:
@@ -289,6 +297,11 @@ class Config(Section):
     def postprocessing(self) -> list[Written]:
         """Steps after the first."""
         return self.written_steps[1:] if self._first_fuses else self.written_steps
+
+    @property
+    def stacks_metadata(self) -> bool:
+        """Whether a step of the ensemble takes metadata columns."""
+        return any(map(metadata_of, self.written_steps))
 
     @property
     def weighted(self) -> list[str]:

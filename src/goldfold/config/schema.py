@@ -18,6 +18,7 @@ from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
 from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
+from goldfold.config.holdout import Holdout
 from goldfold.config.learning import MetadataBranch, Model, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.metadata import Metadata
@@ -59,6 +60,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data.roi, method: column": ColumnRoi,
     "data.roi, method: boxes": BoxesRoi,
     "folds": Folds,
+    "holdout": Holdout,
     "cache": Cache,
     "train": Train,
     "train.distill": Distill,

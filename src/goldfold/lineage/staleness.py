@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goldfold import ledger
+from goldfold import ledger, openings
 from goldfold.base.files import read_json
 from goldfold.lineage import contents, provenance, recipes, records
 from goldfold.planning.plan import UPSTREAM, Job, Plan
@@ -183,7 +183,7 @@ def _recipe_causes(record: records.Record, recipe: recipes.Recipe) -> Iterator[C
         yield Cause("setting", name, old, new)
     for name, (old, new) in recipes.differences(record["recipe"]["data"], recipe["data"]).items():
         changed = list(_changed_images(record, name)) if record["rule"] == "manifest" and os.path.isdir(name) else []
-        kind = "input" if name == ledger.FILE else "named"  # no config names the ledger
+        kind = "input" if name in (ledger.FILE, openings.FILE) else "named"  # no config names a ledger
         yield from changed or [Cause(kind, name, old, new)]
     if {**record["recipe"]["code"], "of": None} != {**recipe["code"], "of": None}:
         table = provenance.code_of(recipe)

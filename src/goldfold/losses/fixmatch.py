@@ -38,6 +38,7 @@ def consistency(logits: Tensor, rows: Tensor, is_used: Tensor) -> Tensor:
 
     Args:
         logits: (batch, classes) of the strong views.
-        rows: results of `pseudo_labels`, as is ``is_used``.
+        rows: result of `pseudo_labels`, as is ``is_used``, or the classes (batch,).
     """
-    return is_used * cross_entropy(logits, rows)
+    targets = functional.one_hot(rows, logits.shape[1]) if rows.ndim == 1 else rows
+    return is_used * cross_entropy(logits, targets)

@@ -19,6 +19,10 @@ VAL_LOSS = "val_loss"
 """Column of the validation loss in the history of a training."""
 MASK_RATE = "mask_rate"
 """Column of the share of the unlabelled images that FixMatch learns from."""
+HOLDOUT = "holdout"
+"""Split of the sealed holdout: training cases that are set aside before the folds are made."""
+SEALED = "sealed/holdout.csv"
+"""Truth of the holdout, below ``folds/``: an input of no job, read by ``goldfold holdout --open``."""
 FOLD_TABLES = ("summary.csv", "quarantine.csv", "duplicates.csv")
 FOLD_FACTS = ("split.json", "classes.json", "class_ids.json", "test_groups.json")
 
@@ -111,12 +115,13 @@ def _manifest(plan: "Plan") -> dict[str, Any]:
 
 
 def _ensemble(plan: "Plan") -> dict[str, Any]:
-    root, parts = plan.results, _parts_of_result(plan)
+    root, parts = plan.results, [*_parts_of_result(plan), *[HOLDOUT] * (HOLDOUT in plan.splits)]
     return {
         "ensemble": [f"{root}/ensemble/{part}.{suffix}" for part in parts for suffix in ("npz", "csv")],
         "weights": f"{root}/ensemble/weights.json",
         "fitted": f"{root}/ensemble/fitted.json",
         "rounds": f"{root}/ensemble/rounds.csv",
+        "resampled": f"{root}/ensemble/resampled.npz",
         "leaderboard": f"{root}/leaderboard.csv",
         "metrics": f"{root}/metrics.json",
         "headline": f"{root}/headline.json",
@@ -169,6 +174,7 @@ def _fold_lists(plan: "Plan") -> list[str]:
     return [
         *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
         *(f"{table}.csv" for table in plan.tables),
+        *[f"{HOLDOUT}.csv", SEALED] * (HOLDOUT in plan.splits),
         *(metadata_list(part) for part in plan.metadata_parts),
         *(group_list(fold) for fold in range(plan.grid.n_folds) if plan.by_group),
         *plan.inner_lists,

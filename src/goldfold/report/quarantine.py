@@ -16,7 +16,7 @@ from goldfold.report.results import Results
 MOST_LISTED, MOST_PICTURES = 50, 12
 SPECIFIC_PARTS = (
     (r"^(box|object|mask) \d+( \([^)]*\))?", r"\1"),
-    (r"((?:training|test) image) .*$", r"a \1"),
+    (r"((?:training|test) image|holdout case) .*$", r"a \1"),
     (r"^its copies have \d+ labels.*$", "its copies have several labels"),
     (r"^channel file .* is of \d+ x .*$", "channel file is of another size"),
     (r"^channel file .*? (is|has|holds|cannot) ", r"channel file \1 "),

@@ -234,7 +234,7 @@ def read(root: Path, task: dict[str, Any], metric: components.Written, settings:
     """
     plan = grid_of(settings)
     folds, classes = root / "folds", read_json(root / "folds" / "classes.json")
-    splits = [split for split in ("train", "test", "unlabeled") if (folds / f"{split}.csv").exists()]
+    splits = [split for split in ("train", "test", "unlabeled", "holdout") if (folds / f"{split}.csv").exists()]
     tables = {split: read_table(folds / f"{split}.csv") for split in splits}
     fitted = read_json(path) if (path := root / "ensemble" / "fitted.json").exists() else {}
     steps = fitted.get("steps", [])

@@ -22,7 +22,10 @@ def with_places(listed: pd.DataFrame, table: pd.DataFrame, csv: str, columns: Ma
     """
     listed = listed.copy()
     if (column := columns.get("train_only")) is not None:
-        listed["train_only"] = _marks(column_of(table, column, csv, "data.train_only_column"), listed["id"], csv)
+        key = "data.train_only_column"
+        listed["train_only"] = marks(column_of(table, column, csv, key), listed["id"], f"{csv}: {key}").map(
+            {True: "1", False: ""}
+        )
     may_lack = listed.get("train_only", pd.Series("", index=listed.index)).eq("1")
     for name in ("group", "fold", "order"):
         if (column := columns.get(name)) is not None:
@@ -60,12 +63,20 @@ def groups_of_test(test: pd.DataFrame, table: pd.DataFrame, group_column: str | 
     return test.assign(group=table[group_column].to_numpy()) if known else test
 
 
-def _marks(values: "pd.Series[str]", ids: "pd.Series[str]", csv: str) -> "pd.Series[str]":
+def marks(values: "pd.Series[str]", ids: "pd.Series[str]", where: str) -> "pd.Series[bool]":
+    """Read a column of marks: 1 or 0, true or false, yes or no; empty is no.
+
+    Args:
+        where: file and key, for the error.
+
+    Raises:
+        DataError: a value is none of these.
+    """
     words = values.fillna("").str.lower()
     wrong = ~words.isin(YES | NO)
     if wrong.any():
         raise DataError(
-            f"{csv}: data.train_only_column: id {ids[wrong].iloc[0]!r} has {values[wrong].iloc[0]!r}; write 1 or 0 (true or "
-            f"false, yes or no; empty is no)."
+            f"{where}: id {ids[wrong].iloc[0]!r} has {values[wrong].iloc[0]!r}; write 1 or 0 (true or false, yes or no; empty "
+            "is no)."
         )
-    return words.isin(YES).map({True: "1", False: ""})
+    return words.isin(YES)

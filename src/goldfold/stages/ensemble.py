@@ -2,21 +2,30 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from goldfold import components, tasks
 from goldfold.base.files import read_json, write_json, write_text
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import Step, average, build, weights_of
+from goldfold.ensembling.with_metadata import without
+from goldfold.every_metric import every_metric, scored_by
 from goldfold.members import Members
-from goldfold.metrics import Evidence, Metric, score
+from goldfold.metadata import of_cases
+from goldfold.metadata_gain import gain_of_metadata
+from goldfold.metrics import Evidence, Metric, resampling
+from goldfold.metrics.bootstrap import quantiles
 from goldfold.planning.grid import grid
+from goldfold.planning.outputs import HOLDOUT
+from goldfold.predictions import resampled
 from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tables import read_table
@@ -26,8 +35,6 @@ from goldfold.tasks.steps import ForSteps
 
 PLACES = ("group", "fold")
 """Columns for the group and the fold of an image."""
-RESAMPLES_ASIDE = 200
-"""Resamples for the intervals of metrics other than the one that counts: one of COCO's takes milliseconds."""
 OPTIMISTIC = "optimistic"
 """Name of the score of steps that were fitted on the scored images."""
 
@@ -57,8 +64,13 @@ def run(
     soups: Sequence[str] = (),
     external: Sequence[str] = (),
     outside: str | None = None,
+    metadata: Mapping[str, Sequence[str]] | None = None,
+    metadata_lists: Sequence[str] = (),
+    has_holdout: bool = False,
 ) -> None:
-    """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
+    """Write predictions, weights, fitted parameters, scores by round and resampled scores into ``folder``, and the score files.
+
+    With a sealed holdout also ``holdout.*``, predicted as the test images are; nothing here reads its truth.
 
     A member is a model with a seed. Its out-of-fold prediction covers each validated training image exactly once; its test
     prediction is the mean over its folds. The ensemble of a round consists of the latest runs up to that round.
@@ -79,6 +91,8 @@ def run(
         soups: models with one network per fold, not one per seed.
         external: names of the members of other tools.
         outside: folder of <external member>/{oof,test}.npz.
+        metadata: names of the metadata columns that steps take, by kind; None if no step takes any.
+        metadata_lists: CSVs of id and metadata of all training and test cases.
 
     Raises:
         DataError: out-of-fold predictions do not cover the validated images exactly once.
@@ -94,18 +108,27 @@ def run(
     members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders, silent)
     given = members.weights(weights)
     wanted = [fusion or average(settings, given), *postprocessing]
-    steps = build(ForSteps(task, names), wanted, workers)
+    columns = of_cases.read(metadata_lists, metadata) if metadata else None
+    steps = build(ForSteps(task, names, columns), wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
-    rows, made, evidence = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
-    fused = applied(steps, members.test(), made.fitted) if has_test else None
+    rows, made, evidence, drawn = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
+    fused = applied(steps, members.of_split("test"), made.fitted) if has_test else None
     fused_test = None if fused is None else _keep(facets, Path(folder), "test", fused)
     if not has_test:  # files of an earlier run that had test images
         submitted = ("submission.csv", *facets.facts.submission_files)
-        _remove_stale(Path(folder), [Path(leaderboard).parent / name for name in submitted])
+        _remove_stale(Path(folder).glob("test.*"), [Path(leaderboard).parent / name for name in submitted])
+    if has_holdout:
+        _keep(facets, Path(folder), HOLDOUT, applied(steps, members.of_split(HOLDOUT), made.fitted))
+    else:
+        _remove_stale(Path(folder).glob(f"{HOLDOUT}.*"))
     method, named = (fusion, weights_of(made.fitted[0], given)) if fusion else (settings.get("method"), given)
     write_json(Path(folder) / "weights.json", {"method": method, "weights": _shares(named)})
     write_json(Path(folder) / "fitted.json", _fitted([fusion or "average", *postprocessing], made))
-    parts = {"oof": _every_metric(facets, evidence, truth, chosen), **_optimistic(facets, made, truth, chosen)}
+    parts = {
+        "oof": every_metric(facets.facts, facets.scores, evidence, truth, chosen),
+        **_optimistic(facets, made, truth, chosen),
+    }
+    resampled.write(Path(folder), drawn)
     scores = _beside(pd.DataFrame(rows), parts, chosen.name)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
     last = scores[scores["round"] == whole.last]
@@ -113,8 +136,14 @@ def run(
     write_text(leaderboard, best_first.to_csv(index=False))
     if fused_test is not None and answers is not None:
         known = with_groups(read_table(answers), read_table(test) if test else None)
-        parts["test"] = _every_metric(facets, facets.scores.evidence(fused_test, known), known, chosen)
+        parts["test"] = every_metric(
+            facets.facts, facets.scores, facets.scores.evidence(fused_test, known), known, chosen
+        )
     more = {"members": _of_members(last, chosen.name), "classes": facets.scores.by_class(evidence).to_dict("index")}
+    if metadata:
+        plain = build(ForSteps(task, names), list(map(without, wanted)), workers)
+        known = members.oof(whole.last, truth["id"].tolist())
+        more["metadata"] = {**metadata, **gain_of_metadata(facets.scores, plain, known, evidence, truth, chosen)}
     about = {"task": task["name"], "metric": chosen.name}
     _write_scores(Path(metrics), Path(headline or Path(metrics).with_name("headline.json")), about, parts, more)
     print(best_first.to_string(index=False), flush=True)
@@ -158,8 +187,10 @@ def _scored_rounds(
     metric: Metric,
     steps: Sequence[Step],
     folder: Path,
-) -> tuple[list[dict[str, Any]], Nested, Evidence]:
+) -> tuple[list[dict[str, Any]], Nested, Evidence, resampled.Drawn]:
     """Score every member and ensemble of every round; return rows, the last ensemble (which is saved) and its evidence.
+
+    The resampled scores of the last round are returned too.
 
     A round has no ensemble if no member with a weight was trained up to it.
     """
@@ -169,6 +200,7 @@ def _scored_rounds(
     for number in (stage.number for stage in members.grid.rounds):
         parts = members.oof(number, truth["id"].tolist())
         fused: list[tuple[str, Arrays]] = []
+        drawn: dict[str, NDArray[np.float64]] = {}
         if voters & {*parts}:
             made = nested(steps, parts, truth, folds, metric, picked, _held)
             if number == members.grid.last:
@@ -176,16 +208,12 @@ def _scored_rounds(
             fused = [("ensemble", made.predictions)]
         for name, part in [*parts.items(), *fused]:
             evidence = task.scores.evidence(part, truth)
-            found = _score(evidence, truth, metric)
-            row = {
-                "member": name,
-                "round": number,
-                metric.name: found["value"],
-                "low": found["low"],
-                "high": found["high"],
-            }
+            drawn[name] = resampling.drawn(metric, evidence, groups_of(truth))
+            value = metric.value(evidence, np.arange(len(evidence)))
+            low, high = quantiles(drawn[name])
+            row = {"member": name, "round": number, metric.name: value, "low": low, "high": high}
             (wholes if name == "ensemble" else scores).append(row)
-    return scores + wholes, made, evidence
+    return scores + wholes, made, evidence, drawn
 
 
 def _held(predictions: Arrays) -> Arrays:
@@ -201,7 +229,7 @@ def _optimistic(task: Facets, made: Nested, truth: pd.DataFrame, metric: Metric)
     """Score steps on the images that they were fitted on; empty if no step is fitted."""
     if made.optimistic is None:
         return {}
-    return {OPTIMISTIC: {metric.name: _score(task.scores.evidence(made.optimistic, truth), truth, metric)}}
+    return {OPTIMISTIC: {metric.name: scored_by(task.scores.evidence(made.optimistic, truth), truth, metric)}}
 
 
 def _beside(scores: pd.DataFrame, parts: Mapping[str, Any], metric: str) -> pd.DataFrame:
@@ -217,10 +245,6 @@ def _fitted(wanted: Sequence[components.Written], made: Nested) -> dict[str, Any
     return {"steps": steps, "without_fold": {str(fold): fitted for fold, fitted in made.without.items()}}
 
 
-def _score(evidence: Evidence, truth: pd.DataFrame, metric: Metric, n_resamples: int = 1000) -> dict[str, float]:
-    return score(metric, evidence, groups_of(truth), n_resamples).as_dict()
-
-
 def _keep(task: Facets, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> Arrays:
     """Save predictions as .npz, and as .csv with known columns of the images; return what the .npz holds."""
     save(folder / f"{name}.npz", predictions.items())
@@ -232,29 +256,6 @@ def _keep(task: Facets, folder: Path, name: str, predictions: Arrays, truth: pd.
     return kept
 
 
-def _every_metric(task: Facets, evidence: Evidence, truth: pd.DataFrame, metric: Metric) -> dict[str, dict[str, float]]:
-    """Score the ensemble by all metrics, the one that counts first.
-
-    A metric of grades is left out unless it is the one that counts, which is how a config declares classes to be grades;
-    numbers are grades where they are integers.
-    """
-    others = [task.scores.metric(name) for name in task.facts.reported if name != metric.name]
-    return {
-        metric.name: _score(evidence, truth, metric),
-        **{
-            one.name: _score(evidence, truth, one, RESAMPLES_ASIDE)
-            for one in others
-            if not _needs_grades(task, evidence, one)
-        },
-    }
-
-
-def _needs_grades(task: Facets, evidence: Evidence, one: Metric) -> bool:
-    return one.of_grades and (
-        task.facts.target == "label" or not np.isfinite(one.value(evidence, np.arange(len(evidence))))
-    )
-
-
 def _of_members(last: pd.DataFrame, metric: str) -> dict[str, Any]:
     return {
         row["member"]: {metric: {"value": row[metric], "low": row["low"], "high": row["high"]}}
@@ -263,9 +264,9 @@ def _of_members(last: pd.DataFrame, metric: str) -> dict[str, Any]:
     }
 
 
-def _remove_stale(folder: Path, submitted: list[Path]) -> None:
-    """Remove files that an earlier run with test images wrote."""
-    for path in (*folder.glob("test.*"), *submitted):
+def _remove_stale(*files: Iterable[Path]) -> None:
+    """Remove files that an earlier run wrote, which had test images or a holdout."""
+    for path in chain(*files):
         if path.is_dir():
             shutil.rmtree(path)
         path.unlink(missing_ok=True)

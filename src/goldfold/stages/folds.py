@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold import tasks
+from goldfold import sealing, tasks
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json, write_if_changed
 from goldfold.base.fingerprint import sha256_of
@@ -19,7 +19,7 @@ from goldfold.cache.images import shard_of
 from goldfold.images import cases
 from goldfold.metadata.columns import Columns, found_in, refuse_unusable
 from goldfold.planning.inner import inner_list, parts
-from goldfold.planning.outputs import GROUP, group_list, metadata_list
+from goldfold.planning.outputs import GROUP, HOLDOUT, group_list, metadata_list
 from goldfold.splits.checks import deviations, worst
 from goldfold.splits.groups import compare_groups, in_words
 from goldfold.splits.inner import inner_parts
@@ -38,7 +38,7 @@ def run(
     manifest: str, folder: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int, seed: int,
     shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
     rare_classes: str | None = None, keys: Mapping[str, str] = MappingProxyType({}),
-    taken: Mapping[str, Sequence[str]] | None = None, inner: Sequence[int] = (),
+    taken: Mapping[str, Sequence[str]] | None = None, inner: Sequence[int] = (), holdout: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the lists into ``folder``; return the number of images by split, and the paths of the lists.
 
@@ -52,15 +52,18 @@ def run(
     - ``inner/fold<k>-<i>of<n>.csv``: the training rows of fold k, of which inner part i of n is validated, for each number
       of parts in ``inner``
     - ``split.json``: splitter and its settings, and the digest of ``train.csv``
-    - ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and ``duplicates.csv``: as in the manifest
+    - ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and ``duplicates.csv``: as in the manifest, the last two without
+      targets of the holdout
+    - ``holdout.csv``: images of the holdout, which no other list has but ``sealed/holdout.csv``, with its targets
     - ``test_groups.json``: how many groups of the test images are new; ``null`` without groups
 
     The manifest runs again for every touched file; the lists are written only when they differ, so that Snakemake, which
     looks at them through the checkpoint after this job, reruns nothing downstream.
 
     Args:
-        taken: names of metadata columns by kind, where a model takes them.
+        taken: names of metadata columns by kind, where a model takes them; with ``takers`` if only steps of the ensemble do.
         inner: numbers of inner parts per fold that cleaning rounds ask for.
+        holdout: how the sealed holdout is chosen, see `goldfold.splits.holdout.separate`.
         keys: config keys that name the column `fold` or `order` of the data, for errors.
 
     Raises:
@@ -68,15 +71,24 @@ def run(
     """
     tables, metadata = _tables(Path(manifest), splits, taken)
     tables["train"].attrs |= keys
-    if file is not None:
-        tables["train"] = listed(tables["train"], file, "fold" if splitter == "predefined" else "order")
-    train, out = tables["train"], Path(folder)
-    facts = tasks.facts(task["name"])
-    content = tasks.target(task, read_json(Path(manifest) / "classes.json")).content(train)
+    facts, out = tasks.facts(task["name"]), Path(folder)
+    target = tasks.target(task, read_json(Path(manifest) / "classes.json"))
+    column = "fold" if splitter == "predefined" else "order"
+    lists_all = column == "order" or "file" not in (holdout or {})  # cases of a listed holdout need no fold
+    if file is not None and lists_all:
+        tables["train"] = listed(tables["train"], file, column)
+    aside = None
+    if holdout is not None:
+        aside = sealing.take_out(tables, metadata, target, holdout, splitter, gap, Path(manifest))
+    if file is not None and not lists_all:
+        tables["train"] = listed(tables["train"], file, column)
+    train = tables["train"]
+    content = target.content(train)
     rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
     known = _known(out, rule, train["id"]) if sticky and splitter not in UNKEPT else {}
     policy = rare_classes or (SPREAD_FEW if facts.target == "boxes" else "fail")
-    numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=policy)
+    with sealing.blamed(aside):
+        numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=policy)
     learnt = training(train, numbers, n_folds, splitter, gap)
     _report(train, numbers, known)
     _write_folds(out, train, numbers, learnt, facts.columns, metadata)
@@ -86,9 +98,10 @@ def run(
     _write_tables(out, {**tables, "train": train.assign(fold=numbers)}, facts.cached, shards)
     write_if_changed(out / "split.json", json.dumps({**rule, DIGEST: sha256_of(out / "train.csv")}))
     for name in COPIED:
-        write_if_changed(out / name, (Path(manifest) / name).read_text())
+        write_if_changed(out / name, sealing.copied(Path(manifest) / name, aside))
+    sealing.seal(out, aside)
     _keep_only(out / "inner", inner_lists)
-    _remove_stale(out, n_folds, splits, bool(found_in(metadata["train"])), GROUP in train)
+    _remove_stale(out, n_folds, list(tables), bool(found_in(metadata["train"])), GROUP in train)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
 
@@ -105,7 +118,7 @@ def _tables(
     metadata = {name: _metadata_apart(tables, name) for name in splits if name in ("train", "test")}
     if taken is not None:
         columns = Columns(*(tuple(taken[kind]) for kind in ("numeric", "categorical")))
-        refuse_unusable(metadata["train"], metadata.get("test"), columns)
+        refuse_unusable(metadata["train"], metadata.get("test"), columns, "takers" in taken)
     return tables, metadata
 
 
@@ -152,8 +165,9 @@ def _write_folds(
             write_if_changed(out / metadata_list(f"fold{number}"), of_cases.to_csv(index=False))
         if GROUP in train:
             write_if_changed(out / group_list(number), train.loc[is_in, ["id", GROUP]].to_csv(index=False))
-    if has_metadata and "test" in metadata:
-        write_if_changed(out / metadata_list("test"), metadata["test"].to_csv(index=False))
+    for name in metadata if has_metadata else ():
+        if name != "train":
+            write_if_changed(out / metadata_list(name), metadata[name].to_csv(index=False))
 
 
 def _write_inner(
@@ -275,8 +289,9 @@ def _remove_stale(folder: Path, n_folds: int, splits: list[str], has_metadata: b
             path.unlink()
     for name in {"test", "unlabeled", "answers"} - set(splits):
         (folder / f"{name}.csv").unlink(missing_ok=True)
-    if not has_metadata or "test" not in splits:
-        (folder / metadata_list("test")).unlink(missing_ok=True)
+    for name in ("test", HOLDOUT):
+        if not has_metadata or name not in splits:
+            (folder / metadata_list(name)).unlink(missing_ok=True)
     gone = [metadata_list("fold*")] * (not has_metadata) + ["fold*-groups.csv"] * (not has_groups)
     for path in [path for pattern in gone for path in folder.glob(pattern)]:
         path.unlink()

@@ -11,14 +11,24 @@ from torch import Tensor, nn
 
 from goldfold.base.counter import counter
 from goldfold.cases import Batch, Inputs
-from goldfold.engine.gradient import TOTAL
-from goldfold.engine.hooks import Hook
 from goldfold.losses import Losses
-from goldfold.losses.fixmatch import consistency, pseudo_labels
+from goldfold.losses.fixmatch import consistency
 from goldfold.planning.outputs import MASK_RATE
 from goldfold.samples.dataset import Place, TrainingSet
 from goldfold.tables import read_table
 from goldfold.training.changes import augment_of
+from goldfold.training.labelling import (
+    ROW,
+    STRONG,
+    THERE,
+    UNLABELED,
+    WEAK,
+    InEveryStep,
+    Kept,
+    Renewal,
+    Teacher,
+    inputs_of,
+)
 from goldfold.training.lesson import Lesson
 
 if TYPE_CHECKING:
@@ -28,14 +38,12 @@ if TYPE_CHECKING:
 
     from goldfold.cache.images import CachedImages
     from goldfold.engine.gradient import Loss
-    from goldfold.engine.state import Training
+    from goldfold.engine.hooks import Hook
     from goldfold.tasks.protocol import Learn
     from goldfold.training.spec import Spec
 
-OWN, WEAK, STRONG, THERE = "own", "weak", "strong", "there"
-"""Parts of a batch's targets: those of the task, and of the unlabelled images."""
-UNLABELED = "unlabeled"
-"""Part of the loss, and stream of the random draws of the unlabelled images."""
+OWN = "own"
+"""Part of a batch's targets: those of the task."""
 
 
 def matched(plain: Lesson, spec: Spec, images: CachedImages, lists: Sequence[str]) -> Lesson:
@@ -43,14 +51,22 @@ def matched(plain: Lesson, spec: Spec, images: CachedImages, lists: Sequence[str
     how: Mapping[str, Any] = spec.train.fixmatch or {}
     ids = [id for path in lists for id in read_table(path)["id"]]
     print(f"learns from {len(ids)} unlabelled images by FixMatch, {how['mu']} per labelled one", flush=True)
-    loss = FixMatch(plain.loss, how["weight"], how["threshold"], how.get("temperature"))
-    views = Views(ids, spec, plain.learn, images)
-    hook = Teacher(loss, len(ids), how["ema_teacher"])
+    rule = how["threshold"], how.get("temperature")
+    labels: Kept | InEveryStep
+    hook: Hook
+    if every := how.get("renew_epochs"):
+        labels = Kept(len(ids), *rule)
+        hook = Renewal(labels, ids, spec, images, every)
+    else:
+        labels = InEveryStep(*rule)
+        hook = Teacher(labels, len(ids), how["ema_teacher"])
+    loss, views = FixMatch(plain.loss, how["weight"], labels), Views(ids, spec, plain.learn, images)
     return Lesson(plain.target, _Learn(plain.learn), loss, views, {"fixmatch": hook})
 
 
 class Views:
-    """Callable: place of a labelled sample -> fields with the weak and strong views of its ``mu`` unlabelled images.
+    """Callable: place of a labelled sample -> fields with the weak and strong views of its ``mu`` unlabelled images; without
+    the weak ones and with the images' numbers, where labels are kept.
 
     Over a run, the unlabelled images follow each other in passes: each comes once per pass, in an order drawn for it. The
     images of a sample depend on its number in the run alone, and the views on the image and the pass.
@@ -59,16 +75,20 @@ class Views:
     def __init__(self, ids: Sequence[str], spec: Spec, learn: Learn, images: CachedImages) -> None:
         how: Mapping[str, Any] = spec.train.fixmatch or {}
         self.mu, self.key = int(how["mu"]), (*spec.key, UNLABELED)
-        self.sets = {name: _views(ids, spec, learn, images, name) for name in (WEAK, STRONG)}
+        self.keeps = bool(how.get("renew_epochs"))
+        self.sets = {
+            name: _views(ids, spec, learn, images, name) for name in ((STRONG,) if self.keeps else (WEAK, STRONG))
+        }
         self.n, self.orders = len(ids), dict[int, "NDArray[np.int64]"]()
 
     def __call__(self, place: Place) -> dict[str, Any]:
-        """Return ``weak`` and ``strong`` (mu, views, height, width, channels) uint8, and ``there`` (mu, views), as
-        ``present`` of samples."""
-        found: dict[str, Any] = {}
+        """Return ``weak`` and ``strong`` (mu, views, height, width, channels) uint8, ``there`` (mu, views), as ``present`` of
+        samples, and ``unlabeled_row`` (mu,), where labels are kept."""
+        places = self.places(place.number)
+        found: dict[str, Any] = {ROW: np.array([one.row for one in places])} if self.keeps else {}
         for name, views in self.sets.items():
             augment = views.augment.at(place.epoch, place.batch)
-            made = [views.at(one, augment) for one in self.places(place.number)]
+            made = [views.at(one, augment) for one in places]
             found[name] = np.stack([one["images"] for one in made])
             found[THERE] = np.stack([one["present"] for one in made])
         return found
@@ -101,48 +121,19 @@ class FixMatch:
     gradient, as does all of the batch in the paper's code, where a single pass has all three.
     """
 
-    def __init__(self, own: Loss, weight: float, threshold: float, temperature: float | None = None) -> None:
-        self.own, self.weight, self.threshold, self.temperature = own, weight, threshold, temperature
-        self.teacher: nn.Module | None = None
-        """Network that predicts the weak views; None for the one that is trained."""
+    def __init__(self, own: Loss, weight: float, labels: InEveryStep | Kept) -> None:
+        self.own, self.weight, self.labels = own, weight, labels
 
     def __call__(self, model: nn.Module, batch: Batch) -> Losses:
         """Return the losses of a batch, and the share of its unlabelled images that have a pseudo label."""
-        unlabeled = {name: _inputs(batch.targets[name], batch.targets[THERE]) for name in (WEAK, STRONG)}
-        rows, is_used = self.labels(model, unlabeled[WEAK])
-        outputs, n = model(_joined(batch.inputs, unlabeled[STRONG])), len(batch.ids)
-        losses = self.own(_Answer(outputs[:n], model.training), replace(batch, targets=batch.targets[OWN]))
+        targets, n = batch.targets, len(batch.ids)
+        rows, is_used = self.labels(model, targets)
+        outputs = model(_joined(batch.inputs, inputs_of(targets[STRONG], targets[THERE])))
+        losses = self.own(_Answer(outputs[:n], model.training), replace(batch, targets=targets[OWN]))
         against = self.weight * consistency(outputs[n:], rows, is_used).mean()
         own = losses.parts or {OWN: losses.total.detach()}
         parts = {**own, UNLABELED: against.detach()}
         return Losses(losses.total + against, parts, {**losses.rates, MASK_RATE: is_used.mean()})
-
-    def labels(self, model: nn.Module, weak: Inputs) -> tuple[Tensor, Tensor]:
-        """Return the targets of the strong views and the images that are used, see `pseudo_labels`."""
-        with torch.no_grad():
-            logits = (model if self.teacher is None else self.teacher)(weak)
-            return pseudo_labels(logits, self.threshold, self.temperature)
-
-
-class Teacher(Hook):
-    """Gives the loss the averaged weights of the training, where these predict the weak views."""
-
-    def __init__(self, loss: FixMatch, n_images: int, is_averaged: bool) -> None:
-        self.loss, self.n_images, self.is_averaged = loss, n_images, is_averaged
-
-    def before_epoch(self, training: Training) -> None:
-        """Take the average, which a hook before this one has selected for validation."""
-        self.loss.teacher = training.scored.eval() if self.is_averaged else None
-
-    def after_epoch(self, training: Training, scores: Mapping[str, float]) -> None:
-        """Log the epoch."""
-        last = training.history[-1]
-        loss, rate = last[f"{TOTAL}_{UNLABELED}"], last[MASK_RATE]
-        print(f"epoch {len(training.history)}: mask rate {rate:.3f}, loss on unlabelled images {loss:.4f}", flush=True)
-
-    def facts(self) -> dict[str, Any]:
-        """Return the number of images."""
-        return {"images": self.n_images}
 
 
 class _Learn:
@@ -156,10 +147,8 @@ class _Learn:
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
         """Batch samples; targets are those of the task, and views (batch, mu, views, ...), whose channels are last."""
-        batch = self.learn.collate(samples)
-        fields = {
-            name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in (WEAK, STRONG, THERE)
-        }
+        batch, names = self.learn.collate(samples), [name for name in (WEAK, STRONG, THERE, ROW) if name in samples[0]]
+        fields = {name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in names}
         return replace(batch, targets={OWN: batch.targets, **fields})
 
     def loss(self, **settings: Any) -> Any:
@@ -177,11 +166,6 @@ class _Answer(nn.Module):
     def forward(self, *inputs: Any) -> Tensor:
         """Return the output."""
         return self.output
-
-
-def _inputs(images: Tensor, present: Tensor) -> Inputs:
-    """Cases from views (batch, mu, views, height, width, channels), channels first in shape and last in memory."""
-    return Inputs(images.flatten(0, 1).permute(0, 1, 4, 2, 3), present.flatten(0, 1))
 
 
 def _joined(first: Inputs, second: Inputs) -> Inputs:

@@ -1,10 +1,14 @@
-"""Doubts about folds: groups compared with those of the test images, and copies in several folds."""
+"""Doubts about folds: groups compared with those of the test images, copies in several folds, and a poor holdout."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from goldfold.base.words import count
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def about_groups(found: dict[str, int] | None) -> Iterator[str]:
@@ -20,3 +24,14 @@ def about_parted(n_groups: int) -> Iterator[str]:
     if n_groups:
         groups = f"{count(n_groups, 'group')} of copies over several folds"
         yield f"{groups}: a fold does not train on copies of its validation images"
+
+
+def about_holdout(content: pd.DataFrame) -> Iterator[str]:
+    """A sealed holdout that lacks classes; its numbers by class are not reported.
+
+    Args:
+        content: amount of each class in each of its cases.
+    """
+    if lacking := [str(name) for name in content if not (content[name] > 0).any()]:
+        named = ", ".join(map(repr, lacking[:5])) + ", ..." * (len(lacking) > 5)
+        yield f"the holdout has no case of {count(len(lacking), 'class', 'classes')}, so it cannot score {named}"

@@ -1,0 +1,56 @@
+"""Section on the sealed holdout: whether it was opened, how often, and the recorded scores. Nothing is scored here."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from goldfold import ledger, openings
+from goldfold.base.words import count
+from goldfold.drawing.blocks import Block, Section, Table, Text
+from goldfold.drawing.words import interval, score, shortened
+from goldfold.images import cases
+from goldfold.looks import luck
+from goldfold.openings import Opening
+from goldfold.planning.outputs import HOLDOUT
+from goldfold.report.results import Results
+
+VERDICTS = {None: "unknown", True: "within noise", False: "more than noise"}
+
+
+def section(results: Results, path: str | Path = openings.FILE) -> Section | None:
+    """State of the holdout, and its openings by all experiments; None without a holdout."""
+    if (table := results.tables.get(HOLDOUT)) is None:
+        return None
+    found = openings.of(openings.read(path), ledger.test_set(list(table["id"])))
+    size = count(len(table), f"labelled {cases.word(table)}")
+    intro = (
+        f"{size} were set aside before the folds were made. No training, fit or score on this page used their labels. "
+    )
+    if not found:
+        return Section(HOLDOUT, "Holdout", f"{intro}The holdout is sealed: it has not been opened.")
+    n = "once" if len(found) == 1 else f"{len(found):,} times"
+    intro += f"The holdout was opened {n}, by the command goldfold holdout --open, which recorded these scores."
+    blocks: list[Block] = [_table(found)]
+    for metric in dict.fromkeys(one.metric for one in found):
+        own = [one for one in found if one.metric == metric]
+        if len(own) > 1 and math.isfinite(gain := luck(own)):
+            blocks.append(Text(_lucky(len(own), metric, gain)))
+    return Section(HOLDOUT, "Holdout", intro, blocks)
+
+
+def _table(found: Sequence[Opening]) -> Table:
+    columns = ["opened", "experiment", "metric", "holdout", "interval", "out of fold", "expected", "difference", "note"]
+    rows = [
+        [one.time[:10], shortened(one.experiment, 30), one.metric, score(one.score), interval(one.low, one.high), score(one.oof),
+         interval(one.expected_low, one.expected_high), VERDICTS[one.is_expected], shortened(one.note, 40)]
+        for one in found
+    ]  # fmt: skip
+    caption = "Expected: 95 % range of holdout scores, given the out-of-fold score, with the noise of both."
+    return Table(columns, rows, ["opened", "experiment", "metric", "difference", "note"], caption)
+
+
+def _lucky(n: int, metric: str, gain: float) -> str:
+    return (
+        f"If all {n} opened ensembles were equally good, the best of them would be expected to score up to {score(gain)} better "
+        f"than it is ({metric}), by chance; less if they resemble each other."
+    )
