@@ -560,9 +560,19 @@ def test_predefined_folds_are_kept_and_an_empty_one_is_named(raw: Raw) -> None:
             r"sample\.csv: column 'bb' is not a class; nearest is 'b'; classes: a, b",
         ),
         ("id\nt0\nt1\nt2\n", r"sample\.csv: has only the column 'id'; a sample file needs a column to predict too"),
-        ("id,label\nt0,a\nt1,a\n", r"sample\.csv: 1 ids are missing in it, first 't2'\. Both must name the same"),
-        ("id,label\nt0,a\nt1,a\nt2,a\nt3,a\n", r"sample\.csv: 1 ids are not among the test images, first 't3'"),
-        ("id,label\nt0,a\nt1,a\nt2,a\nt0,a\n", r"sample\.csv: 1 duplicate ids, first 't0'"),
+        ("id,label\nt0,a\nt1,a\n", r"sample\.csv: 1 test image is missing, first 't2'\. It must name exactly the 3"),
+        (
+            "id,label\nt0,a\nt1,a\nt2,a\nt3,a\n",
+            r"sample\.csv: 1 id is not that of a test image, first 't3'\. .*correct it",
+        ),
+        (
+            "id,label\nt0,a\nt7,a\nt8,a\n",
+            r"sample\.csv: 2 ids are not those of a test image, first 't7'; 2 test images are missing, first 't1'\. ",
+        ),
+        (
+            "id,label\nt0,a\nt1,a\nt2,a\nt0,a\n",
+            r"sample\.csv: 1 row repeats the id of an earlier one, first 't0'\. Keep one",
+        ),
         ("id,label\n,a\nt1,a\nt2,a\n", r"sample\.csv"),
         ("id,label\n", r"submission\.sample: sample\.csv has no rows"),
     ],
@@ -687,9 +697,15 @@ def test_probabilities_of_three_classes_into_one_column_are_refused() -> None:
 @pytest.mark.parametrize(
     ("sample", "said"),
     [
-        ("id,y\nt0,a\nt1,a\n", r"sample\.csv: 1 missing ids, first 't2'; it must name exactly the 3 test images"),
-        ("id,y\nt0,a\nt1,a\nt2,a\nt3,a\n", r"sample\.csv: 1 extra ids, first 't3'; it must name exactly the 3"),
-        ("id,y\nt0,a\nt1,a\nt2,a\nt2,a\n", r"sample\.csv: 1 duplicate ids, first 't2'"),
+        (
+            "id,y\nt0,a\nt1,a\n",
+            r"sample\.csv: 1 test image is missing, first 't2'; it must name exactly the 3 test images",
+        ),
+        (
+            "id,y\nt0,a\nt1,a\nt2,a\nt3,a\n",
+            r"sample\.csv: 1 id is not that of a test image, first 't3'; it must name exact",
+        ),
+        ("id,y\nt0,a\nt1,a\nt2,a\nt2,a\n", r"sample\.csv: 1 row repeats the id of an earlier one, first 't2'\. Keep"),
     ],
 )
 def test_a_sample_with_other_ids_is_refused(sample: str, said: str) -> None:
@@ -701,9 +717,9 @@ def test_a_sample_with_other_ids_is_refused(sample: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("ids", "said"),
     [
-        (("t0", "t1"), r"ensemble: 1 missing ids, first 't2'; it must name exactly the 3 test images"),
-        (("t0", "t1", "t2", "t3"), r"ensemble: 1 extra ids, first 't3'"),
-        (("t0", "t1", "t2", "t1"), r"ensemble: 1 duplicate ids, first 't1'"),
+        (("t0", "t1"), r"ensemble: 1 test image is missing, first 't2'; it must .* run the workflow again"),
+        (("t0", "t1", "t2", "t3"), r"ensemble: 1 id is not that of a test image, first 't3'"),
+        (("t0", "t1", "t2", "t1"), r"ensemble: 1 row repeats the id of an earlier one, first 't1'\. Its predictions"),
     ],
 )
 def test_predictions_of_other_images_are_refused(ids: tuple[str, ...], said: str) -> None:

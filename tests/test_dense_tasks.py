@@ -242,7 +242,7 @@ def test_parts_that_overlap_and_members_of_other_images_or_classes_are_refused(n
     with pytest.raises(DataError, match=r"members predict different images, e\.g\. \['a'\]"):
         task.fuse([ab, bc], [1, 1])
     other = predicted(task_of(name, "acb"), name, ["a", "b"])
-    said = r"predictions have the classes \['a', 'c', 'b'\] instead of \['a', 'b', 'c'\], in this order"
+    said = r"a prediction has its classes in another order, from the class 'c' in place 2 on\. Make it again"
     with pytest.raises(DataError, match=said):
         task.fuse([ab, other], [1, 1])
     with pytest.raises(DataError, match=said):

@@ -15,14 +15,15 @@ from sklearn import metrics as sk
 from conftest import NETS, picture, save_picture
 from entries import LOSSES as ALL_LOSSES
 from entries import METRICS as ALL_METRICS
-from goldfold import sources
+from goldfold import catalog, metrics, sources, tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.cases import Inputs
 from goldfold.config import parse, slices
 from goldfold.drawing.blocks import Gallery
 from goldfold.ensembling import values as averages
 from goldfold.inference.views import build
-from goldfold.metrics import ranking, regression
+from goldfold.metrics import positives, ranking, regression
+from goldfold.metrics.classification import Labelled
 from goldfold.metrics.multilabel import MultiLabelled
 from goldfold.samples.dataset import sample
 from goldfold.stages import folds, manifest
@@ -228,9 +229,70 @@ def test_scores_of_labels_are_those_of_scikit_learn(seed: int) -> None:
     assert value["log_loss"] == pytest.approx(np.mean(parts))
 
 
+BASIC = ("f1_macro", "f1_micro", "roc_auc", "map")
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_rankings_of_labels_are_those_of_scikit_learn_and_of_their_definitions(seed: int, k: int) -> None:
+    generator = np.random.default_rng(seed)
+    truth = generator.integers(0, 2, (30, 5)).astype(np.uint8)
+    truth[:3] = [[1] * 5, [0] * 5, [0] * 5]
+    p = generator.permutation(150).reshape(30, 5) / 150  # without ties
+    every = np.arange(30)
+
+    def value(written: Any) -> float:
+        return metrics.build(written, catalog.METRICS["labels"]).value(MultiLabelled(p, truth), every)
+
+    def mean(of_class: Any) -> float:
+        return float(np.mean([of_class(truth[:, c] == 1, p[:, c]) for c in range(5)]))
+
+    assert value("mcc") == pytest.approx(mean(lambda y, s: sk.matthews_corrcoef(y, s >= 0.5)))
+    assert value({"partial_auc": {"max_fpr": 0.3}}) == pytest.approx(
+        mean(lambda y, s: sk.roc_auc_score(y, s, max_fpr=0.3))
+    )
+    assert value("auc_above_tpr") == pytest.approx(mean(lambda y, s: positives.area_above(s, y, 0.8)))
+    assert value("pf1") == pytest.approx(mean(lambda y, s: 2 * s[y].sum() / (s.sum() + y.sum())))
+    averages = []
+    for scores, true in zip(p, truth, strict=True):
+        found, of_image = 0, 0.0
+        for place, c in enumerate(np.argsort(-scores)[:k]):
+            found += int(true[c])
+            of_image += found / (place + 1) * int(true[c])
+        averages += [of_image / min(int(true.sum()), k)] if true.any() else []
+    assert value({"map_at_k": {"k": k}}) == pytest.approx(np.mean(averages))
+    kept = np.argsort(np.argsort(-p, axis=1), axis=1) < k
+    pooled = sk.average_precision_score(truth[kept], p[kept]) * truth[kept].sum() / truth.sum()
+    assert value({"gap": {"k": k}}) == pytest.approx(pooled)
+
+
+def test_rankings_of_labels_without_labels_and_with_ties() -> None:
+    none, tied = np.zeros((2, 3), np.uint8), np.full((2, 3), 0.5)
+    value = {
+        name: metric.value(MultiLabelled(tied, none), np.arange(2)) for name, metric in ALL_METRICS["labels"].items()
+    }
+    assert value["mcc"] == 0
+    assert all(np.isnan(value[name]) for name in ("partial_auc", "auc_above_tpr", "pf1", "map_at_k", "gap"))
+    one = MultiLabelled(tied, np.array([[1, 0, 0], [0, 0, 1]], np.uint8))
+    assert metrics.build({"map_at_k": {"k": 2}}, catalog.METRICS["labels"]).value(one, np.arange(2)) == 0, (
+        "the label comes last of tied ones"
+    )
+    with pytest.raises(ConfigError, match=r"metric: gap: k = 0: must be at least 1"):
+        metrics.build({"gap": {"k": 0}}, catalog.METRICS["labels"]).value(one, np.arange(2))
+
+
+def test_the_table_of_classes_has_the_area_under_the_roc_curve_of_each_against_the_rest() -> None:
+    draw = np.random.default_rng(0)
+    p, labels = draw.dirichlet(np.ones(3), 40), draw.integers(0, 2, 40)
+    found = tasks.score({"name": "classification"}, list("abc")).by_class(Labelled(p, labels))["roc_auc"]
+    assert found["a"] == pytest.approx(sk.roc_auc_score(labels == 0, p[:, 0]))
+    assert found["b"] == pytest.approx(sk.roc_auc_score(labels == 1, p[:, 1]))
+    assert np.isnan(found["c"]), "a class without images"
+
+
 def test_a_class_that_is_nowhere_counts_for_nothing() -> None:
     found = MultiLabelled(np.array([[0.9, 0.1], [0.2, 0.1]]), np.array([[1, 0], [0, 0]], np.uint8))
-    assert {name: metric.value(found, np.arange(2)) for name, metric in ALL_METRICS["labels"].items() if name != "log_loss"} == {
+    assert {name: metric.value(found, np.arange(2)) for name, metric in ALL_METRICS["labels"].items() if name in BASIC} == {
         "f1_macro": 1.0, "f1_micro": 1.0, "roc_auc": 1.0, "map": 1.0,
     }  # fmt: skip
     assert np.isnan(ranking.average_precision(np.array([0.5]), np.array([False])))

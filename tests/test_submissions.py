@@ -259,11 +259,14 @@ def test_a_sample_file_that_cannot_be_filled_is_refused(
 @pytest.mark.parametrize(
     ("sample", "said"),
     [
-        ("id,class,rle\nt0,a,\nt1,a,\nt0,b,\n", r"sample\.csv: 1 missing ids, first 't2'; it must name exactly the 3"),
-        ("id,class,rle\nt0,a,\nt1,a,\nt2,b,\nt3,b,\n", r"sample\.csv: 1 extra ids, first 't3'"),
+        (
+            "id,class,rle\nt0,a,\nt1,a,\nt0,b,\n",
+            r"sample\.csv: 1 test image is missing, first 't2'; it must name exactly",
+        ),
+        ("id,class,rle\nt0,a,\nt1,a,\nt2,b,\nt3,b,\n", r"sample\.csv: 1 id is not that of a test image, first 't3'"),
         (
             "id,class,rle\nt0,a,\nt1,a,\nt2,b,\nt1,a,\n",
-            r"sample\.csv: 1 duplicate ids, first 't1', 'a'; each must occur once",
+            r"sample\.csv: 1 row repeats the id of an earlier one, first 't1', 'a'\. Keep one of each",
         ),
     ],
 )

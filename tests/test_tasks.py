@@ -135,7 +135,7 @@ def test_join_orders_by_id_and_keeps_each_row_with_its_id() -> None:
 def test_join_refuses_parts_that_overlap_or_are_of_other_classes() -> None:
     with pytest.raises(DataError, match="predictions overlap: id 'b' is in more than one part"):
         task().join([packed("ab"), packed("bc")])
-    with pytest.raises(DataError, match=r"predictions have the classes \['a', 'c', 'b'\] instead of \['a', 'b', 'c'\]"):
+    with pytest.raises(DataError, match="a prediction has its classes in another order, from the class 'c' in"):
         task().join([packed("ab"), packed("cd", names="acb")])
 
 
@@ -156,7 +156,7 @@ def test_fuse_refuses_members_of_other_images(other: str) -> None:
 
 
 def test_fuse_refuses_classes_in_another_order() -> None:
-    with pytest.raises(DataError, match=r"predictions have the classes .*in this order"):
+    with pytest.raises(DataError, match="a prediction has its classes in another order, from the class 'c' in place 1"):
         task().fuse([packed("ab"), packed("ab", names="cba")], [1, 1])
 
 

@@ -112,6 +112,8 @@ METRICS: dict[str, Entries] = {
         "roc_auc": "goldfold.metrics.multilabel:roc_auc",
         "map": "goldfold.metrics.multilabel:mean_average_precision",
         "log_loss": "goldfold.metrics.multilabel:LOG_LOSS",
+        "mcc": "goldfold.metrics.label_ranking:MCC",
+        **_of("goldfold.metrics.label_ranking", "partial_auc auc_above_tpr pf1 map_at_k gap"),
     },
     "value": {
         "rmse": "goldfold.metrics.regression:RMSE",

@@ -28,8 +28,8 @@ def partial_auc(probabilities: Probabilities, labels: Labels, max_fpr: float = 0
     Args:
         max_fpr: largest false positive rate, as in scikit-learn.
     """
-    _refuse_outside("partial_auc", "max_fpr", max_fpr)
-    return _mean_over_positives(lambda p, true: _standardised(p, true, max_fpr), probabilities, labels)
+    refuse_outside("partial_auc", "max_fpr", max_fpr)
+    return _mean_over_positives(lambda p, true: standardised(p, true, max_fpr), probabilities, labels)
 
 
 def auc_above_tpr(probabilities: Probabilities, labels: Labels, min_tpr: float = 0.8) -> float:
@@ -38,24 +38,13 @@ def auc_above_tpr(probabilities: Probabilities, labels: Labels, min_tpr: float =
     Args:
         min_tpr: smallest true positive rate.
     """
-    _refuse_outside("auc_above_tpr", "min_tpr", min_tpr)
-    width = 1 - min_tpr
-    chance = width**2 / 2
-
-    def area(p: Probabilities, true: Positive) -> float:
-        # with classes and scores turned round, a high true positive rate is a low false positive rate
-        return chance + (2 * _standardised(-p, ~true, width) - 1) * (width - chance)
-
-    return _mean_over_positives(area, probabilities, labels)
+    refuse_outside("auc_above_tpr", "min_tpr", min_tpr)
+    return _mean_over_positives(lambda p, true: area_above(p, true, min_tpr), probabilities, labels)
 
 
 def pf1(probabilities: Probabilities, labels: Labels) -> float:
     """Probabilistic F1: the counts of F1 with predicted positives as sums of probabilities."""
-
-    def value(p: Probabilities, true: Positive) -> float:
-        return 2 * float(p[true].sum()) / (float(p.sum()) + int(true.sum())) if true.any() else float("nan")
-
-    return _mean_over_positives(value, probabilities, labels)
+    return _mean_over_positives(probabilistic_f1, probabilities, labels)
 
 
 def mcc(probabilities: Probabilities, labels: Labels) -> float:
@@ -104,7 +93,22 @@ def _mean_over_positives(
     return float(np.mean(known)) if known else float("nan")
 
 
-def _standardised(scores: Probabilities, is_positive: Positive, max_fpr: float) -> float:
+def probabilistic_f1(p: Probabilities, is_positive: Positive) -> float:
+    """Probabilistic F1 of one class; NaN without positives."""
+    n = int(is_positive.sum())
+    return 2 * float(p[is_positive].sum()) / (float(p.sum()) + n) if n else float("nan")
+
+
+def area_above(scores: Probabilities, is_positive: Positive, min_tpr: float) -> float:
+    """Area under the ROC curve of one class above a true positive rate; NaN without positives or negatives."""
+    width = 1 - min_tpr
+    chance = width**2 / 2
+    # with classes and scores turned round, a high true positive rate is a low false positive rate
+    return chance + (2 * standardised(-scores, ~is_positive, width) - 1) * (width - chance)
+
+
+def standardised(scores: Probabilities, is_positive: Positive, max_fpr: float) -> float:
+    """Standardised area under the ROC curve of one class up to a false positive rate; NaN without positives or negatives."""
     from sklearn.metrics import roc_auc_score
 
     if is_positive.all() or not is_positive.any():
@@ -112,7 +116,8 @@ def _standardised(scores: Probabilities, is_positive: Positive, max_fpr: float) 
     return float(roc_auc_score(is_positive, scores, max_fpr=max_fpr))
 
 
-def _refuse_outside(name: str, parameter: str, value: float) -> None:
+def refuse_outside(name: str, parameter: str, value: float) -> None:
+    """Raise ConfigError unless a parameter of a metric is above 0 and below 1."""
     if not 0 < value < 1:
         raise ConfigError(f"metric: {name}: {parameter} = {value:g}: must be above 0 and below 1")
 

@@ -203,12 +203,30 @@ def rows_of(predictions: Arrays, ids: Sequence[str]) -> NDArray[np.int64]:
 
 def check_classes(predictions: Arrays, classes: Sequence[str]) -> None:
     """Raise DataError if predictions have other classes, or the same in another order."""
-    found = [str(name) for name in predictions["classes"]]
-    if found != list(classes):
+    if odd := odd_class([str(name) for name in predictions["classes"]], classes):
         raise DataError(
-            f"predictions have the classes {found} instead of {list(classes)}, in this order. They are from another run: "
-            f"delete the folder predict of these results, and run again."
+            f"a prediction {odd}. Make it again with the classes of this run, which are in folds/classes.json."
         )
+
+
+def odd_class(found: Sequence[str], classes: Sequence[str]) -> str:
+    """Describe the first difference between the classes of predictions and those of the run; empty if there is none.
+
+    >>> odd_class(["a", "c"], ["a", "b"])
+    "has no class 'b', and the class 'c', which is not among the 2 of the run"
+    """
+    if list(found) == list(classes):
+        return ""
+    lacking = [name for name in classes if name not in {*found}]
+    more = [name for name in found if name not in {*classes}]
+    said = [f"no class {lacking[0]!r}"] if lacking else []
+    said += [f"the class {more[0]!r}, which is not among the {len(classes)} of the run"] if more else []
+    if said:
+        return "has " + ", and ".join(said)
+    place = next(
+        (row for row, pair in enumerate(zip(found, classes, strict=False)) if pair[0] != pair[1]), len(classes)
+    )
+    return f"has its classes in another order, from the class {found[place]!r} in place {place + 1} on"
 
 
 def _first_repeated(ids: NDArray[Any]) -> str:

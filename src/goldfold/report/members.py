@@ -1,15 +1,17 @@
 """Out-of-fold predictions of the members, from the folder of results."""
 
 from pathlib import Path
+from typing import Any
 
 from goldfold import tasks
-from goldfold.members import completed
+from goldfold.base.files import read_json
 from goldfold.planning.grid import Grid
 from goldfold.predictions.arrays import Arrays, load
+from goldfold.report.outside import outside, silent_of
 
 
 def by_member(
-    root: Path, plan: Grid, task: tasks.Spec, classes: list[str], external: list[str]
+    root: Path, plan: Grid, task: tasks.Spec, classes: list[str], external: list[str], steps: list[Any]
 ) -> dict[str, dict[int, Arrays]]:
     """Out-of-fold predictions of the last round by fold, of each member with predictions of all folds.
 
@@ -20,9 +22,5 @@ def by_member(
         paths = {run.fold: root / "predict" / run.folder / "oof.npz" for run in plan.runs_of(member, plan.last)}
         if all(path.exists() for path in paths.values()):
             found[member.name] = {fold: load(path) for fold, path in paths.items()}
-    others = {name: load(path) for name in external if (path := root / "external" / name / "oof.npz").exists()}
-    if others:
-        joined = {name: tasks.output(task, classes).join(list(parts.values())) for name, parts in found.items()}
-        whole = completed(tasks.external(task, classes), joined, others)
-        found |= {name: {0: whole[name]} for name in others}
-    return found
+    silent = silent_of(read_json(root / "ensemble" / "weights.json")["weights"], steps)
+    return {**found, **outside(root, task, classes, external, found, silent)}

@@ -242,6 +242,7 @@ def read(
     splits = [split for split in ("train", "test", "unlabeled", "holdout") if (folds / f"{split}.csv").exists()]
     tables = {split: read_table(folds / f"{split}.csv") for split in splits}
     fitted = read_json(path) if (path := root / "ensemble" / "fitted.json").exists() else {}
+    steps = fitted.get("steps", [])
     has_test, found = (root / "ensemble" / "test.npz").exists() and "test" in tables, list(_runs(root, plan))
     return Results(
         root=root,
@@ -257,7 +258,7 @@ def read(
         rounds=pd.read_csv(root / "ensemble" / "rounds.csv"),
         metrics=read_json(root / "metrics.json"),
         ensemble=read_json(root / "ensemble" / "weights.json"),
-        steps=fitted.get("steps", []),
+        steps=steps,
         without_fold={int(fold): found for fold, found in fitted.get("without_fold", {}).items()},
         oof=load(root / "ensemble" / "oof.npz"),
         test=load(root / "ensemble" / "test.npz") if has_test else None,
@@ -269,7 +270,7 @@ def read(
             for labels in plan.labels()
             if (path := root / "pseudo" / f"{labels.folder}.csv").exists()
         },
-        members=by_member(root, plan, task, classes, [one["name"] for one in settings.get("external", ())]),
+        members=by_member(root, plan, task, classes, [one["name"] for one in settings.get("external", ())], steps),
         test_groups=read_json(folds / "test_groups.json") if (folds / "test_groups.json").exists() else None,
         benchmarks=times.read(root / "benchmarks", plan, full),
         full=full,

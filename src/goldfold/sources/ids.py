@@ -1,12 +1,14 @@
 """Ids of images: unique, distinct between splits, and matched with the competition's sample file."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from unicodedata import normalize
 
 import pandas as pd
 
 from goldfold.base.errors import DataError
+from goldfold.base.words import count, noun
 from goldfold.images.files import without_suffix
 from goldfold.images.nearest import nearest_name
 
@@ -48,7 +50,7 @@ def match_sample(keys: Sequence[tuple[str, ...]], sample: str, test: pd.DataFram
         )
     repeated = pd.Series(keys, dtype=object)[pd.Series(keys, dtype=object).duplicated()]
     if len(repeated):
-        raise DataError(f"{sample}: {len(repeated)} duplicate ids, first {', '.join(map(repr, repeated.iloc[0]))}.")
+        raise DataError(f"{sample}: {repeated_rows(repeated.iloc[0], len(repeated))} Keep one of each.")
     ids = {key[0] for key in keys}
     names = test["path"].map(lambda path: Path(path).name)
     for written in (test["id"], names, names.map(without_suffix)):
@@ -59,12 +61,33 @@ def match_sample(keys: Sequence[tuple[str, ...]], sample: str, test: pd.DataFram
         found = written.map(lambda name: of_composed.get(normalize("NFC", name)))
         if set(found) == ids and found.is_unique:
             return test.assign(id=found)
-    for what, odd, others in (
-        ("not among the test images", ids - set(test["id"]), set(test["id"])),
-        ("missing in it", set(test["id"]) - ids, ids),
-    ):
-        if odd:
-            first = min(odd, key=str)
-            hint = nearest_name(first, sorted(map(str, others)), "the nearest is")
-            raise DataError(f"{sample}: {len(odd)} ids are {what}, first {first!r}. {hint}Both must name the same.")
-    raise AssertionError("unreachable: the sets differ")
+    hint = ""
+    if odd := ids - set(test["id"]):
+        hint = nearest_name(min(odd, key=str), sorted(map(str, test["id"])), "the nearest test image is")
+    raise DataError(
+        f"{sample}: {other_ids(ids, set(test['id']))}. {hint}It must name exactly the {len(test):,} test images: correct it, or "
+        f"data.test."
+    )
+
+
+def other_ids(ids: AbstractSet[str], wanted: AbstractSet[str]) -> str:
+    """Describe how ids differ from those of the test images; empty if they do not.
+
+    >>> other_ids({"a", "x"}, {"a", "b", "c"})
+    "1 id is not that of a test image, first 'x'; 2 test images are missing, first 'b'"
+    """
+    said = []
+    if odd := ids - wanted:
+        verb = "is not that" if len(odd) == 1 else "are not those"
+        said.append(f"{count(len(odd), 'id')} {verb} of a test image, first {min(odd, key=str)!r}")
+    if odd := wanted - ids:
+        said.append(
+            f"{count(len(odd), 'test image')} {noun(len(odd), 'is', 'are')} missing, first {min(odd, key=str)!r}"
+        )
+    return "; ".join(said)
+
+
+def repeated_rows(first: Sequence[str], n: int) -> str:
+    """Describe ``n`` rows of a submission or its sample that repeat an earlier one; ``first`` is the key of the first."""
+    verb = noun(n, "repeats", "repeat")
+    return f"{count(n, 'row')} {verb} the id of an earlier one, first {', '.join(map(repr, first))}."

@@ -110,8 +110,9 @@ def run(
     whole = grid(models, seeds, n_folds, rounds, soups)
     folders = {name: Path(outside or "") / name for name in external}
     read_by = tasks.external(task, names) if external else None
+    silent = [name for name, weight in weights.items() if not weight and not fusion]
     full = full_of(full_data), Path(on_all_rows or "")
-    members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders, *full)
+    members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders, *full, silent)
     given = members.weights(weights)
     wanted = [fusion or average(settings, given), *postprocessing]
     columns = of_cases.read(metadata_lists, metadata) if metadata else None

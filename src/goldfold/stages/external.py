@@ -1,6 +1,5 @@
 """Stage external: files of another tool -> predictions of one member of the ensemble."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,10 @@ import pandas as pd
 from goldfold import tasks
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json
+from goldfold.external.arrays import refuse_uneven
 from goldfold.external.cover import refuse_missing, refuse_other_folds, refuse_twice
 from goldfold.external.reading import Given, read
-from goldfold.predictions.arrays import Arrays, check_classes, picked, save
+from goldfold.predictions.arrays import Arrays, picked, save
 from goldfold.splits.scored import scored
 from goldfold.tables import read_table
 from goldfold.tasks.given import unknown_classes
@@ -46,42 +46,45 @@ def run(
     for part, split, what in (("oof", "train", "validated images"), ("test", "test", "test images")):
         if part not in files:
             continue
-        images, path = scored(read_table(lists[split])), files[part]
-        content = read(path, numbers, images)
-        arrays = _arrays(facet, content, images, path, names)
+        images, where = scored(read_table(lists[split])), f"{files[part]} (external member {name})"
+        content = read(files[part], names, numbers, images, where)
+        arrays = _arrays(facet, content, images, where)
         ids, wanted = arrays["ids"].tolist(), images["id"].tolist()
-        refuse_twice(ids, path)
-        refuse_missing(ids, wanted, path, what)
+        refuse_twice(ids, where)
+        refuse_missing(ids, wanted, where, what)
         if part == "oof" and fold is not None:
-            _refuse_other_folds(content, images, path, fold, lists[split])
+            _refuse_other_folds(content, images, where, fold, lists[split])
         entries = picked([(arrays, wanted)])
         save(Path(folder) / f"{part}.npz", entries.items())
-        facts[part] = {"n": len(wanted), "n_unused": len(ids) - len(wanted), "unknown": unknown_classes(entries)}
-        print(f"{part}: {len(wanted):,} images, {len(ids) - len(wanted):,} others not used", flush=True)
+        n_unused = len({*content.ids} - {*wanted})
+        facts[part] = {"n": len(wanted), "n_unused": n_unused, "unknown": unknown_classes(entries)}
+        print(f"{part}: {len(wanted):,} images, {n_unused:,} others not used", flush=True)
         if facts[part]["unknown"]:
             print(f"classes that it does not know: {', '.join(facts[part]['unknown'])}", flush=True)
     return facts
 
 
-def _refuse_other_folds(content: Given, images: pd.DataFrame, path: str, column: str, listed: str) -> None:
-    folds = content.column(column)
+def _refuse_other_folds(content: Given, images: pd.DataFrame, where: str, column: str, listed: str) -> None:
+    folds = content.column(column, where)
     if folds is None:
         raise DataError(
-            f"{path}: no column {column!r} with the fold of each image, without which predictions cannot be shown to be out of "
+            f"{where}: no column {column!r} with the fold of each image, without which predictions cannot be shown to be out of "
             f"fold. Add it (copy it from {listed}), or set fold: null for this member if you are sure that it was trained on "
             f"exactly the folds of this run."
         )
     if "fold" not in images:
-        raise DataError(f"{listed} has no column 'fold', so the folds of {path} cannot be checked. Set fold: null.")
+        raise DataError(f"{listed} has no column 'fold', so the folds of {where} cannot be checked. Set fold: null.")
     of_run = dict(zip(images["id"], images["fold"], strict=True))
-    refuse_other_folds([*zip(content.ids, folds, strict=True)], of_run, path, column, listed)
+    refuse_other_folds([*zip(content.ids, folds, strict=True)], of_run, where, column, listed)
 
 
-def _arrays(facet: External | None, content: Given, images: pd.DataFrame, path: str, classes: Sequence[str]) -> Arrays:
+def _arrays(facet: External | None, content: Given, images: pd.DataFrame, where: str) -> Arrays:
     """Return the arrays of a member, as its file has them or from its table."""
+    if content.arrays is not None and facet is not None:
+        return facet.from_arrays(content.arrays, images, where)
     if content.arrays is not None:
-        check_classes(content.arrays, classes)
-        return content.arrays if facet is None else facet.from_arrays(content.arrays, path)
+        refuse_uneven(content.arrays, where)
+        return content.arrays
     if facet is None or content.table is None:
-        raise DataError(f"{path}: this task has no table of predictions; write an .npz, see docs/external.md.")
-    return facet.from_table(content.table, images, path)
+        raise DataError(f"{where}: this task has no table of predictions; write an .npz, see docs/external.md.")
+    return facet.from_table(content.table, images, where)

@@ -271,7 +271,8 @@ def _check_submission(
         tables["test"] = match_sample(form.keys or [], sample, tables.get("test"))
     elif "test" in tables:
         usual = next(iter(tasks.facts(task["name"]).metrics))
-        submit.form(None, "", {**submission, "format": "probabilities"}, metric or usual)
+        format = "probabilities" if submission["format"] in ("auto", "label") else submission["format"]
+        submit.form(None, "", {**submission, "format": format}, metric or usual)
     refuse_doubts(submit, named, metric or "", form)
 
 

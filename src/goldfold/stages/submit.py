@@ -9,11 +9,15 @@ from goldfold import components, tasks
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json, write_text
 from goldfold.predictions.arrays import load
+from goldfold.sources.ids import other_ids, repeated_rows
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.submission.form import Form
 from goldfold.submission.formulas import formulas
 from goldfold.tables import read_table
 from goldfold.tasks.optional import write_extras
+
+REMEDY = {"ensemble": "Its predictions are of another list of test images: run the workflow again."}
+"""What to do about predictions that do not fit; otherwise it is the sample file that does not."""
 
 
 def run(
@@ -75,17 +79,12 @@ def _refuse_repeated(keys: pd.DataFrame, where: str) -> None:
     """Raise DataError if two rows are of the same image (and class)."""
     repeated = keys[keys.duplicated()]
     if len(repeated):
-        first = ", ".join(map(repr, repeated.iloc[0]))
-        raise DataError(f"{where}: {len(repeated)} duplicate ids, first {first}; each must occur once.")
+        said = repeated_rows([str(part) for part in repeated.iloc[0]], len(repeated))
+        raise DataError(f"{where}: {said} {REMEDY.get(where, 'Keep one of each.')}")
 
 
 def refuse_other_ids(ids: list[str], wanted: list[str], where: str) -> None:
     """Raise DataError unless ``ids`` equal ``wanted`` in any order."""
-    for what, odd in (
-        ("missing", sorted(set(wanted) - set(ids))),
-        ("extra", sorted(set(ids) - set(wanted))),
-    ):
-        if odd:
-            raise DataError(
-                f"{where}: {len(odd)} {what} ids, first {odd[0]!r}; it must name exactly the {len(wanted)} test images."
-            )
+    if said := other_ids({*ids}, {*wanted}):
+        remedy = REMEDY.get(where, "Take the sample of these test images, or correct data.test.")
+        raise DataError(f"{where}: {said}; it must name exactly the {len(wanted):,} test images. {remedy}")

@@ -15,3 +15,7 @@ class Form:
     """Keys of the rows in the order of the sample file; None without one."""
     as_labels: bool = False
     """Whether it holds labels rather than probabilities."""
+    n_best: int = 0
+    """Classes in a cell, the most probable first; 0: the predicted label or labels."""
+    confidence: str | None = None
+    """Column with the confidence of the label; that of the label itself if both are in one cell; None: no confidence."""

@@ -1,14 +1,20 @@
 """Several labels per image: all in one cell, or one column per class."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold import components
 from goldfold.base.errors import DataError, nearest
+from goldfold.submission import best
 from goldfold.submission.form import Form
+
+MOST_POOLED = 20
+"""Classes per image in a submission for gap where the metric does not say how many, as in the metric."""
 
 
 def form(
@@ -18,8 +24,12 @@ def form(
     where: str,
     settings: Mapping[str, Any],
     of_labels: bool,
+    metric: components.Written,
 ) -> Form:
     """Columns: id and labels, separated by ``separator``; or id and every class, with probabilities.
+
+    With the metric map_at_k a cell has its k most probable classes, with gap these and their probabilities, in turn, if the
+    format is not another one and the sample shows no other one.
 
     Args:
         where: name of the sample file.
@@ -29,8 +39,9 @@ def form(
     Raises:
         DataError: the sample cannot be filled with these classes.
     """
+    wanted = settings["format"]
     if sample is None:
-        as_labels = of_labels if settings["format"] == "auto" else settings["format"] == "label"
+        as_labels = of_labels if settings["format"] == "auto" else settings["format"] != "probabilities"
         id_column = settings["id_column"]
         if id_column in classes and not as_labels:
             raise DataError(f"submission.id_column: {id_column!r} is also the name of a class; choose another.")
@@ -38,8 +49,10 @@ def form(
     else:
         columns = [str(column) for column in sample.columns]
         as_labels = _wants_labels(classes, columns[1:], where, settings["format"])
+        if as_labels and wanted == "auto":
+            wanted = _shown(sample.iloc[:, 1], separator, best.scored_by(metric))
         if as_labels:
-            _refuse_unknown(classes, separator, sample.iloc[:, 1], where)
+            _refuse_unknown(classes, separator, sample.iloc[:, 1], where, wanted == best.CONFIDENCE)
         made = Form(columns, keys=[(str(id),) for id in sample.iloc[:, 0]], as_labels=as_labels)
     torn = [name for name in classes if separator in name] if as_labels else []
     if torn:
@@ -47,7 +60,10 @@ def form(
             f"submission: class {torn[0]!r} contains the separator {separator!r}, so it would be split. Rename it, or "
             f"set submission.format: probabilities."
         )
-    return made
+    if not as_labels or wanted not in (best.BEST, best.CONFIDENCE):
+        return made
+    n = min(len(classes), best.k_of(metric, best.DEFAULT_K if wanted == best.BEST else MOST_POOLED))
+    return replace(made, n_best=n, confidence=made.columns[1] if wanted == best.CONFIDENCE else None)
 
 
 def table(
@@ -68,15 +84,48 @@ def table(
     if not form.as_labels:
         chosen = {column: values[:, names.index(column)] for column in columns[1:]}
         return pd.DataFrame({columns[0]: ids, **chosen})
-    cells = [separator.join(np.array(names, dtype=object)[row]) for row in values >= threshold]
+    if form.confidence:
+        cells = [separator.join(pairs) for pairs in _pairs(values, names, form.n_best)]
+    elif form.n_best:
+        cells = best.best(values, names, form.n_best, separator)
+    else:
+        cells = _decided(values, names, threshold, separator)
     return pd.DataFrame({columns[0]: ids, columns[1]: cells})
+
+
+def _decided(
+    values: NDArray[np.float64], names: Sequence[str], threshold: float | NDArray[np.float64], separator: str
+) -> list[str]:
+    """Return the labels of each image at or above the threshold."""
+    return [separator.join(np.array(names, dtype=object)[row]) for row in values >= threshold]
+
+
+def _pairs(values: NDArray[np.float64], names: Sequence[str], n: int) -> Iterator[list[str]]:
+    """Yield the ``n`` most probable classes of each image, each followed by its probability."""
+    for row in values:
+        order = np.argsort(-row, kind="stable")[:n]
+        yield [text for place in order for text in (names[place], f"{row[place]:.9g}")]
+
+
+def _shown(cells: "pd.Series[str]", separator: str, scored: str) -> str:
+    """Return the format that the metric scores; without confidences in the cells not that of gap."""
+    numbers = [cell.split(separator)[1::2] for cell in cells.dropna().unique()]
+    return "" if scored == best.CONFIDENCE and not all(map(_are_numbers, numbers)) else scored
+
+
+def _are_numbers(texts: Sequence[str]) -> bool:
+    return bool(pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").notna().all()) and len(texts) > 0
 
 
 def _wants_labels(classes: Sequence[str], columns: Sequence[str], path: str, format: str) -> bool:
     """Return whether the sample has one column that is not a class; otherwise it must have all classes."""
     is_one = len(columns) == 1 and columns[0] not in classes
-    if (format == "label" and not is_one) or (format == "probabilities" and is_one) or not columns:
-        wanted = "one column that is not a class" if format == "label" else "one column per class"
+    if (
+        (format not in ("auto", "probabilities") and not is_one)
+        or (format == "probabilities" and is_one)
+        or not columns
+    ):
+        wanted = "one column that is not a class" if format != "probabilities" else "one column per class"
         raise DataError(
             f"{path}: submission.format is {format}, which needs {wanted}; the sample has, besides the id: "
             f"{', '.join(columns) or 'nothing'}. Set submission.format: auto, or correct the sample."
@@ -92,10 +141,17 @@ def _wants_labels(classes: Sequence[str], columns: Sequence[str], path: str, for
     return is_one
 
 
-def _refuse_unknown(classes: Sequence[str], separator: str, cells: "pd.Series[str]", path: str) -> None:
-    """Refuse example labels in the sample that are not classes, which means another separator or other names."""
+def _refuse_unknown(
+    classes: Sequence[str], separator: str, cells: "pd.Series[str]", path: str, are_pairs: bool
+) -> None:
+    """Refuse example labels in the sample that are not classes, which means another separator or other names.
+
+    Args:
+        are_pairs: labels and numbers stand in turn.
+    """
     for cell in cells.dropna().unique():
-        for label in cell.split() if separator.isspace() else map(str.strip, cell.split(separator)):
+        labels = cell.split() if separator.isspace() else [*map(str.strip, cell.split(separator))]
+        for label in labels[::2] if are_pairs else labels:
             if label and label not in classes:
                 raise DataError(
                     f"{path}: {label!r} is not a class; {nearest(label, classes)}classes: {', '.join(classes)}; labels are "

@@ -72,8 +72,72 @@ def column(table: pd.DataFrame, names: Sequence[str], where: str) -> str:
     )
 
 
-def refuse_no_probabilities(values: NDArray[np.float64], table: pd.DataFrame, where: str) -> None:
-    """Refuse values outside 0 to 1.
+def numeric(arrays: Arrays, name: str, shape: tuple[int, ...], where: str, about: str) -> NDArray[Any]:
+    """Return an array of finite numbers of a file.
+
+    Args:
+        about: what it holds, for error messages.
+
+    Raises:
+        DataError: it is missing, has another shape, or holds text or a number that is not finite.
+    """
+    if name not in arrays:
+        raise DataError(f"{where}: has no array {name!r} {shape}, {about}. It has: {', '.join(list(arrays)[:20])}.")
+    values = arrays[name]
+    if values.shape != shape or values.dtype.kind not in "biuf":
+        raise DataError(
+            f"{where}: {name!r} has the shape {values.shape} and the type {values.dtype}; needed are numbers of the shape "
+            f"{shape}, {about}."
+        )
+    refuse_rows(
+        ~np.isfinite(values).reshape(len(values), -1).all(axis=1), values, arrays, where, f"not finite in {name!r}"
+    )
+    return values
+
+
+def refuse_rows(is_odd: Any, values: NDArray[Any], arrays: Arrays, where: str, what: str) -> None:
+    """Refuse values with one row per image, or per object of images with ``counts`` of them.
+
+    Args:
+        is_odd: (n,) True for the refused rows of ``values`` (n, ...).
+        what: what they are, such as ``not finite in 'values'``.
+
+    Raises:
+        DataError: there are some; the first is named with its id.
+    """
+    if is_odd.any():
+        row, ids = int(np.argmax(is_odd)), arrays["ids"]
+        if len(values) != len(ids):
+            ids = np.repeat(ids, arrays["counts"])
+        shown = np.ravel(values[row])[:6].tolist()
+        raise DataError(
+            f"{where}: id {str(ids[row])!r} has {shown if values.ndim > 1 else shown[0]}, which is {what} "
+            f"({int(is_odd.sum()):,} such rows)."
+        )
+
+
+def image_sizes(arrays: Arrays, images: pd.DataFrame, where: str) -> NDArray[np.int32]:
+    """Return the array ``sizes`` (n, 2), height and width of each image.
+
+    Args:
+        images: id, height and width of the images of the run; there may be others in ``arrays``.
+
+    Raises:
+        DataError: they are other sizes than those of the images, or have no area.
+    """
+    about = "height and width of each image in pixels"
+    sizes = numeric(arrays, "sizes", (len(arrays["ids"]), 2), where, about)
+    known = dict(zip(images["id"], images[["height", "width"]].astype(int).itertuples(index=False), strict=True))
+    true = [known.get(str(id), own) for id, own in zip(arrays["ids"], sizes.tolist(), strict=True)]
+    odd = (sizes != np.reshape(true, sizes.shape)).any(axis=1) | (sizes < 1).any(axis=1)
+    refuse_rows(
+        odd, sizes, arrays, where, "not the height and width of the image, as in folds/train.csv and folds/test.csv"
+    )
+    return sizes.astype(np.int32)
+
+
+def refuse_no_probabilities(values: NDArray[np.float64], ids: NDArray[Any], where: str) -> None:
+    """Refuse values (n, any) outside 0 to 1.
 
     Raises:
         DataError: there is one.
@@ -82,7 +146,7 @@ def refuse_no_probabilities(values: NDArray[np.float64], table: pd.DataFrame, wh
     if outside.any():
         first = int(np.argmax(outside))
         raise DataError(
-            f"{where}: id {table['id'].iloc[first]!r} has the values {values[first].tolist()[:5]}, which are not probabilities "
+            f"{where}: id {str(ids[first])!r} has the values {values[first].tolist()[:5]}, which are not probabilities "
             f"({int(outside.sum()):,} such rows). Write probabilities from 0 to 1, after softmax or sigmoid."
         )
 
@@ -109,20 +173,17 @@ def with_logits(
         inverse: probabilities (n, classes) -> logits.
 
     Raises:
-        DataError: there is neither, or a value is not finite.
+        DataError: there is neither, or a value is not finite, or not a probability.
     """
-    if "logits" in arrays:
-        values = arrays["logits"]
-    elif "probabilities" in arrays:
-        values = inverse(arrays["probabilities"].astype(np.float64))
-    else:
-        raise DataError(f"{where}: has neither an array 'logits' nor 'probabilities' (n, classes).")
     shape = (len(arrays["ids"]), len(arrays["classes"]))
-    if values.shape != shape or not np.isfinite(values).all():
-        raise DataError(
-            f"{where}: its predictions have the shape {values.shape} and {int((~np.isfinite(values)).sum()):,} values that are "
-            f"not finite; {shape} finite numbers are needed."
+    if "logits" in arrays or "probabilities" not in arrays:
+        values = numeric(
+            arrays, "logits", shape, where, "one per image and class, or 'probabilities' of the same shape"
         )
+    else:
+        given = numeric(arrays, "probabilities", shape, where, "one per image and class").astype(np.float64)
+        refuse_no_probabilities(given, arrays["ids"], where)
+        values = inverse(given)
     return {"ids": arrays["ids"], "classes": arrays["classes"], "logits": values.astype(np.float32)}
 
 

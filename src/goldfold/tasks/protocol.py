@@ -207,8 +207,11 @@ class External(Protocol):
             DataError: columns are missing, or values are not predictions.
         """
 
-    def from_arrays(self, arrays: Arrays, where: str) -> Arrays:
-        """Return the arrays of a member from those of a file."""
+    def from_arrays(self, arrays: Arrays, images: pd.DataFrame, where: str) -> Arrays:
+        """Return the arrays of a member from those of a file, whose ids and classes were checked.
+
+        Args and errors as of `from_table`.
+        """
 
 
 class Submit(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,20 +38,13 @@ class External:
         """
         known = given.class_columns(table, self.classes, where)
         values = given.numbers(table, list(known.values()), where)
-        given.refuse_no_probabilities(values, table, where)
-        total = values.sum(axis=1, keepdims=True)
-        odd = np.abs(total[:, 0] - 1) > TOLERANCE if len(known) == len(self.classes) else total[:, 0] <= 0
-        if odd.any():
-            first = int(np.argmax(odd))
-            raise DataError(
-                f"{where}: the probabilities of id {table['id'].iloc[first]!r} sum to {total[first, 0]:.4g}, not to 1 "
-                f"({int(odd.sum()):,} such rows)."
-            )
-        return given.member_of(table, known, _logits(values / total), self.classes)
+        given.refuse_no_probabilities(values, table["id"].to_numpy(), where)
+        scaled = _scaled(values, table["id"].to_numpy(), len(known) == len(self.classes), where)
+        return given.member_of(table, known, _logits(scaled), self.classes)
 
-    def from_arrays(self, arrays: Arrays, where: str) -> Arrays:
-        """Return the arrays of a member, see `goldfold.tasks.given.with_logits`."""
-        return given.with_logits(arrays, _logits, where)
+    def from_arrays(self, arrays: Arrays, images: pd.DataFrame, where: str) -> Arrays:
+        """Return the arrays of a member, see `goldfold.tasks.given.with_logits`; ``probabilities`` sum to 1 per image."""
+        return given.with_logits(arrays, lambda values: _logits(_scaled(values, arrays["ids"], True, where)), where)
 
     def completed(self, partial: Arrays, others: Sequence[Arrays]) -> Arrays:
         """Fill in the classes that a member does not know.
@@ -69,6 +62,27 @@ class External:
         share = (mean * known).sum(axis=1, keepdims=True)
         values = np.where(known, own / own.sum(axis=1, keepdims=True) * share, mean)
         return {**partial, "logits": _logits(values).astype(np.float32)}
+
+
+def _scaled(values: NDArray[np.float64], ids: NDArray[Any], is_whole: bool, where: str) -> NDArray[np.float64]:
+    """Scale probabilities (n, known classes) to sum to 1 per image.
+
+    Args:
+        is_whole: all classes are known, so that they must sum to 1 as they are.
+
+    Raises:
+        DataError: they do not, or are all 0.
+    """
+    total = values.sum(axis=1, keepdims=True)
+    odd = np.abs(total[:, 0] - 1) > TOLERANCE if is_whole else total[:, 0] <= 0
+    if odd.any():
+        first = int(np.argmax(odd))
+        hint = "averages of ranks are no probabilities: take that ensemble by another method than rank, or its members"
+        raise DataError(
+            f"{where}: the probabilities of id {str(ids[first])!r} sum to {total[first, 0]:.4g}, not to 1 "
+            f"({int(odd.sum()):,} such rows). Write probabilities after softmax{'; ' + hint if is_whole else ''}."
+        )
+    return values / total
 
 
 def _logits(values: NDArray[np.float64]) -> NDArray[np.float64]:

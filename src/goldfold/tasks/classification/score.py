@@ -40,11 +40,15 @@ class Score:
         return metrics.build(wanted, catalog.METRICS["label"])
 
     def by_class(self, evidence: Labelled) -> pd.DataFrame:
-        """Return images, precision, recall and F1 per class."""
+        """Return images, precision, recall, F1, and area under the ROC curve against the other classes, per class."""
         import pandas as pd
         from sklearn.metrics import precision_recall_fscore_support
+
+        from goldfold.metrics.ranking import roc_area
 
         precision, recall, f1, n = precision_recall_fscore_support(
             evidence.labels, evidence.chosen, labels=range(len(self.classes)), zero_division=np.nan
         )
-        return pd.DataFrame({"images": n, "precision": precision, "recall": recall, "f1": f1}, index=self.classes)
+        areas = [roc_area(p, evidence.labels == place) for place, p in enumerate(evidence.probabilities.T)]
+        columns = {"images": n, "precision": precision, "recall": recall, "f1": f1, "roc_auc": areas}
+        return pd.DataFrame(columns, index=self.classes)

@@ -14,6 +14,7 @@ from goldfold.drawing.figures import matrix
 from goldfold.drawing.pictures import picture
 from goldfold.drawing.tables import order_in_words, worst_first
 from goldfold.drawing.words import percent, shortened
+from goldfold.metrics.ranking import roc_area
 from goldfold.predictions.arrays import Arrays
 from goldfold.tasks.classification.score import Score
 from goldfold.tasks.classification.spec import Spec
@@ -134,19 +135,21 @@ def _classes(outcome: Outcome) -> Section:
     hits, n_true, n_predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         precision, recall, f1 = hits / n_predicted, hits / n_true, 2 * hits / (n_true + n_predicted)
+    areas = [roc_area(outcome.values[:, c], outcome.labels == c) for c in range(len(outcome.classes))]
     rows = [
         [
-            outcome.classes[c], _share(f1[c]), _share(precision[c]), _share(recall[c]), f"{n_true[c]:,}",
+            outcome.classes[c], _share(f1[c]), _share(precision[c]), _share(recall[c]), _share(areas[c]), f"{n_true[c]:,}",
             f"{n_predicted[c] - hits[c]:,}", f"{n_true[c] - hits[c]:,}",
         ]
         for c in worst_first(pd.DataFrame({"f1": f1}), "f1").index
     ]  # fmt: skip
     intro = (
         "Precision: share of the images predicted as the class that belong to it. Recall: share of the images of the class "
-        "that are predicted as it. F1: their harmonic mean. Scores of a class with few images are unreliable."
+        "that are predicted as it. F1: their harmonic mean. AUC: area under the ROC curve of the class's probability against all "
+        "other classes. Scores of a class with few images are unreliable."
     )
     intro += order_in_words(len(rows), "F1")
-    columns = ["class", "F1", "precision", "recall", "images", "false positives", "false negatives"]
+    columns = ["class", "F1", "precision", "recall", "AUC", "images", "false positives", "false negatives"]
     return Section("classes", "Class by class", intro, [Table(columns, rows, text_columns=["class"])], "Classes")
 
 

@@ -29,7 +29,7 @@ class Submit:
         """Return the columns: id and label; id and every class; or, for two classes, id and one probability."""
         from goldfold.submission import labels
 
-        return labels.form(self.classes, sample, where, settings, Score(self.spec).metric(metric).of_labels)
+        return labels.form(self.classes, sample, where, settings, Score(self.spec).metric(metric).of_labels, metric)
 
     def refuse_doubts(self, named: Sequence[str] | None, metric: components.Written, form: Form | None) -> None:
         """Refuse an unknown class order if grades or a single probability are scored."""

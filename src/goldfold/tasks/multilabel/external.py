@@ -33,10 +33,10 @@ class External:
         """
         known = given.class_columns(table, self.classes, where)
         values = given.numbers(table, list(known.values()), where)
-        given.refuse_no_probabilities(values, table, where)
+        given.refuse_no_probabilities(values, table["id"].to_numpy(), where)
         return given.member_of(table, known, _logits(values), self.classes)
 
-    def from_arrays(self, arrays: Arrays, where: str) -> Arrays:
+    def from_arrays(self, arrays: Arrays, images: pd.DataFrame, where: str) -> Arrays:
         """Return the arrays of a member, see `goldfold.tasks.given.with_logits`."""
         return given.with_logits(arrays, _logits, where)
 

@@ -30,7 +30,7 @@ class Submit:
         from goldfold.submission import label_sets
 
         of_labels = Score(self.spec).metric(metric).of_labels
-        return label_sets.form(self.spec.classes, self.spec.label_separator, sample, where, settings, of_labels)
+        return label_sets.form(self.spec.classes, self.spec.label_separator, sample, where, settings, of_labels, metric)
 
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
         """Return a table with the labels of an image in one cell, or one column per class."""

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goldfold.base.errors import DataError
 from goldfold.tasks import given
 from goldfold.tasks.regression.output import arrays as arrays_of
 from goldfold.tasks.regression.spec import Spec
@@ -31,13 +30,16 @@ class External:
         values = given.numbers(table, [given.column(table, NAMES, where)], where)[:, 0]
         return arrays_of(self.classes, table["id"].to_numpy(str), values, np.zeros(len(values)))
 
-    def from_arrays(self, arrays: Arrays, where: str) -> Arrays:
+    def from_arrays(self, arrays: Arrays, images: pd.DataFrame, where: str) -> Arrays:
         """Return the arrays of a member, with a spread of 0 if there is none.
 
         Raises:
-            DataError: there are no finite ``values``.
+            DataError: ``values`` or ``spreads`` are not one finite number per image, or a spread is negative.
         """
-        if "values" not in arrays or not np.isfinite(arrays["values"]).all():
-            raise DataError(f"{where}: must hold 'values' (n,), finite numbers in units of the target.")
-        values = arrays["values"]
-        return arrays_of(self.classes, arrays["ids"], values, arrays.get("spreads", np.zeros(len(values))))
+        shape = (len(arrays["ids"]),)
+        values = given.numeric(arrays, "values", shape, where, "one per image in units of the target")
+        spreads = np.zeros(shape)
+        if "spreads" in arrays:
+            spreads = given.numeric(arrays, "spreads", shape, where, "one per image, 0 if unknown")
+            given.refuse_rows(spreads < 0, spreads, arrays, where, "a negative spread; write 0 if it is unknown")
+        return arrays_of(self.classes, arrays["ids"], values, spreads)
