@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from goldfold.audit.copies import Policy, settle
-from goldfold.metrics import score
+from goldfold.metrics import resampling, score
+from goldfold.predictions import resampled
 from goldfold.predictions.arrays import Arrays, save
 from goldfold.splits.scored import scored
 from whole_task import Whole
@@ -102,8 +103,12 @@ def write_scores(
         evidence = task.evidence(predict(seed, ids), train)
         return score(task.metric(metric), evidence, n_resamples=N_RESAMPLES).as_dict()
 
+    def drawn(seed: int) -> Any:
+        return resampling.drawn(task.metric(metric), task.evidence(predict(seed, ids), train), None, N_RESAMPLES)
+
     names = [*(f"{model}-seed{seed}" for model, seed in members), "ensemble"]
     scored = [entry(metric, (place + 1) % len(names)) for place in range(len(names))]
+    resampled.write(root / "ensemble", {name: drawn((place + 1) % len(names)) for place, name in enumerate(names)})
     rows = [
         {"member": member, "round": number, metric: found["value"], "low": found["low"], "high": found["high"]}
         for number in range(settings["pseudo_labels"]["rounds"] + 1)

@@ -215,7 +215,7 @@ def found(before: list[Answers], after: list[Answers], **how: Any) -> Gain:
 
 def test_the_same_predictions_gain_nothing_and_a_smaller_loss_is_a_gain() -> None:
     right = np.arange(100) % 3 > 0
-    assert found([Answers(right)], [Answers(right)]) == Gain(0.0, 0.0, 0.0)
+    assert found([Answers(right)], [Answers(right)]) == Gain(0.0, 0.0, 0.0, 1.0)
     better = found([Answers(right)], [Answers(np.ones(100))])
     assert better.value == pytest.approx(1 - right.mean())
     assert better.verdict == "better"

@@ -23,7 +23,7 @@ N = 150
 
 def made(
     root: Path, strength: float, *, seeds: Sequence[int] = (0,), rows: slice = slice(None), classes: Sequence[str] = CLASSES,
-    turned: int = 0, relabelled: int = 0, task: str = "classification",
+    turned: int = 0, relabelled: int = 0, task: str = "classification", external: Sequence[str] = (),
 ) -> Path:  # fmt: skip
     """A finished run of one model whose members know the label as well as ``strength`` says."""
     labels = np.random.default_rng(0).integers(0, 3, N)
@@ -44,6 +44,11 @@ def made(
             folder = root / f"predict/net/round0/fold{fold}/seed{seed}"
             folder.mkdir(parents=True)
             save(folder / "oof.npz", [("ids", ids[own]), ("classes", np.array(classes)), ("logits", logits[-1][own])])
+    for name in external:  # knows two of the classes
+        (root / "external" / name).mkdir(parents=True)
+        known = np.where(np.arange(3) < 2, logits[0] * strength, np.nan).astype(np.float32)
+        arrays = [("ids", ids[table.index]), ("classes", np.array(classes)), ("logits", known[table.index])]
+        save(root / "external" / name / "oof.npz", arrays)
     fused = softmax(np.mean(logits, axis=0), axis=1)[table.index]
     save(
         root / "ensemble/oof.npz",
@@ -52,7 +57,7 @@ def made(
     (root / "ensemble/weights.json").write_text("{}")
     settings = {
         "task": {"name": task}, "metric": "accuracy", "models": ["net"], "seeds": list(seeds), "n_folds": 2, "rounds": 1,
-        "weights": {},
+        "weights": {}, **({"external": list(external)} if external else {}),
     }  # fmt: skip
     record(root, "ensemble/run.json", "ensemble", settings, [], ["ensemble/oof.npz", "ensemble/weights.json"])
     record(root, "folds/run.json", "folds", {}, [], [], ["folds/train.csv", "folds/classes.json"])
@@ -98,6 +103,27 @@ def test_several_seeds_add_the_variation_between_trainings(tmp_path: Path) -> No
     assert net.gain.verdict == "noise"
     assert net.gain.high - net.gain.low > 0
     assert ensemble.gain.verdict in ("noise", "better", "worse")
+
+
+def test_external_members_of_both_runs_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = made(tmp_path / "one", 0.5, external=["tool"]), made(tmp_path / "other", 2.0, external=["tool", "new"])
+    rows = {row.name: row for row in compare(one, other).rows}
+    assert [*rows] == ["ensemble", "net", "tool"], "new has nothing to be compared with"
+    assert 0 < rows["tool"].before < rows["tool"].after
+    assert rows["tool"].gain.verdict == "better"
+    assert compare(one, one).rows[2].is_identical
+    assert cli.main(["compare", str(one), str(other)]) == 0
+    assert "  tool      " in capsys.readouterr().out
+    (other / "external/tool/oof.npz").unlink()
+    assert [row.name for row in compare(one, other).rows] == ["ensemble", "net"], "as models whose files are gone"
+
+
+def test_few_cases_are_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = [str(made(tmp_path / name, 1.0, rows=slice(40))) for name in ("one", "other")]
+    assert cli.main(["compare", *few]) == 0
+    assert "fewer than 50 independent cases (40 here) is too narrow" in capsys.readouterr().out
+    assert cli.main(["compare", *(str(made(tmp_path / name, 1.0)) for name in ("third", "fourth"))]) == 0
+    assert "too narrow" not in capsys.readouterr().out
 
 
 def test_what_differs_besides_the_predictions_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from goldfold.bundles import form
 from goldfold.config import chosen, parse, slices, with_classes
 from goldfold.config.dependencies import code, recipe
 from goldfold.ensembling.averaging import FittedAverage
+from goldfold.ensembling.columns import Scorer
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import average, build, weights_of
 from goldfold.ensembling.thresholds import Thresholds
@@ -211,6 +212,19 @@ def test_weights_go_to_the_member_that_knows() -> None:
     assert value(TWO, made.predictions, truth, "log_loss") < value(TWO, equal.predictions, truth, "log_loss")
     alone = FittedAverage(TWO, 1).fit({"good": members["good"]}, truth, folds_of(60), TWO.metric("log_loss"))
     assert alone == {"weights": {"good": 1.0}}
+
+
+@pytest.mark.parametrize("method", [None, "probability", "geometric"])
+def test_a_weighting_is_scored_as_the_average_that_is_applied(method: str | None) -> None:
+    """Fitted averages, hill climbing and whatever else searches weights have one scorer."""
+    generator = np.random.default_rng(1)
+    truth = truth_of(np.array(TWO.classes)[generator.integers(0, 2, 40)].tolist())
+    members = {name: of_yes(generator.uniform(size=40)) for name in "abc"}
+    metric, weights = TWO.metric("log_loss"), {"a": 0.2, "b": 0.0, "c": 0.8}
+    scorer = Scorer(TWO, list(members.values()), truth, metric, method)
+    assert scorer.is_mean == (method != "geometric")
+    whole = FittedAverage(TWO, 1, method).apply(members, {"weights": weights})["ensemble"]
+    assert scorer([*weights.values()]) == pytest.approx(-value(TWO, whole, truth, "log_loss"), abs=1e-12)
 
 
 # --- fusing one member, and thresholds of one half, change nothing

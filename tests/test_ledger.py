@@ -19,7 +19,8 @@ from goldfold.base.files import read_json
 from goldfold.config.dependencies import recipe
 from goldfold.ledger import Look
 from goldfold.lineage.staleness import causes
-from goldfold.looks import expected_maximum, luck, noise
+from goldfold.looks import luck, noise
+from goldfold.metrics.luck import expected_maximum
 from goldfold.planning.plan import Job, plan_of
 from goldfold.predictions.arrays import save
 from goldfold.report import ledger as section

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 import made_run
 from conftest import PLACE, Tiny
-from goldfold import signatures
+from goldfold import signatures, tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.cases import Inputs
 from goldfold.config import parse, slices
@@ -230,6 +230,22 @@ def test_soft_labels_of_several_classes_are_sharpened_class_by_class(tmp_path: P
     rows = rows_of(pd.DataFrame({"id": ["x"], "split": "train", "labels": ['["b"]']}), str(tmp_path / "pseudo.csv"), 1)
     targets = [row["labels"] for row in task.targets(rows)]
     assert np.allclose(targets, [[0, 1, 0], [1, 0.04 / 0.68, 0.5]], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("task", "how", "number"), [("multilabel", {}, 1), ("multilabel", {"top_k": 2}, 2), ("classification", {}, 2)]
+)
+def test_images_below_the_threshold_are_converted_only_for_rules_that_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, how: dict[str, Any], number: int
+) -> None:
+    """With one class per image they are read for the classes that are never predicted."""
+    output, asked = tasks.output({"name": task}, ABC), []
+    inner = output.pseudo_labels
+    monkeypatch.setattr(
+        type(output), "pseudo_labels", lambda self, *given, **more: asked.append(given[1]) or inner(*given, **more)
+    )
+    label(tmp_path, {"unlabeled": predictions(tmp_path, VALUES)}, task, threshold=0.55, **how)
+    assert asked == [0.55, 0.0][:number]
 
 
 # --- training

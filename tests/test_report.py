@@ -134,6 +134,7 @@ def test_page_stands_alone_and_says_what_it_must(build: Build) -> None:
     assert names == [
         "notes",
         "leaderboard",
+        "pairs",
         "pseudo",
         "curves",
         "confusion",
@@ -158,7 +159,11 @@ def test_page_stands_alone_and_says_what_it_must(build: Build) -> None:
         "reliability.png",
         "learning_curves_first.png",
         "agreement.png",
+        "pairs.png",
     } <= drawn
+    pairs = pd.read_csv(Path(arguments["out"]).with_name("pairs.csv"))
+    assert len(pairs) == 6, "four members"
+    assert set(pairs["verdict"]) <= {"better", "unclear", "noise"}
 
 
 @pytest.mark.drawn
@@ -172,10 +177,13 @@ def test_names_of_the_user_are_escaped(build: Build) -> None:
 def test_same_bytes_twice_and_old_figures_go(build: Build) -> None:
     arguments = build()
     folder = Path(arguments["out"]).parent
+    folder.mkdir(parents=True)
+    (folder / "pairs.csv").write_text("of a run with several members")
     first = page_of(arguments), {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     (folder / "figures" / "learning_curves_removed.png").write_bytes(b"old")
     recorded = run(**arguments)["files"]
     drawn = [str(folder / "figures" / name) for name in first[1]]
+    assert not (folder / "pairs.csv").exists()
     assert sorted(recorded) == sorted([*drawn, str(folder / "label_issues.csv")])
     assert first == (page_of(arguments), {path.name: path.read_bytes() for path in (folder / "figures").iterdir()})
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from goldfold.report import limits
+from goldfold.report import headline, limits
 
 
 def results(n: int, metric: str = "accuracy", **columns: Any) -> Any:
@@ -38,3 +38,14 @@ def test_a_score_that_compares_cases_of_different_folds_is_shown_beside_that_wit
     )
     assert limits.pooled_in_words(results(99, "accuracy"), folds) == ""
     assert limits.pooled_in_words(results(99, "roc_auc"), {"ensemble": {0: 0.9}}) == ""
+
+
+def test_limits_are_told_wherever_an_interval_is_shown() -> None:
+    assert limits.in_words(results(50)) == ""
+    assert limits.in_words(results(300, "median_error", group=[str(place % 30) for place in range(300)])) == (
+        "An interval from fewer than 50 independent groups of images (30 here) is too narrow. median_error takes few different "
+        "values over resamples, so its interval is coarse."
+    )
+    few = headline._limits(*limits.independent(results(49).truth, "test image"), "accuracy", "0.1 to 0.2")
+    assert few == " An interval from fewer than 50 independent test images (49 here) is too narrow."
+    assert headline._limits(49, "images", "accuracy", "–") == "", "without an interval there is nothing to warn of"

@@ -167,7 +167,7 @@ def section(html: str, name: str) -> str:
 def test_masks_of_several_classes(build: Build) -> None:
     html = page_of(build("segmentation", ["cat", "dog"], models=("first", "second")))
     assert sections(html) == [
-        "notes", "leaderboard", "curves", "classes", "confusion", "images", "ensemble", "data", "copies", "shift",
+        "notes", "leaderboard", "pairs", "curves", "classes", "confusion", "images", "ensemble", "data", "copies", "shift",
         "run",
     ]  # fmt: skip
     images = section(html, "images")
@@ -195,7 +195,7 @@ def test_masks_of_one_class_have_no_confusion(build: Build) -> None:
 def test_boxes(build: Build) -> None:
     html = page_of(build("detection", ["cat", "dog"], models=("first", "second")))
     assert sections(html) == [
-        "notes", "leaderboard", "curves", "classes", "precision", "errors", "images", "ensemble", "data", "copies",
+        "notes", "leaderboard", "pairs", "curves", "classes", "precision", "errors", "images", "ensemble", "data", "copies",
         "shift", "run",
     ]  # fmt: skip
     assert section(html, "images").count("data:image/jpeg;base64,") == 6 + 3 + 1

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from goldfold.metrics import score
+from goldfold.metrics.paired import resampled
 from goldfold.report import comparison, headline, notes, page, scores, verdict
 from goldfold.report.comparison import Comparison
 from goldfold.report.results import Results
@@ -53,11 +54,16 @@ def right(rng: np.random.Generator, share: float) -> np.ndarray:
     return rng.uniform(size=N) < share
 
 
+def compared(results: Made) -> Comparison | None:
+    evidence = {**results.member_evidence, "ensemble": results.evidence}
+    return comparison.find(results, resampled(results.chosen_metric, evidence, None, 300))
+
+
 @pytest.mark.parametrize("n_members", [2, 8])
 def test_the_best_of_equally_good_members_gains_what_the_expected_maximum_of_normals_says(n_members: int) -> None:
     rng = np.random.default_rng(0)
     members = {f"m{n}-seed0": right(rng, 0.8) for n in range(n_members)}
-    found = comparison.find(results_of(members, right(rng, 0.8)))
+    found = compared(results_of(members, right(rng, 0.8)))
     assert found is not None
     grid = np.linspace(-8, 8, 4001)
     of_normals = np.trapezoid(grid * n_members * stats.norm.pdf(grid) * stats.norm.cdf(grid) ** (n_members - 1), grid)
@@ -70,20 +76,19 @@ def test_the_best_of_equally_good_members_gains_what_the_expected_maximum_of_nor
 
 def test_members_that_make_the_same_errors_gain_nothing_by_chance() -> None:
     same = right(np.random.default_rng(1), 0.8)
-    found = comparison.find(results_of({"m0-seed0": same, "m1-seed0": same}, same, "log_loss"))
+    found = compared(results_of({"m0-seed0": same, "m1-seed0": same}, same, "log_loss"))
     assert found is not None
     assert (found.by_chance, found.low, found.high) == (0, 0, 0)
 
 
-def test_nothing_is_compared_without_predictions_or_a_second_member_and_variants_do_not_count() -> None:
+def test_nothing_is_compared_without_resamples_or_a_second_member_and_variants_do_not_count() -> None:
     one = right(np.random.default_rng(1), 0.8)
-    assert comparison.find(results_of({"m-seed0": one}, one)) is None
+    assert compared(results_of({"m-seed0": one}, one)) is None
     gone = results_of({"m-seed0": one, "n-seed0": one}, one)
-    gone.members = {}
-    assert comparison.find(gone) is None
+    assert comparison.find(gone, {}) is None, "results of before the resampled scores were kept"
     models = [{"name": "m"}, {"name": "m-mixup"}]
     settings = {"models": models, "seeds": [0], "ablate": {"mixup": {"dropout": 0.1}}}
-    assert comparison.find(results_of({"m-seed0": one, "m-mixup-seed0": one}, one, settings=settings)) is None
+    assert compared(results_of({"m-seed0": one, "m-mixup-seed0": one}, one, settings=settings)) is None
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
@@ -96,9 +101,9 @@ def test_the_verdict_is_one_sentence_on_the_gain_and_on_the_larger_randomness(
     rng = np.random.default_rng(0)
     members = {"m-seed0": right(rng, 0.8), "m-seed1": right(rng, 0.7)}
     results = results_of(members, members["m-seed0"] if share is None else right(rng, share), metric)
-    compared = comparison.find(results)
+    found = compared(results)
     folds = {"m-seed0": {0: 0.8, 1: 0.7}, "m-seed1": {0: 0.81, 1: 0.69}, "ensemble": {0: 0.9, 1: 0.9}}
-    text = verdict.sentence(results, folds, compared)
+    text = verdict.sentence(results, folds, found)
     assert said in text
     assert text.endswith("; with one seed, the randomness of training is unknown.")
     assert len(re.findall(r"\.(\s|$)", text)) == 1
@@ -108,9 +113,9 @@ def test_the_verdict_is_one_sentence_on_the_gain_and_on_the_larger_randomness(
         0.01 / np.sqrt(2),
     )
     assert verdict.spreads(results, folds) == pytest.approx((between_folds, between_seeds))
-    assert "choice of images matters more than the randomness" in verdict.sentence(results, folds, compared)
+    assert "choice of images matters more than the randomness" in verdict.sentence(results, folds, found)
     folds["m-seed1"] = {0: 0.6, 1: 0.5}
-    assert "randomness of training matters at least" in verdict.sentence(results, folds, compared)
+    assert "randomness of training matters at least" in verdict.sentence(results, folds, found)
     assert f"between seeds, on the same fold, by {verdict.spreads(results, folds)[1]:.4f}" in scores._spread_in_words(
         results, folds
     )

@@ -13,8 +13,9 @@ from goldfold import components, tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, Finished, finished
 from goldfold.lineage import contents
+from goldfold.members import completed
 from goldfold.metrics.paired import Gain, gain, resampled
-from goldfold.planning.runs import Member, Run
+from goldfold.planning.runs import Run
 from goldfold.predictions.arrays import load
 from goldfold.splits.scored import groups_of, scored
 from goldfold.tables import read_table
@@ -34,7 +35,7 @@ class Row:
     """Scores of one prediction of both runs."""
 
     name: str
-    """``ensemble``, or a model that both runs have: the mean over its seeds."""
+    """``ensemble``, a model that both runs have (the mean over its seeds), or an external member that both have."""
     before: float
     after: float
     gain: Gain
@@ -54,6 +55,8 @@ class Comparison:
     """Cases that both runs validate."""
     n_other: tuple[int, int]
     """Cases that only the first, and only the second run validates."""
+    n_independent: int
+    """Groups of these cases, or these cases if there are no groups."""
     n_relabelled: int
     """Cases with another target in the second run; both runs are scored on the second's."""
     has_same_folds: bool
@@ -91,6 +94,7 @@ def compare(before: str | Path, after: str | Path, metric: components.Written | 
         chosen.name,
         len(common),
         (len(tables[0]) - len(common), len(tables[1]) - len(common)),
+        truth["group"].nunique() if "group" in truth else len(truth),
         len(common) - int(np.all(same, axis=0).sum()) if same else 0,
         "fold" in truth and bool((tables[0].loc[common, "fold"].to_numpy() == truth["fold"].to_numpy()).all()),
         [
@@ -120,21 +124,37 @@ def _example(tables: Sequence[pd.DataFrame]) -> str:
 
 
 def _evidence(run: Finished, truth: pd.DataFrame, pair: Any) -> dict[str, dict[str, Evidence]]:
-    """Predictions of the cases by model and seed; those of the ensemble are under one name."""
+    """Predictions of the cases by model and seed; those of the ensemble and of external members are under one name."""
     found = {WHOLE: {WHOLE: pair(load(run.file("ensemble/oof.npz", ENSEMBLE)))}}
-    output, grid = tasks.output(run.settings["task"], _classes(run)), run.grid
-    for member in grid.members:
-        paths = [_predictions(run, one) for one in grid.runs_of(member, grid.last)]
-        if all(path.exists() for path in paths):
-            joined: Arrays = output.join([load(path) for path in paths])
-            found.setdefault(member.model, {})[Member(member.model, member.seed).name] = pair(joined)
+    models = {member.name: member.model for member in run.grid.members}
+    for name, predictions in _members(run).items():
+        found.setdefault(models.get(name, name), {})[name] = pair(predictions)
     return found
 
 
+def _members(run: Finished) -> dict[str, Arrays]:
+    """Out-of-fold predictions of the members whose files are there, external ones last."""
+    task, classes, grid = run.settings["task"], _classes(run), run.grid
+    output, found = tasks.output(task, classes), {}
+    for member in grid.members:
+        paths = [_predictions(run, one) for one in grid.runs_of(member, grid.last)]
+        if all(path.exists() for path in paths):
+            found[member.name] = output.join([load(path) for path in paths])
+    others = {name: load(path) for name, path in _external(run).items() if path.exists()}
+    return completed(tasks.external(task, classes), found, others) if others else found
+
+
+def _external(run: Finished) -> dict[str, Path]:
+    """Predictions of each external member."""
+    return {name: run.root / "external" / name / "oof.npz" for name in run.settings.get("external", ())}
+
+
 def _digests(run: Finished, name: str) -> list[str | None]:
-    """Digests of the files of predictions of the ensemble, or of a model."""
+    """Digests of the files of predictions of the ensemble, of a model or of an external member."""
     if name == WHOLE:
         return [contents.digest(run.file("ensemble/oof.npz", ENSEMBLE))]
+    if name in (others := _external(run)):
+        return [contents.digest(others[name])]
     members = [member for member in run.grid.members if member.model == name]
     return [
         contents.digest(_predictions(run, one)) for member in members for one in run.grid.runs_of(member, run.grid.last)

@@ -15,6 +15,7 @@ from goldfold import ledger, tasks
 from goldfold.base.errors import DataError
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, SUBMIT, Finished, finished
 from goldfold.metrics.bootstrap import draws
+from goldfold.metrics.luck import of_deviations
 from goldfold.predictions.arrays import load
 from goldfold.splits.scored import groups_of, scored
 from goldfold.tables import read_table
@@ -57,29 +58,13 @@ def noise(metric: Metric, evidence: Evidence, groups: Sequence[str] | None, n_pu
     return Noise(float(np.std(public[known], ddof=1)), float(low), float(high))
 
 
-def expected_maximum(n: int) -> float:
-    """Expected largest of ``n`` independent standard normal numbers.
-
-    The integral of x d(Phi(x)^n), in parts (David and Nagaraja 2003, Order Statistics, section 3.1).
-
-    >>> [round(expected_maximum(n), 3) for n in (1, 2, 3)]
-    [0.0, 0.564, 0.846]
-    """
-    from scipy.special import log_ndtr
-
-    x = np.linspace(0, 12, 12001)
-    upper, lower = 1 - np.exp(n * log_ndtr(x)), np.exp(n * log_ndtr(-x))
-    return float(np.trapezoid(upper - lower, x))
-
-
 def luck(looks: Sequence[ledger.Look]) -> float:
     """Expected gain of the best of several looks over its worth if all are equally good, at most; NaN if noise is unknown.
 
     That much is expected if the noise of the looks is independent. Submissions are scored on the same images, and what their
     errors have in common cancels, so that it is less for submissions that resemble each other.
     """
-    known = [look.noise for look in looks if math.isfinite(look.noise)]
-    return expected_maximum(len(looks)) * float(np.median(known)) if known else math.nan
+    return of_deviations([look.noise for look in looks])
 
 
 def look(

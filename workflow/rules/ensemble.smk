@@ -14,6 +14,7 @@ rule ensemble:
         weights=FILES["ensemble"]["weights"],
         fitted=FILES["ensemble"]["fitted"],
         rounds=FILES["ensemble"]["rounds"],
+        resampled=FILES["ensemble"]["resampled"],
         leaderboard=FILES["ensemble"]["leaderboard"],
         metrics=FILES["ensemble"]["metrics"],
         headline=FILES["ensemble"]["headline"],

@@ -6,6 +6,7 @@ rule report:
         weights=rules.ensemble.output.weights,
         fitted=rules.ensemble.output.fitted,
         rounds=rules.ensemble.output.rounds,
+        resampled=rules.ensemble.output.resampled,
         ensemble=rules.ensemble.output.ensemble,
         records=each_run(FILES["train"]["record"]),
         histories=each_run(FILES["train"]["history"]),

@@ -57,10 +57,14 @@ def _verdict(found: "Comparison") -> str:
 
 def _notes(found: "Comparison") -> Iterator[str]:
     """What the interval does not contain, and what differs besides the predictions."""
+    from goldfold.metrics.limits import of_interval
+
     yield (
         "The interval is a paired bootstrap over cases (over groups if there are groups). For models with several seeds it "
         "includes the variation between trainings, for the ensembles it does not."
     )
+    what = "cases" if found.n_independent == found.n_cases else "groups of cases"
+    yield from of_interval(found.n_independent, what, found.metric)
     if not found.has_same_folds:
         yield "The runs have other folds, so the difference is also one between two splits, which the interval does not contain."
     for n, name in zip(found.n_other, (found.before, found.after), strict=True):

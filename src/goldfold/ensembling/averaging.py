@@ -1,14 +1,15 @@
 """Fusion steps: weighted averages of the members' predictions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.components import Written
+from goldfold.ensembling.columns import Scorer
 from goldfold.ensembling.members import Fuses, of_members
-from goldfold.ensembling.steps import WHOLE, Members, Metric, signed
+from goldfold.ensembling.steps import WHOLE, Members, Metric, Scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,16 +28,6 @@ class Averages(Fuses, Protocol):
 
     ensemble_keys: tuple[str, ...]
     """Names of the parameters that `fuse` takes besides ``method``."""
-
-
-class Scores(Fuses, Protocol):
-    """Task facet that fuses and scores predictions."""
-
-    def evidence(self, predictions: Any, truth: Any) -> Any:
-        """Return the predictions paired with the truth."""
-
-    def metric(self, wanted: Written) -> Metric:
-        """Return a metric given as in the config."""
 
 
 class Average:
@@ -69,19 +60,14 @@ class FittedAverage:
         self, task: Scores, workers: int, method: Written | None = None, metric: Written | None = None
     ) -> None:
         """``metric``: metric that the weights are fitted for; default: that of the config."""
-        self.task, self.workers, self.metric = task, workers, metric
+        self.task, self.workers, self.method, self.metric = task, workers, method, metric
         self.settings = {"method": method} if method else {}
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
         """Return ``weights`` by member name, which sum to one."""
         chosen = self.task.metric(self.metric) if self.metric else metric
-        rows, parts = np.arange(len(truth)), list(members.values())
-
-        def value(weights: NDArray[np.float64]) -> float:
-            fused = of_members(self.task, parts, weights.tolist(), self.settings, self.workers)
-            return signed(chosen.value(self.task.evidence(fused, truth), rows), chosen)
-
-        found = _coordinate_search(value, len(parts))
+        scorer = Scorer(self.task, list(members.values()), truth, chosen, self.method, self.workers)
+        found = _coordinate_search(scorer, len(members))
         return {"weights": {name: round(float(weight), DIGITS) for name, weight in zip(members, found, strict=True)}}
 
     def apply(self, members: Members, fitted: Any) -> Members:
@@ -90,10 +76,10 @@ class FittedAverage:
         return {WHOLE: of_members(self.task, list(members.values()), weights, self.settings, self.workers)}
 
 
-def _coordinate_search(value: Any, n: int) -> NDArray[np.float64]:
+def _coordinate_search(value: Callable[[Sequence[float]], float], n: int) -> NDArray[np.float64]:
     """Return weights (n,) that sum to one, found from equal weights by keeping each change that improves ``value``."""
     weights = np.full(n, 1 / n)
-    reached = value(weights) if n > 1 else 0.0
+    reached = value(weights.tolist()) if n > 1 else 0.0
     for change in CHANGES if n > 1 else ():
         for _ in range(SWEEPS):
             before = reached
@@ -104,7 +90,7 @@ def _coordinate_search(value: Any, n: int) -> NDArray[np.float64]:
                     if not tried.sum():
                         continue
                     tried /= tried.sum()
-                    if (found := value(tried)) > reached + LEAST_GAIN:
+                    if (found := value(tried.tolist())) > reached + LEAST_GAIN:
                         weights, reached = tried, found
             if reached == before:
                 break

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.components import Written
-from goldfold.ensembling.averaging import Scores
 from goldfold.ensembling.members import of_members
-from goldfold.ensembling.steps import Metric, signed
+from goldfold.ensembling.steps import Metric, Scores, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,20 +65,27 @@ def of_truth(evidence: Any) -> Array:
 class Scorer:
     """Score of any weighting of the members; more is better.
 
-    With the mean, the members are converted once, and each weighting costs one weighted sum.
+    With the mean of probabilities or numbers, the members are converted once, and each weighting costs one weighted sum.
     """
 
     def __init__(
-        self, task: Scores, members: Sequence[Any], truth: "pd.DataFrame", metric: Metric, method: Written | None
+        self,
+        task: Scores,
+        members: Sequence[Any],
+        truth: "pd.DataFrame",
+        metric: Metric,
+        method: Written | None,
+        workers: int = 1,
     ) -> None:
-        self.task, self.members, self.truth, self.metric = task, members, truth, metric
+        """``workers``: number of processes that fuse, where the members are not columns."""
+        self.task, self.members, self.truth, self.metric, self.workers = task, members, truth, metric, workers
         self.settings = {"method": method} if method else {}
         self.rows = np.arange(len(truth))
-        self.is_mean = method in MEANS
+        self.one = task.evidence(task.fuse([members[0]], [1.0]), truth) if method in MEANS else None
+        self.is_mean = any(hasattr(self.one, name) for name in FIELDS)
         if self.is_mean:
-            found = [task.evidence(task.fuse([member], [1.0]), truth) for member in members]
-            self.one = found[0]
-            self.stack = [values_of(evidence) for evidence in found]
+            others = (task.evidence(task.fuse([member], [1.0]), truth) for member in members[1:])
+            self.stack = [values_of(evidence) for evidence in (self.one, *others)]
 
     def __call__(self, weights: Sequence[float]) -> float:
         """Score of the members with weight above 0, weighted by ``weights``, which need not sum to one."""
@@ -87,7 +93,7 @@ class Scorer:
             shares = np.asarray(weights, dtype=float) / sum(weights)
             mean = sum(share * values for share, values in zip(shares, self.stack, strict=True) if share)
             return self.of_values(mean)
-        fused = of_members(self.task, self.members, weights, self.settings, 1)
+        fused = of_members(self.task, self.members, weights, self.settings, self.workers)
         return signed(self.metric.value(self.task.evidence(fused, self.truth), self.rows), self.metric)
 
     def of_values(self, values: Array) -> float:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError
 from goldfold.components import Written
-from goldfold.ensembling.averaging import FittedAverage, Scores
+from goldfold.ensembling.averaging import FittedAverage
 from goldfold.ensembling.columns import Scorer
-from goldfold.ensembling.steps import Members, Metric
+from goldfold.ensembling.steps import Members, Metric, Scores
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.ensembling.averaging import FittedAverage, Scores
+from goldfold.ensembling.averaging import FittedAverage
 from goldfold.ensembling.columns import Array, is_of_numbers, of_truth, values_of
-from goldfold.ensembling.steps import Members, Metric
+from goldfold.ensembling.steps import Members, Metric, Scores
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -36,6 +36,16 @@ class Metric(Protocol):
         """Return the value for the images ``rows``; NaN if they cannot be scored."""
 
 
+class Scores(Fuses, Protocol):
+    """Task facet that fuses and scores predictions."""
+
+    def evidence(self, predictions: Any, truth: Any) -> Any:
+        """Return the predictions paired with the truth."""
+
+    def metric(self, wanted: components.Written) -> Metric:
+        """Return a metric given as in the config."""
+
+
 @runtime_checkable
 class Step(Protocol):
     """A transformation of predictions that does not use the truth."""

@@ -35,10 +35,34 @@ def bootstrap(
         n_resamples: 0: no interval (both ends NaN).
         groups: group of each sample; whole groups are resampled, since their images are not independent.
     """
-    values = [value(rows) for rows in draws(n, groups, n_resamples, seed)]
-    finite = np.array([drawn for drawn in values if np.isfinite(drawn)])
+    return summary(value(np.arange(n)), resample(value, n, groups, n_resamples, seed))
+
+
+def resample(
+    value: Callable[[NDArray[np.int64]], float],
+    n: int,
+    groups: Sequence[str] | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Score resamples (n_resamples,) of ``n`` samples; NaN where one cannot be scored. See `bootstrap`.
+
+    Predictions of the same samples that are resampled one after the other get the same resamples.
+    """
+    return np.array([value(rows) for rows in draws(n, groups, n_resamples, seed)], dtype=float)
+
+
+def summary(value: float, drawn: NDArray[np.float64]) -> Score:
+    """Return a score with the 2.5 % and 97.5 % quantiles of its resamples, without those that are NaN."""
+    low, high = quantiles(drawn)
+    return Score(float(value), low, high)
+
+
+def quantiles(drawn: NDArray[np.float64]) -> tuple[float, float]:
+    """2.5 % and 97.5 % quantiles of the finite values; NaN if there are none."""
+    finite = drawn[np.isfinite(drawn)]
     low, high = np.quantile(finite, [0.025, 0.975]) if len(finite) else (float("nan"),) * 2
-    return Score(float(value(np.arange(n))), float(low), float(high))
+    return float(low), float(high)
 
 
 def draws(

@@ -1,6 +1,6 @@
-"""Metrics with their properties, and scores with intervals."""
+"""Metrics with their properties."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import components
-from goldfold.metrics.bootstrap import Score, bootstrap
 
 Rows = NDArray[np.integer[Any]]
 
@@ -57,8 +56,3 @@ def build(written: components.Written, entries: Mapping[str, str]) -> Metric:
     metric = found if isinstance(found, Metric) else Metric(found)
     function = partial(metric.function, **params) if params else metric.function
     return replace(metric, function=function, name=components.label(written))
-
-
-def score(metric: Metric, evidence: Evidence, groups: Sequence[str] | None = None, n_resamples: int = 1000) -> Score:
-    """Score all images, with a 95 % interval; whole groups are resampled if there are groups."""
-    return bootstrap(lambda rows: metric.value(evidence, rows), len(evidence), groups, n_resamples)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from goldfold.metrics.bootstrap import draws
 from goldfold.metrics.metric import Evidence, Metric
+from goldfold.metrics.resampling import prepared
 
 CONFIDENCE = 0.95
 
@@ -22,6 +23,8 @@ class Gain:
     value: float
     low: float
     high: float
+    p: float = math.nan
+    """Two-sided p value of no difference; below 0.05 where the interval does not contain 0."""
 
     @property
     def verdict(self) -> str:
@@ -36,8 +39,9 @@ def resampled(
 ) -> dict[str, NDArray[np.float64]]:
     """Scores of several predictions of the same samples, (n_resamples,) each, all on the same resamples."""
     n = len(next(iter(evidence.values())))
-    rows = list(draws(n, groups, n_resamples, seed))
-    return {name: np.array([metric.value(one, drawn) for drawn in rows]) for name, one in evidence.items()}
+    values = {name: prepared(metric, one) for name, one in evidence.items()}
+    scores = np.array([[value(rows) for value in values.values()] for rows in draws(n, groups, n_resamples, seed)])
+    return dict(zip(values, scores.reshape(-1, len(values)).T, strict=True))
 
 
 def gain(
@@ -79,4 +83,13 @@ def gain(
     freedom = total**2 / from_seeds if from_seeds else math.inf
     quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
     half = quantile * math.sqrt(total)
-    return Gain(value, value - half, value + half)
+    return Gain(value, value - half, value + half, _p(value, math.sqrt(total), freedom))
+
+
+def _p(value: float, deviation: float, freedom: float) -> float:
+    """Two-sided p value of a difference; without any deviation, 1 for no difference and else 0."""
+    from scipy import stats
+
+    if not deviation:
+        return float(value == 0)
+    return float(2 * stats.t.sf(abs(value) / deviation, freedom))

@@ -117,6 +117,7 @@ def _ensemble(plan: "Plan") -> dict[str, Any]:
         "weights": f"{root}/ensemble/weights.json",
         "fitted": f"{root}/ensemble/fitted.json",
         "rounds": f"{root}/ensemble/rounds.csv",
+        "resampled": f"{root}/ensemble/resampled.npz",
         "leaderboard": f"{root}/leaderboard.csv",
         "metrics": f"{root}/metrics.json",
         "headline": f"{root}/headline.json",

@@ -14,7 +14,7 @@ from goldfold.drawing.words import change, interval, score
 from goldfold.metrics.paired import Gain, gain, resampled
 from goldfold.planning.origins import origins_of
 from goldfold.planning.runs import Member
-from goldfold.report import choices
+from goldfold.report import choices, limits
 from goldfold.report.results import Results
 from goldfold.splits.scored import groups_of
 
@@ -182,6 +182,7 @@ def _intro(results: Results, n_switches: int, marked: Sequence[str]) -> str:
     )
     for sign, meaning in (MARKS[key] for key in marked):
         text += f" {sign}: {meaning}."
+    text += f" {found}" if (found := limits.in_words(results)) else ""
     if n_switches >= CONFIDENT_ERRORS // 2:
         text += f" Of {CONFIDENT_ERRORS} switches without effect, about one lies outside its interval by chance."
     return text

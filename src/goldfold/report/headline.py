@@ -8,8 +8,11 @@ from goldfold import components
 from goldfold.base.words import count, noun
 from goldfold.drawing.words import interval, listed, score
 from goldfold.images import cases
+from goldfold.metrics.limits import of_interval
+from goldfold.report.limits import independent
 from goldfold.report.results import Results
 from goldfold.report.runinfo import n_inner_trainings, n_training_runs
+from goldfold.splits.scored import with_groups
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ def headline(results: Results, verdict: str = "") -> Headline:
     )
     if "group" in truth:
         meaning += f" Whole groups are resampled, because {row}s of one group are not independent."
+    meaning += _limits(n, unit, results.metric, ends)
     beside = ""
     if results.optimistic is not None:
         beside = f"optimistic (not nested): {score(results.optimistic['value'])}"
@@ -52,6 +56,10 @@ def headline(results: Results, verdict: str = "") -> Headline:
     direction = "larger is better" if results.greater_is_better else "smaller is better"
     label = f"{results.metric}, out of fold ({direction})"
     return Headline(score(entry.get("value")), label, ends, meaning, _facts(results), beside, verdict, _test(results))
+
+
+def _limits(n: int, what: str, metric: str, ends: str) -> str:
+    return "".join(f" {one}" for one in of_interval(n, what, metric) if ends != "–")
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:
@@ -93,7 +101,10 @@ def _test(results: Results) -> Headline | None:
         f"The {results.whole}'s predictions for {count(len(results.answers), row)} with known targets. These targets are used "
         f"for this score only: not for training, model selection or weights."
     )
-    return Headline(score(found.value), f"{results.metric}, {row}s", interval(found.low, found.high), sentence)
+    n, what = independent(with_groups(results.answers, results.tables["test"]), row)
+    ends = interval(found.low, found.high)
+    sentence += _limits(n, what, results.metric, ends)
+    return Headline(score(found.value), f"{results.metric}, {row}s", ends, sentence)
 
 
 def _named(results: Results) -> str:

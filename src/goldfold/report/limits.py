@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
+import pandas as pd
 
 from goldfold.components import name_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import score
+from goldfold.metrics.limits import FEWEST, is_coarse, of_interval
 from goldfold.report.results import Results
 
-FEWEST = 50
-"""Fewest independent cases for an interval that can be relied on, see docs/scores.md."""
 OF_RANKS = frozenset({
     "roc_auc", "average_precision", "partial_auc", "auc_above_tpr", "gap", "map", "ap", "ap50", "pearson", "spearman",
 })  # fmt: skip
@@ -19,9 +19,7 @@ OF_RANKS = frozenset({
 
 def notes(results: Results) -> Iterator[Note]:
     """Warn of intervals from few independent cases, and of intervals of medians."""
-    groups = results.truth["group"].nunique() if "group" in results.truth else None
-    n = len(results.truth) if groups is None else groups
-    what = f"{results.row}s" if groups is None else f"groups of {results.row}s"
+    n, what = independent(results.truth, results.row)
     if n < FEWEST:
         yield Note(
             "warn",
@@ -29,13 +27,23 @@ def notes(results: Results) -> Iterator[Note]:
             f"Intervals from fewer than {FEWEST} independent {what} are too narrow more often than one time in twenty, and "
             f"differences between recipes cannot be seen. Repeat with other folds and seeds, or collect more.",
         )
-    if "median" in results.metric:
+    if is_coarse(results.metric):
         yield Note(
             "info",
             "The interval of a median is coarse",
             f"{results.metric} takes few different values over resamples, so that its bootstrap interval may be too narrow or "
             f"too wide. Compare recipes by a mean, such as mae.",
         )
+
+
+def independent(truth: pd.DataFrame, row: str) -> tuple[int, str]:
+    """Number of independent cases and the noun for them: groups, if there are groups."""
+    return (truth["group"].nunique(), f"groups of {row}s") if "group" in truth else (len(truth), f"{row}s")
+
+
+def in_words(results: Results) -> str:
+    """Sentences on the limits of the intervals of the out-of-fold scores, for the places where these are shown."""
+    return " ".join(of_interval(*independent(results.truth, results.row), results.metric))
 
 
 def pooled_in_words(results: Results, folds: Mapping[str, Mapping[int, float]]) -> str:

@@ -101,11 +101,8 @@ def read(
         tables["unlabeled"] = pool_beside(unlabeled, tables, stack, stack_pattern)
     if image_columns is None and not reader.casing:
         report_unlisted([images, test_images if test else None, extra_images], tables, stack, stack_pattern)
-    tables |= answers(test_answers, reader.target, reader.form, case_column)
-    if case_column is not None and "answers" in tables:  # answers may have one row per image too
-        tables["answers"] = tables["answers"].drop_duplicates(ignore_index=True)
-    if test is None and "answers" in tables and "test" in tables:  # answers may be the single table of all splits
-        tables["answers"] = tables["answers"][tables["answers"]["id"].isin(tables["test"]["id"])].reset_index(drop=True)
+    if test_answers is not None:
+        tables["answers"] = reader.answers(test_answers, tables.get("test") if test is None else None)
     return tables if class_names is None else _named(tables, reader.target.name, class_names)
 
 
@@ -176,6 +173,17 @@ class _Reader:
         rows = placed.groups_of_test(rows, table, self.places["group"])
         rows = rows.join(metadata_of(table, csv, "test", **self.metadata))
         return rows if self.casing.case is None else put_together(rows, table, csv, self.casing)
+
+    def answers(self, csv: str, test: pd.DataFrame | None) -> pd.DataFrame:
+        """Id and target of test images.
+
+        Args:
+            test: test images if a single table has all splits, which the answers may be too.
+        """
+        found = answers(csv, self.target, self.form, self.casing.case)["answers"]
+        if self.casing.case is not None:  # answers may have one row per image too
+            found = found.drop_duplicates(ignore_index=True)
+        return found if test is None else found[found["id"].isin(test["id"])].reset_index(drop=True)
 
 
 def read_alone(

@@ -22,6 +22,7 @@ from goldfold.engine.statistics import update_statistics
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.inference.predictor import encoder_beside, trained
 from goldfold.metadata.columns import joined
+from goldfold.metrics import Metric
 from goldfold.models.norm_layers import layers
 from goldfold.tables import read_table
 from goldfold.tasks.protocol import Infer
@@ -74,15 +75,11 @@ def run(
     spec, names = read(model, resize, channels, place), read_json(classes)
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
     cases, images = _cases(spec, fold_file, weights[0], metadata), CachedImages(caches, scale_16bit)
-    infer, scores = tasks.infer(task, names), tasks.score(task, names)
-    metrics = [scores.metric(one) for one in (metric, *reported)]
-    validation = Validation(
-        spec, tasks.target(task, names), tasks.learn(task, names), infer, scores, cases.held_out, images, metrics, None,
-        accelerator, cases.encoder,
-    )  # fmt: skip
-    training = TrainingImages(spec, infer, cases.train, images, accelerator, cases.encoder)
+    metrics = [tasks.score(task, names).metric(one) for one in (metric, *reported)]
+    validation = _validation(spec, task, names, cases, images, metrics, accelerator)
+    training = TrainingImages(spec, validation.infer, cases.train, images, accelerator, cases.encoder)
     files = dict(zip(of, weights, strict=True))
-    kitchen = Kitchen(spec, infer, accelerator, training, validation, files, metrics[0].name)
+    kitchen = Kitchen(spec, validation.infer, accelerator, training, validation, files, metrics[0].name)
     used, known = kitchen.chosen(select, metrics[0].greater_is_better)
     mean, found = kitchen.soup(used)
     _write(Path(folder), mean, found, header_of([_header(path) for path in weights]))
@@ -106,6 +103,23 @@ def _cases(spec: Spec, fold_file: str, weights: str, metadata: Sequence[str]) ->
     if spec.metadata is not None:
         train, held_out = (joined(rows, metadata, spec.metadata) for rows in (train, held_out))
     return Cases(train, held_out, encoder)
+
+
+def _validation(
+    spec: Spec,
+    task: dict[str, Any],
+    classes: list[str],
+    cases: Cases,
+    images: CachedImages,
+    metrics: list[Metric],
+    accelerator: Accelerator,
+) -> Validation:
+    """Validation on the fold's held-out cases, as in the training."""
+    infer, scores = tasks.infer(task, classes), tasks.score(task, classes)
+    return Validation(
+        spec, tasks.target(task, classes), tasks.learn(task, classes), infer, scores, cases.held_out, images, metrics, None,
+        accelerator, cases.encoder,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

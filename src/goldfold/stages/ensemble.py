@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from goldfold import components, tasks
 from goldfold.base.files import read_json, write_json, write_text
@@ -18,8 +19,10 @@ from goldfold.ensembling.with_metadata import without
 from goldfold.members import Members
 from goldfold.metadata import of_cases
 from goldfold.metadata_gain import gain_of_metadata
-from goldfold.metrics import Evidence, Metric, score
+from goldfold.metrics import Evidence, Metric, resampling, score
+from goldfold.metrics.bootstrap import quantiles
 from goldfold.planning.grid import grid
+from goldfold.predictions import resampled
 from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tables import read_table
@@ -63,7 +66,7 @@ def run(
     metadata: Mapping[str, Sequence[str]] | None = None,
     metadata_lists: Sequence[str] = (),
 ) -> None:
-    """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
+    """Write predictions, weights, fitted parameters, scores by round and resampled scores into ``folder``, and the score files.
 
     A member is a model with a seed. Its out-of-fold prediction covers each validated training image exactly once; its test
     prediction is the mean over its folds. The ensemble of a round consists of the latest runs up to that round.
@@ -103,7 +106,7 @@ def run(
     columns = of_cases.read(metadata_lists, metadata) if metadata else None
     steps = build(ForSteps(task, names, columns), wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
-    rows, made, evidence = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
+    rows, made, evidence, drawn = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
     fused = applied(steps, members.test(), made.fitted) if has_test else None
     fused_test = None if fused is None else _keep(facets, Path(folder), "test", fused)
     if not has_test:  # files of an earlier run that had test images
@@ -113,6 +116,7 @@ def run(
     write_json(Path(folder) / "weights.json", {"method": method, "weights": _shares(named)})
     write_json(Path(folder) / "fitted.json", _fitted([fusion or "average", *postprocessing], made))
     parts = {"oof": _every_metric(facets, evidence, truth, chosen), **_optimistic(facets, made, truth, chosen)}
+    resampled.write(Path(folder), drawn)
     scores = _beside(pd.DataFrame(rows), parts, chosen.name)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
     last = scores[scores["round"] == whole.last]
@@ -169,8 +173,10 @@ def _scored_rounds(
     metric: Metric,
     steps: Sequence[Step],
     folder: Path,
-) -> tuple[list[dict[str, Any]], Nested, Evidence]:
+) -> tuple[list[dict[str, Any]], Nested, Evidence, resampled.Drawn]:
     """Score every member and ensemble of every round; return rows, the last ensemble (which is saved) and its evidence.
+
+    The resampled scores of the last round are returned too.
 
     A round has no ensemble if no member with a weight was trained up to it.
     """
@@ -180,6 +186,7 @@ def _scored_rounds(
     for number in (stage.number for stage in members.grid.rounds):
         parts = members.oof(number, truth["id"].tolist())
         fused: list[tuple[str, Arrays]] = []
+        drawn: dict[str, NDArray[np.float64]] = {}
         if voters & {*parts}:
             made = nested(steps, parts, truth, folds, metric, picked, _held)
             if number == members.grid.last:
@@ -187,16 +194,12 @@ def _scored_rounds(
             fused = [("ensemble", made.predictions)]
         for name, part in [*parts.items(), *fused]:
             evidence = task.scores.evidence(part, truth)
-            found = _score(evidence, truth, metric)
-            row = {
-                "member": name,
-                "round": number,
-                metric.name: found["value"],
-                "low": found["low"],
-                "high": found["high"],
-            }
+            drawn[name] = resampling.drawn(metric, evidence, groups_of(truth))
+            value = metric.value(evidence, np.arange(len(evidence)))
+            low, high = quantiles(drawn[name])
+            row = {"member": name, "round": number, metric.name: value, "low": low, "high": high}
             (wholes if name == "ensemble" else scores).append(row)
-    return scores + wholes, made, evidence
+    return scores + wholes, made, evidence, drawn
 
 
 def _held(predictions: Arrays) -> Arrays:

@@ -84,18 +84,15 @@ def run(
     Raises:
         DataError: the data cannot be used; the message says which, where and what to do.
     """
-    tables, policy = sources.read(**source), Policies(**policies)
-    answers, categories, said, notes = (tables.pop(name, None) for name in ("answers", "categories", "sizes", "notes"))
-    doubts = [] if notes is None else notes["note"].tolist()
+    raw, policy = _read(source, most_rows), Policies(**policies)
     lost: list[pd.DataFrame] = []
-    tables = tables if most_rows is None else {split: _thinned(table, most_rows) for split, table in tables.items()}
-    tell_apart(tables)
-    scanned = scan(cases.files(tables), workers, channels, max_pixels)
+    tell_apart(raw.tables)
+    scanned = scan(cases.files(raw.tables), workers, channels, max_pixels)
     with sources.named(source["source"]):
-        tables = {split: _sound(split, table, scanned, lost, policy) for split, table in tables.items()}
-    sized = {split: settle(table, said, split, _leaves_out(split, policy)) for split, table in tables.items()}
-    tables |= {split: of.table for split, of in sized.items()}
-    doubts += [note for of in sized.values() for note in of.notes]
+        sound = {split: _sound(split, table, scanned, lost, policy) for split, table in raw.tables.items()}
+    sized = {split: settle(table, raw.sizes, split, _leaves_out(split, policy)) for split, table in sound.items()}
+    tables = {split: of.table for split, of in sized.items()}
+    doubts = [*raw.notes, *(note for of in sized.values() for note in of.notes)]
     tables["train"], names, dropped, settled = _targets("train", sized["train"], task, classes, policy, workers)
     lost += dropped
     tables, found = copies.settle(tables, scanned, lost, copies.Policy(**duplicates))
@@ -103,17 +100,43 @@ def run(
     learnable.check_classes(names, weighted_classes, class_lists)
     own_ids = tables["test"]["id"] if "test" in tables else None
     _check_submission(tables, task, names, classes, metric, sample, submission)
-    if answers is not None and own_ids is not None:
-        tables["answers"] = _answers(answers, said, tables["test"], own_ids, task | settled, names, policy, workers)
+    if raw.answers is not None and own_ids is not None:
+        tables["answers"] = _answers(
+            raw.answers, raw.sizes, tables["test"], own_ids, task | settled, names, policy, workers
+        )
     tables = with_rois(tables, roi, workers)
     if own_ids is not None:
         found = copies.renamed(found, dict(zip(own_ids, tables["test"]["id"], strict=True)))
     write_text(Path(folder) / "duplicates.csv", found.to_csv(index=False))
-    numbers = {} if categories is None else dict(zip(categories["name"], categories["id"].tolist(), strict=True))
-    write_json(Path(folder) / "class_ids.json", numbers)
+    write_json(Path(folder) / "class_ids.json", raw.numbers)
     _write(Path(folder), tables, lost, names, tasks.facts(task["name"]).kinds)
     print(*(f"{doubt}\n" for doubt in doubts), sep="", end="", flush=True)
     return doubts
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Content of a data source."""
+
+    tables: dict[str, pd.DataFrame]
+    """Images by split."""
+    answers: pd.DataFrame | None
+    """Targets of test images."""
+    sizes: pd.DataFrame | None
+    """Sizes of images, as declared by the source."""
+    numbers: dict[str, int]
+    """Class -> its number in the files of the source, where it has numbers."""
+    notes: list[str]
+
+
+def _read(source: dict[str, Any], most_rows: int | None) -> Raw:
+    """Read a data source, at most ``most_rows`` images of each split."""
+    tables = sources.read(**source)
+    answers, categories, sizes, notes = (tables.pop(name, None) for name in ("answers", "categories", "sizes", "notes"))
+    if most_rows is not None:
+        tables = {split: _thinned(table, most_rows) for split, table in tables.items()}
+    numbers = {} if categories is None else dict(zip(categories["name"], categories["id"].tolist(), strict=True))
+    return Raw(tables, answers, sizes, numbers, [] if notes is None else notes["note"].tolist())
 
 
 def _leaves_out(split: str, policies: Policies) -> bool:

@@ -62,7 +62,7 @@ def run(
         fused = output.fuse([load_of_fold(path, fold, rule) for path in teachers], shares, workers, **settings)
         counts[source] = len(fused["ids"])
         sure.append(output.pseudo_labels(fused, selection.lowest, **_form(soft)).assign(source=source))
-        if tasks.facts(task["name"]).pseudo_label_keys:
+        if "label" in sure[-1] or top_k is not None:  # other rules do not read the images below the threshold
             every.append(output.pseudo_labels(fused, 0.0).assign(source=source))
     table, whole = pd.concat(sure, ignore_index=True), pd.concat(every or sure, ignore_index=True)
     accuracy: dict[str, float] = {}

@@ -9,6 +9,7 @@ from goldfold import components
 from goldfold.base.files import atomic, write_text
 from goldfold.drawing.blocks import Section
 from goldfold.images.viewing import shown_as
+from goldfold.predictions import resampled
 from goldfold.report import (
     ablation,
     augmentation,
@@ -25,6 +26,7 @@ from goldfold.report import (
     ledger,
     notes,
     page,
+    pairs,
     quarantine,
     runinfo,
     scores,
@@ -54,8 +56,8 @@ def run(
 ) -> dict[str, Any]:
     """Write the page, its figures as PNG files in ``figures`` beside it, and the learning curves as ``curves.csv``.
 
-    With an ablation, its table is written as ``ablation.csv``; for tasks with classes per image, the labels that may be
-    wrong as ``label_issues.csv``.
+    With an ablation, its table is written as ``ablation.csv``, with several members their differences as ``pairs.csv``; for
+    tasks with classes per image, the labels that may be wrong as ``label_issues.csv``.
 
     Returns:
         ``files``: paths of the figures and of these tables.
@@ -70,20 +72,26 @@ def run(
     found = read(Path(results), task, metric, settings)
     same = copies.find(found)
     shifts = differences.find(found, same, shift_images, workers) if shift else {}
-    issues, compared, folds = label_issues.find(found), comparison.find(found), scores.fold_scores(found)
+    drawn = resampled.read(found.root / "ensemble")
+    issues, compared, folds = label_issues.find(found), comparison.find(found, drawn), scores.fold_scores(found)
+    apart = pairs.find(found, drawn)
     with shown_as(settings["data"]["channels"], settings["data"]["scale_16bit"]):
-        best = scores.leaderboard(found, folds, compared)
-        sections = [best, *_sections(found, same, shifts, gallery, gains := ablation.table(found), issues)]
+        best = [scores.leaderboard(found, folds, compared), pairs.section(found, apart)]
+        sections = [
+            *filter(None, best),
+            *_sections(found, same, shifts, gallery, gains := ablation.table(found), issues),
+        ]
     subtitle = f"{name} · {task['name']} · {found.metric}"
     head = headline.headline(found, verdict.sentence(found, folds, compared))
     html = page.render(title or name, subtitle, head, notes.collect(found, same, shifts, compared), sections)
-    drawn = _write_figures(Path(out).parent / "figures", sections)
+    written = _write_figures(Path(out).parent / "figures", sections)
     write_text(Path(out).parent / "curves.csv", training.table(found).to_csv(index=False))
-    drawn += _write_table(Path(out).parent / ABLATION, gains)
-    drawn += _write_table(Path(out).parent / label_issues.FILE, None if issues is None else issues.table)
+    written += _write_table(Path(out).parent / pairs.FILE, pairs.table(apart))
+    written += _write_table(Path(out).parent / ABLATION, gains)
+    written += _write_table(Path(out).parent / label_issues.FILE, None if issues is None else issues.table)
     write_text(out, html)
     print(f"{out}: {len(sections)} sections, {len(html) / 1e6:.1f} MB", flush=True)
-    return {"files": drawn}
+    return {"files": written}
 
 
 def _sections(

@@ -1,0 +1,85 @@
+"""Scores of resamples: metrics that prepare an evidence give what they give of each resample alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from goldfold import catalog, metrics
+from goldfold.metrics.bootstrap import bootstrap, draws
+from goldfold.metrics.classification import Labelled
+from goldfold.metrics.multilabel import MultiLabelled
+from goldfold.metrics.paired import resampled
+from goldfold.metrics.resampling import PREPARED, drawn, prepared
+
+OF_LABELS = ("accuracy", "log_loss", "roc_auc", "average_precision")
+OF_SETS = ("roc_auc", "map")
+
+
+def labelled(seed: int, n: int, n_classes: int, levels: int, has_thresholds: bool = False) -> Labelled:
+    """Probabilities of few levels have ties within and between classes; few cases lack classes."""
+    rng = np.random.default_rng(seed)
+    p = rng.integers(1, levels + 1, (n, n_classes)).astype(np.float32 if seed % 2 else np.float64)
+    thresholds = rng.random(n) if has_thresholds and n_classes == 2 else None
+    return Labelled(p / p.sum(axis=1, keepdims=True), rng.integers(0, n_classes, n), thresholds)
+
+
+def same(metric: metrics.Metric, evidence: Any, rows: Any) -> None:
+    assert np.array_equal(prepared(metric, evidence)(rows), metric.value(evidence, rows), equal_nan=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10**6), n=st.integers(1, 60), n_classes=st.integers(2, 5), levels=st.sampled_from([1, 3, 10**6]),
+    name=st.sampled_from(OF_LABELS), has_thresholds=st.booleans(),
+)  # fmt: skip
+def test_prepared_metrics_of_labels_are_the_same_to_the_last_bit(
+    seed: int, n: int, n_classes: int, levels: int, name: str, has_thresholds: bool
+) -> None:
+    metric = metrics.build(name, catalog.METRICS["label"])
+    evidence = labelled(seed, n, n_classes, levels, has_thresholds)
+    groups = [str(place // 3) for place in range(n)]
+    for rows in (*draws(n, None, 3, seed), *draws(n, groups, 3, seed), *draws(n, None, 1, seed, 2 * n)):
+        same(metric, evidence, rows)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 60),
+    levels=st.sampled_from([1, 3, 10**6]),
+    name=st.sampled_from(OF_SETS),
+)
+def test_prepared_metrics_of_several_labels_are_the_same_to_the_last_bit(
+    seed: int, n: int, levels: int, name: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    truth = (rng.random((n, 3)) < 0.3).astype(np.uint8)
+    evidence = MultiLabelled(rng.integers(0, levels, (n, 3)) / levels, truth)
+    metric = metrics.build(name, catalog.METRICS["labels"])
+    for rows in draws(n, None, 5, seed):
+        same(metric, evidence, rows)
+
+
+def test_every_prepared_metric_is_in_the_tests_above() -> None:
+    named = [metrics.build(name, catalog.METRICS["label"]).function for name in OF_LABELS]
+    named += [metrics.build(name, catalog.METRICS["labels"]).function for name in OF_SETS]
+    assert [function for function, _ in PREPARED] == named
+
+
+def test_scores_and_comparisons_are_of_the_same_resamples() -> None:
+    metric, other = metrics.build("roc_auc", catalog.METRICS["label"]), labelled(1, 50, 3, 9)
+    evidence, groups = labelled(0, 50, 3, 9), [str(place // 2) for place in range(50)]
+    found = metrics.score(metric, evidence, groups, 100)
+    assert found == bootstrap(lambda rows: metric.value(evidence, rows), 50, groups, 100)
+    both = resampled(metric, {"one": evidence, "other": other}, groups, 100)
+    for name, one in (("one", evidence), ("other", other)):
+        assert np.array_equal(both[name], drawn(metric, one, groups, 100), equal_nan=True)
+
+
+@pytest.mark.parametrize("n_resamples", [0, 1])
+def test_without_resamples_there_is_no_interval(n_resamples: int) -> None:
+    found = metrics.score(metrics.build("accuracy", catalog.METRICS["label"]), labelled(0, 20, 2, 9), None, n_resamples)
+    assert np.isnan(found.low) == (n_resamples == 0)
