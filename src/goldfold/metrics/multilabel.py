@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.metrics import counts
 from goldfold.metrics.metric import Metric, Rows
 from goldfold.metrics.ranking import average_precision, roc_area
 from goldfold.metrics.thresholds import between
@@ -42,6 +43,17 @@ class MultiLabelled:
     def levels(self, columns: Sequence[int]) -> NDArray[np.float64]:
         """Return the candidate thresholds for some of the classes."""
         return between(self.probabilities[:, list(columns)].ravel())
+
+    def outcomes(
+        self, columns: Sequence[int], levels: NDArray[np.float64], thresholds: NDArray[np.float64]
+    ) -> tuple[counts.Counts, counts.Counts]:
+        """Return the counts of some classes (columns, levels) at each level, and of the others (classes,) at theirs."""
+        others = [column for column in range(self.truth.shape[1]) if column not in columns]
+        found = [self._above(column, levels) for column in columns]
+        return counts.stacked(found), counts.stacked([self._above(one, thresholds[[one]]) for one in others])
+
+    def _above(self, column: int, levels: NDArray[np.float64]) -> counts.Counts:
+        return counts.above(self.probabilities[:, column], self.truth[:, column] == 1, levels, or_equal=True)
 
     def of_class(self, column: int) -> "MultiLabelled":
         """Return the evidence of one class."""
@@ -92,6 +104,6 @@ def _mean_of_known(value: Callable[[Any, Any], float], found: MultiLabelled) -> 
     return float(np.mean(known)) if known else float("nan")
 
 
-F1_MACRO = Metric(f1_macro, of_labels=True, is_mean_over_classes=True)
-F1_MICRO = Metric(f1_micro, of_labels=True)
+F1_MACRO = Metric(f1_macro, of_labels=True, is_mean_over_classes=True, of_counts=counts.f1_or_none)
+F1_MICRO = Metric(f1_micro, of_labels=True, of_counts=counts.f1_or_none)
 LOG_LOSS = Metric(log_loss, greater_is_better=False)
