@@ -84,3 +84,25 @@ def test_all_images_are_searched_however_many_there_are(monkeypatch: pytest.Monk
     metric = TWO.metric("f1")
     (fitted,) = nested.fit([Thresholds(TWO, 1)], {"a": of_yes(scores)}, truth, folds_of(1000), metric)
     assert fitted == Thresholds(TWO, 1).fit({"a": of_yes(scores)}, truth, folds_of(1000), metric)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.9, 0.95), (0.9, 1.0), (0.5, np.nextafter(1, 0))])
+def test_nothing_is_predicted_where_no_prediction_is_best(low: float, high: float) -> None:
+    labels = (np.arange(1000) % 33 == 0).astype(int)
+    scores = np.where(np.arange(1000) % 2, low, high)
+    assert by("accuracy", scores, labels) == 1 - labels.mean()
+    own = Metric(TWO.metric("accuracy").function, of_labels=True)
+    assert by(own, scores, labels) == 1 - labels.mean(), "a metric without counts"
+
+
+def test_all_are_predicted_where_that_is_best() -> None:
+    assert by("f1", np.array([0.1, 0.2, 0.3, 0.2]), np.array([1, 1, 1, 0])) == pytest.approx(6 / 7)
+
+
+def test_a_label_without_images_is_never_predicted_if_that_is_better() -> None:
+    said = np.array([[0.9, 0.6], [0.8, 0.1], [0.2, 1.0], [0.1, 0.2]] * 5)
+    found = MultiLabelled(said, np.array([[1, 0], [1, 0], [0, 0], [0, 0]] * 5, np.uint8))
+    metric = metrics.build("f1_micro", catalog.METRICS["labels"])
+    chosen = thresholds._search(found, metric, [[0], [1]])
+    assert metric.value(found.at(chosen.tolist()), np.arange(20)) == 1
+    assert not found.at(chosen.tolist()).predicted[:, 1].any()
