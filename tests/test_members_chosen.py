@@ -143,6 +143,15 @@ def test_hill_climbing_takes_each_time_the_member_that_helps_most() -> None:
     assert found["weights"]["m3"] < 0.1
 
 
+@pytest.mark.parametrize("step", ["fitted_average", "hill_climbing", {"hill_climbing": {"bags": 5}}])
+def test_weights_are_equal_where_no_weighting_can_be_scored(step: Any) -> None:
+    """The area under the curve is undefined if all images are of one class."""
+    members, _ = knowing(20, 4, [1.0] * 4)
+    found, _ = fitted(step, THREE, members, truth_of(["a"] * 20), "roc_auc")
+    assert [*found["weights"].values()] == pytest.approx([0.25] * 4, abs=0.15 if isinstance(step, dict) else 1e-6)
+    assert min(found["weights"].values()) > 0
+
+
 def test_hill_climbing_by_another_average_and_metric() -> None:
     members, truth = knowing(90, 3, [3.0, 0.5, 0.0])
     found, _ = fitted({"hill_climbing": {"method": "rank", "metric": "accuracy", "steps": 4}}, THREE, members, truth)
