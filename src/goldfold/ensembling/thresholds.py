@@ -127,12 +127,8 @@ def _by_counts(
 ) -> NDArray[np.float64]:
     """Values of the metric at all levels (levels,), more is better; -inf where it is undefined."""
     found, others = evidence.outcomes(group, levels, thresholds)
-    if metric.is_mean_over_classes:
-        values = metric.of_counts(found)
-        known = np.isfinite(values)
-        values = np.where(known, values, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
-    else:
-        values = metric.of_counts(found.summed(others))
+    is_mean = metric.is_mean_over_classes
+    values = metric.of_counts(found).mean(axis=0) if is_mean else metric.of_counts(found.summed(others))
     values = values if metric.greater_is_better else -values
     return np.where(np.isfinite(values), values, -np.inf)
 

@@ -70,16 +70,15 @@ class MultiLabelled:
 
 
 def f1_macro(found: MultiLabelled) -> float:
-    """F1 score per class, averaged; a class neither present nor predicted does not count."""
+    """F1 score per class, 0 if it is neither present nor predicted, averaged over all classes, as in scikit-learn."""
     hits, predicted, true = found.counts()
-    counts = predicted + true > 0
-    return float((2 * hits[counts] / (predicted + true)[counts]).mean()) if counts.any() else float("nan")
+    return float((2 * hits / np.maximum(predicted + true, 1)).mean())
 
 
 def f1_micro(found: MultiLabelled) -> float:
-    """F1 score pooled over all pairs of image and class."""
+    """F1 score pooled over all pairs of image and class; 0 if no class is present or predicted, as in scikit-learn."""
     hits, predicted, true = (int(numbers.sum()) for numbers in found.counts())
-    return 2 * hits / (predicted + true) if predicted + true else float("nan")
+    return 2 * hits / max(predicted + true, 1)
 
 
 def roc_auc(found: MultiLabelled) -> float:
@@ -104,6 +103,6 @@ def _mean_of_known(value: Callable[[Any, Any], float], found: MultiLabelled) -> 
     return float(np.mean(known)) if known else float("nan")
 
 
-F1_MACRO = Metric(f1_macro, of_labels=True, is_mean_over_classes=True, of_counts=counts.f1_or_none)
-F1_MICRO = Metric(f1_micro, of_labels=True, of_counts=counts.f1_or_none)
+F1_MACRO = Metric(f1_macro, of_labels=True, is_mean_over_classes=True, of_counts=counts.f1)
+F1_MICRO = Metric(f1_micro, of_labels=True, of_counts=counts.f1)
 LOG_LOSS = Metric(log_loss, greater_is_better=False)
