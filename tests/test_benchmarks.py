@@ -41,6 +41,14 @@ def test_a_made_up_finished_state_has_nothing_to_do(tmp_path: Path) -> None:
     assert 0 < row["ours"] < 1
 
 
+def test_pairs_are_timed_and_errors_counted() -> None:
+    pairs = benchmark("pairs")
+    timed = pairs.seconds("roc_auc", 3, 4, 60)
+    assert (timed["pairs"], timed["members"]) == (6, 4)
+    found = pairs.error_rates(60, 3, 4, 50)
+    assert found["any_with_holm"] <= found["any_alone"] <= 1
+
+
 def test_time_covered_by_overlapping_jobs() -> None:
     covered = benchmark("overhead").covered
     assert covered([(0, 2), (1, 3), (5, 6), (5.5, 5.7)]) == 4

@@ -300,6 +300,7 @@ SKLEARN: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "accuracy": lambda y, p: sk.accuracy_score(y, p.argmax(1)),
     "balanced_accuracy": lambda y, p: sk.balanced_accuracy_score(y, p.argmax(1)),
     "f1_macro": lambda y, p: sk.f1_score(y, p.argmax(1), average="macro"),
+    "f1_micro": lambda y, p: sk.f1_score(y, p.argmax(1), average="micro"),
     "log_loss": lambda y, p: sk.log_loss(y, p),
     "quadratic_kappa": lambda y, p: sk.cohen_kappa_score(y, p.argmax(1), weights="quadratic"),
     "roc_auc": lambda y, p: (

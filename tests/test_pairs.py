@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from goldfold import catalog, metrics
+from goldfold.metrics import luck
 from goldfold.metrics.classification import Labelled
 from goldfold.metrics.paired import resampled
 from goldfold.metrics.pairs import Pair, holm, pairs
@@ -172,3 +173,10 @@ def test_a_pair_that_only_the_number_of_tests_explains_is_unclear() -> None:
     gain = pairs(*members([0.7, 0.8]))[0].gain
     assert gain.verdict == "better"
     assert [Pair("a", "b", gain, p).verdict for p in (0.04, 0.06)] == ["better", "unclear"]
+
+
+@pytest.mark.parametrize("n", [2, 6])
+def test_both_estimators_of_luck_agree_for_independent_members(n: int) -> None:
+    drawn = np.random.default_rng(0).normal(0.8, 0.02, (n, 4000))
+    assert luck.of_resamples(drawn) == pytest.approx(luck.of_deviations([0.02] * n), rel=0.05)
+    assert luck.of_resamples(np.tile(drawn[:1], (n, 1))) == pytest.approx(0, abs=1e-3), "what errors share cancels"

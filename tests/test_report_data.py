@@ -163,6 +163,7 @@ def test_a_group_that_is_worse_than_others_with_its_classes_stands_first(build: 
     wrong = tuple(range(0, 30, 2)) if is_worse else ()
     html = page_of(build(n=120, wrong=wrong, change=grouped))
     part = words(section(html, "groups"))
+    holds(part, "Intervals of groups with fewer than 50 images are too narrow.")
     first = part[part.index("difference") :].split()[1:3]
     if is_worse:
         assert first == ["bad", "30"]

@@ -11,9 +11,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+import pytest
 import yaml
 
 import forks
+from goldfold.predictions import resampled
 
 ROOT = Path(__file__).parents[1]
 N_TRAIN, N_TEST = 40, 10
@@ -114,6 +116,10 @@ def test_everything_is_made(tiny_run: Path) -> None:
     score = metrics["oof"]["accuracy"]
     assert score["low"] <= score["value"] <= score["high"]
     assert set(metrics["members"]) == {"wide-seed0", "slim-seed0"}
+    drawn = resampled.read(results / "ensemble")
+    assert {*drawn} == {"wide-seed0", "slim-seed0", "ensemble"}
+    assert np.quantile(drawn["ensemble"], [0.025, 0.975]) == pytest.approx([score["low"], score["high"]], abs=1e-12)
+    assert {*pd.read_csv(results / "report/pairs.csv").loc[0, ["better", "other"]]} == {"wide-seed0", "slim-seed0"}
     runs = sorted(results.glob("train/*/round*/fold*/seed*/run.json"))
     assert len(runs) == 8
     record = json.loads(runs[-1].read_text())

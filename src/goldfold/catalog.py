@@ -98,6 +98,7 @@ METRICS: dict[str, Entries] = {
         "accuracy": "goldfold.metrics.classification:ACCURACY",
         "balanced_accuracy": "goldfold.metrics.classification:BALANCED_ACCURACY",
         "f1_macro": "goldfold.metrics.classification:F1_MACRO",
+        "f1_micro": "goldfold.metrics.classification:ACCURACY",
         "log_loss": "goldfold.metrics.classification:LOG_LOSS",
         "quadratic_kappa": "goldfold.metrics.classification:QUADRATIC_KAPPA",
         "roc_auc": "goldfold.metrics.classification:roc_auc",

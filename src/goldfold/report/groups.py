@@ -7,6 +7,7 @@ from goldfold.drawing.blocks import Section, Table
 from goldfold.drawing.words import change, interval, score
 from goldfold.metrics import Score
 from goldfold.metrics.bootstrap import bootstrap
+from goldfold.metrics.limits import FEWEST
 from goldfold.report.results import Results
 
 FEWEST_IMAGES = 20
@@ -51,6 +52,8 @@ def section(results: Results) -> Section | None:
         f"{noun(n_apart, 'does', 'do')} not contain the score of the other groups; if groups did not differ, about one in "
         f"twenty would not. This says nothing about groups that are not in the table."
     )
+    if min(sizes[name] for name in names) < FEWEST:
+        intro += f" Intervals of groups with fewer than {FEWEST} {results.row}s are too narrow."
     return Section("groups", "Scores by group", intro, [Table(columns, rows, text_columns=["group"])])
 
 

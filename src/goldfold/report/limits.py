@@ -12,7 +12,8 @@ from goldfold.metrics.limits import FEWEST, is_coarse, of_interval
 from goldfold.report.results import Results
 
 OF_RANKS = frozenset({
-    "roc_auc", "average_precision", "partial_auc", "auc_above_tpr", "gap", "map", "ap", "ap50", "pearson", "spearman",
+    "roc_auc", "average_precision", "partial_auc", "auc_above_tpr", "gap", "map", "ap", "ap50", "ap75", "ap_small", "ap_medium",
+    "ap_large", "pearson", "spearman",
 })  # fmt: skip
 """Metrics that compare predictions of different cases."""
 

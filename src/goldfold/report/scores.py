@@ -83,12 +83,14 @@ def _by_fold(results: Results, folds: FoldScores) -> list[Block]:
     rows = []
     for name in names:
         values = [folds[name][number] for number in numbers]
-        spread = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
-        rows.append([name, score(float(np.mean(values))), score(spread), *map(score, values)])
+        known = [value for value in values if np.isfinite(value)]
+        spread = float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")
+        mean = float(np.mean(known)) if known else float("nan")
+        rows.append([name, score(mean), score(spread), *map(score, values)])
     columns = ["member", "mean", "sd", *(f"fold {number}" for number in numbers)]
     mark = names.index(results.whole_name) if results.whole_name in names else None
     table = Table(columns, rows, text_columns=["member"], mark=mark)
-    words = f"{_spread_in_words(results, folds)}{limits.pooled_in_words(results, folds)}"
+    words = f"{_spread_in_words(results, folds)}{limits.pooled_in_words(results, folds)}{_unscored_in_words(results, folds)}"
     return [Text(words, heading="Scores by fold"), table]
 
 
@@ -101,6 +103,18 @@ def _spread_in_words(results: Results, folds: FoldScores) -> str:
     if len(results.settings["seeds"]) == 1:
         return text + "; with one seed, the variation between seeds is unknown."
     return f"{text}; between seeds, on the same fold, by {score(between_seeds)}."
+
+
+def _unscored_in_words(results: Results, folds: FoldScores) -> str:
+    """Name the folds that cannot be scored; empty if all can."""
+    lost = sorted({number for scores in folds.values() for number, value in scores.items() if not np.isfinite(value)})
+    if not lost:
+        return ""
+    return (
+        f" {results.metric} cannot be computed in {noun(len(lost), 'fold')} {listed([str(number) for number in lost])}, as where "
+        f"all {results.row}s of a fold have one class. Means and deviations are those of the other folds; the score of all folds "
+        f"together includes these {results.row}s."
+    )
 
 
 def _other_metrics(results: Results) -> list[Block]:

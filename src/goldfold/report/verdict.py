@@ -15,16 +15,26 @@ Scores = Mapping[str, Mapping[int, float]]
 def spreads(results: Results, folds: Scores) -> tuple[float, float]:
     """Standard deviations of a member's score between folds, and between seeds on the same fold, means over members.
 
+    Folds that cannot be scored are left out.
+
     Returns:
         NaN where unknown: with one fold or one seed, or if predictions are no longer on disk.
     """
-    of = {name: [scores[fold] for fold in sorted(scores)] for name, scores in folds.items() if name in results.members}
-    between_folds = [float(np.std(scores, ddof=1)) for scores in of.values() if len(scores) > 1]
+    of = {
+        name: np.array([scores[fold] for fold in sorted(scores)])
+        for name, scores in folds.items()
+        if name in results.members
+    }
+    known = [scores[np.isfinite(scores)] for scores in of.values()]
+    between_folds = [float(np.std(scores, ddof=1)) for scores in known if len(scores) > 1]
     seeds, between_seeds = results.settings["seeds"], []
     for model in results.models:
         scored = [of[name] for seed in seeds if (name := f"{model}-seed{seed}") in of]
         if len(scored) == len(seeds) > 1:
-            between_seeds.append(float(np.std(scored, axis=0, ddof=1).mean()))
+            deviations = np.std(scored, axis=0, ddof=1)
+            between_seeds += (
+                [float(np.mean(deviations[np.isfinite(deviations)]))] if np.isfinite(deviations).any() else []
+            )
     return _mean(between_folds), _mean(between_seeds)
 
 
