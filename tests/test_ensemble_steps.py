@@ -480,8 +480,13 @@ def test_steps_that_cannot_be_are_one_error_of_the_config(changes: dict[str, Any
 
 def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/ensembling.md").read_text(), re.DOTALL)
-    made = [parse({**LABELS, "models": [MODEL, {**MODEL, "name": "big"}], **yaml.safe_load(block)}) for block in blocks]
-    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}]
+    of_ours, found = (
+        {**LABELS, "models": [MODEL, {**MODEL, "name": "big"}]},
+        [yaml.safe_load(block) for block in blocks],
+    )
+    made = [parse({**of_ours, **one, **({"task": "classification"} if "data" in one else {})}) for one in found]
+    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}]
+    assert [one.stacks_metadata for one in made] == [False, False, False, True]
     assert made[2].postprocessing == ["thresholds"]
 
 
