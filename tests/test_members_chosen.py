@@ -103,13 +103,42 @@ def test_two_hundred_members_of_noise_are_at_chance_nested(step: Any) -> None:
     assert abs(np.mean(nested_scores) - 0.5) < 0.11, "1.7 standard deviations of 240 coins"
 
 
-def test_a_member_of_noise_earns_nothing_in_a_stack() -> None:
-    members, truth = knowing(300, 3, [2.0, 1.0, 0.0])
-    with_noise = value(THREE, run(["stacking"], members, truth, "log_loss", THREE).predictions, truth, "log_loss")
-    del members["m2"]
-    without = value(THREE, run(["stacking"], members, truth, "log_loss", THREE).predictions, truth, "log_loss")
-    assert with_noise > without - 0.01
-    assert without < value(THREE, members["m0"], truth, "log_loss")
+def of_new_cases(step: Any, n_of_noise: int) -> float:
+    """Log loss on 1,760 cases of a step that is fitted on 240 others, with two members that know and some that do not."""
+    members, truth = knowing(2000, 2 + n_of_noise, [1.0, 0.7, *[0.0] * n_of_noise])
+    (built,) = build(THREE, [step], 1)
+    fit = built.fit(members, truth[:240], folds_of(240), THREE.metric("log_loss")) if hasattr(built, "fit") else None
+    (made,) = built.apply(members, fit).values()
+    evidence = THREE.evidence(made, truth)
+    return float(THREE.metric("log_loss").value(evidence, np.arange(240, 2000)))
+
+
+def test_members_of_noise_cost_a_stack_little() -> None:
+    """The penalty grows with the noise; with one of 10, thirty such members undo nearly all that the two others know."""
+    none, some, many = (of_new_cases("stacking", n) for n in (0, 5, 30))
+    assert none == of_new_cases({"stacking": {"penalty": 10.0}}, 0)
+    assert none < some < none + 0.04
+    assert some < many < none + 0.16
+    assert many < np.log(3) - 0.1 < of_new_cases({"stacking": {"penalty": 10.0}}, 30)
+    assert many < of_new_cases("average", 30) - 0.1
+    assert none < of_new_cases("average", 0) - 0.02
+
+
+def test_the_penalty_is_chosen_on_other_folds_and_can_be_given() -> None:
+    members, truth = knowing(240, 20, [1.0, *[0.0] * 19])
+    chosen = fitted("stacking", THREE, members, truth)[0]["models"][0]["fitted"]
+    assert chosen["penalty"] > 10
+    given = fitted({"stacking": {"penalty": chosen["penalty"]}}, THREE, members, truth)[0]["models"][0]["fitted"]
+    assert given == chosen
+    pair = {"id": [*truth["id"], *(f"{id}_2" for id in truth["id"])], "label": [*truth["label"]] * 2}
+    twice = {
+        name: labelled(np.tile(one["probabilities"], (2, 1)), THREE.classes) | {"ids": np.array(pair["id"])}
+        for name, one in members.items()
+    }
+    folds = np.tile(folds_of(240), 2)
+    (step,) = build(THREE, ["stacking"], 1)
+    alike = step.fit(twice, pd.DataFrame(pair), folds, THREE.metric("log_loss"))["models"][0]["fitted"]["penalty"]
+    assert alike > 10, "copies of a case are in one fold, and so on the same side of each cut"
 
 
 @pytest.mark.parametrize("step", ALL_OF_LABELS)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling.columns import Array, Targets, values_of
+from goldfold.ensembling.linear import Linear, two
 from goldfold.ensembling.members import of_members
 from goldfold.ensembling.steps import WHOLE, Members, Metric
 from goldfold.ensembling.with_metadata import METADATA
@@ -48,13 +49,21 @@ class Regressor(Protocol):
     indicators: bool
     """Whether a level of a categorical column gets a column of its own; otherwise levels are numbered."""
 
-    def fit(self, columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int = 0) -> Any:
+    def fit(
+        self,
+        columns: Array,
+        target: NDArray[Any],
+        is_number: bool,
+        n_of_cases: int = 0,
+        folds: NDArray[np.int64] | None = None,
+    ) -> Any:
         """Return the parameters.
 
         Args:
             columns: (n, columns).
             target: (n,), numbers if ``is_number``, else class indices.
             n_of_cases: how many columns at the end are of the cases themselves, standardised numbers and indicators.
+            folds: fold of each case, for choices by cross-validation.
         """
 
     def outputs(self, columns: Array, fitted: Any) -> Array:
@@ -77,7 +86,7 @@ class Stacking:
         ids, n = truth["id"].tolist(), columns.shape[1]
         statistics = {name: one.fit(ids) for name, one in self.cases.items()}
         columns = self._with_cases(columns, self._rows(ids, statistics), statistics)
-        one = partial(self._one, columns, n_of_cases=columns.shape[1] - n)
+        one = partial(self._one, columns, n_of_cases=columns.shape[1] - n, folds=folds)
         if self.task.target == "value":
             models = [one(known.truth)]
         elif self.task.target == "labels":
@@ -86,13 +95,13 @@ class Stacking:
             models = [one(known.labels)]
         return {"members": [*members], **statistics, "models": models}
 
-    def _one(self, columns: Array, target: NDArray[Any], n_of_cases: int) -> dict[str, Any]:
+    def _one(self, columns: Array, target: NDArray[Any], n_of_cases: int, folds: NDArray[np.int64]) -> dict[str, Any]:
         """Fit the model of one target: the classes that were seen, and parameters where there is something to learn."""
         if self.task.target == "value":
-            return {"fitted": self.model.fit(columns, target, True, n_of_cases)}
+            return {"fitted": self.model.fit(columns, target, True, n_of_cases, folds)}
         seen = np.unique(target)
         places = np.searchsorted(seen, target)
-        fitted = self.model.fit(columns, places, False, n_of_cases) if len(seen) > 1 else None
+        fitted = self.model.fit(columns, places, False, n_of_cases, folds) if len(seen) > 1 else None
         return {"seen": seen.tolist(), "fitted": fitted}
 
     def apply(self, members: Members, fitted: Any) -> Members:
@@ -178,52 +187,14 @@ def _of_rows(member: Mapping[str, Any], rows: NDArray[np.int64]) -> dict[str, An
     return {name: array if name == "classes" or np.ndim(array) == 0 else array[rows] for name, array in member.items()}
 
 
-def two(outputs: Array) -> Array:
-    """Probabilities (n, 2) of two classes from the logit (n, 1) of the second."""
-    second = expit(outputs[:, 0])
-    return np.stack([1 - second, second], axis=1)
-
-
-class Linear:
-    """Logistic regression, or ridge regression for numbers, on columns in units of their standard deviation.
-
-    Columns of the cases are taken as they are: an indicator in units of its deviation would be as good as unpenalised where
-    its level is rare.
-    """
-
-    indicators = True
-
-    def __init__(self, penalty: float) -> None:
-        """``penalty``: of the squared coefficients, beside the sum of the losses over cases."""
-        if not penalty > 0:
-            raise ConfigError(f"ensemble: stacking: penalty = {penalty:g}: must be above 0")
-        self.penalty = penalty
-
-    def fit(self, columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int = 0) -> Any:
-        """Return coefficients (outputs, columns) and intercepts (outputs,)."""
-        from sklearn.linear_model import LogisticRegression, Ridge
-
-        centre, spread = columns.mean(axis=0), columns.std(axis=0)
-        spread = np.where(spread > 0, spread, 1)
-        spread[len(spread) - n_of_cases :] = 1
-        scaled = columns - centre
-        scaled /= spread
-        model: Any = Ridge(alpha=self.penalty) if is_number else LogisticRegression(C=1 / self.penalty, max_iter=5000)
-        model.fit(scaled, target)
-        coefficients = np.atleast_2d(model.coef_) / spread
-        intercepts = np.atleast_1d(model.intercept_) - coefficients @ centre
-        return {"coefficients": coefficients.tolist(), "intercepts": intercepts.tolist()}
-
-    def outputs(self, columns: Array, fitted: Any) -> Array:
-        """Return the linear outputs (n, outputs)."""
-        return np.asarray(columns @ np.array(fitted["coefficients"]).T + np.array(fitted["intercepts"]))
-
-
-def linear(task: Targets, workers: int, penalty: float = 10.0, metadata: bool | Sequence[str] = False) -> Stacking:
+def linear(
+    task: Targets, workers: int, penalty: float | None = None, metadata: bool | Sequence[str] = False
+) -> Stacking:
     """Stacking by a linear model: multinomial logistic regression, or ridge regression for numbers.
 
     Args:
-        penalty: of the squared coefficients of standardised columns, beside the sum of the losses over cases.
+        penalty: of the squared coefficients of standardised columns, beside the sum of the losses over cases; by default chosen
+            by cross-validation over the folds that the stack is fitted on, 10 or more.
         metadata: metadata columns beside those of the members: all of ``data.metadata``, or these.
     """
     return Stacking(task, Linear(penalty), cases_of(task, metadata))
