@@ -284,15 +284,41 @@ def test_numbers_and_sets_of_labels_are_stacked_too(step: str) -> None:
     assert value(SEVERAL, made.predictions, table, "log_loss") < 0.35, "a member that says the opposite is understood"
 
 
-def test_a_class_that_was_not_seen_has_no_probability_and_one_class_is_certain() -> None:
+@pytest.mark.parametrize("step", ["stacking", "boosted_stacking"])
+def test_a_class_that_was_not_seen_keeps_the_mean_of_the_members(step: str) -> None:
     members, truth = knowing(60, 2, [2.0, 1.0])
+    mean = THREE.fuse([*members.values()], [1.0, 1.0])["probabilities"]
     truth["label"] = np.where(truth["label"] == "c", "a", truth["label"])
-    found, step = fitted("stacking", THREE, members, truth)
-    result = step.apply(members, found)["ensemble"]["probabilities"]
-    assert result[:, 2].max() < 1e-9
+    found, built = fitted(step, THREE, members, truth)
+    result = built.apply(members, found)["ensemble"]["probabilities"]
+    assert result[:, 2] == pytest.approx(mean[:, 2])
+    assert result.sum(axis=1) == pytest.approx(np.ones(60))
+    assert np.abs(result[:, 0] - mean[:, 0]).max() > 0.05, "the others are fitted"
     truth["label"] = "b"
-    found, step = fitted("stacking", THREE, members, truth)
-    assert step.apply(members, found)["ensemble"]["probabilities"].argmax(axis=1).tolist() == [1] * 60
+    found, built = fitted(step, THREE, members, truth)
+    assert built.apply(members, found)["ensemble"]["probabilities"] == pytest.approx(mean)
+
+
+def test_a_class_of_one_fold_alone_is_predicted_by_the_members() -> None:
+    """The stack of this fold is fitted without it."""
+    labels = np.where(folds_of(120) == 0, 2, drawn(120).integers(0, 2, 120))
+    knows = softmax(3 * np.eye(3)[labels] + drawn(121).normal(size=(120, 3)), axis=1)
+    members, truth = {"m": labelled(knows, THREE.classes)}, truth_of([THREE.classes[label] for label in labels])
+    made = run(["stacking"], members, truth, "log_loss", THREE)
+    assert value(THREE, made.predictions, truth, "log_loss") < value(THREE, members["m"], truth, "log_loss") + 0.1
+
+
+def test_a_label_that_all_or_no_images_have_is_predicted_by_the_members() -> None:
+    members = {
+        name: labelled(drawn(60, seed).uniform(0.1, 0.9, (60, 3)), SEVERAL.classes) for seed, name in enumerate("mn")
+    }
+    mean = SEVERAL.fuse([*members.values()], [1.0, 1.0])["probabilities"]
+    sets = [["a", "b"] if place % 2 else ["a"] for place in range(60)]
+    truth = pd.DataFrame({"id": ids_of(60), "labels": [to_text(labels) for labels in sets]})
+    found, built = fitted("stacking", SEVERAL, members, truth)
+    result = built.apply(members, found)["ensemble"]["probabilities"]
+    assert result[:, [0, 2]] == pytest.approx(mean[:, [0, 2]])
+    assert np.abs(result[:, 1] - mean[:, 1]).max() > 0.05
 
 
 # --- temperature

@@ -117,7 +117,7 @@ class Stacking:
             several = [_of_rows(member, own[block]) for member, own in zip(members.values(), places, strict=True)]
             columns = self._columns(self._alone(member)[name] for member in several)
             columns = self._with_cases(columns, {of: known[block] for of, known in rows.items()}, fitted)
-            found.append(self._predicted(columns, len(mean["classes"]), fitted))
+            found.append(self._predicted(columns, mean[name][block], fitted))
         return {WHOLE: {**mean, name: np.concatenate(found)}}
 
     def _rows(self, ids: Sequence[str], statistics: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
@@ -135,23 +135,34 @@ class Stacking:
         ]
         return np.concatenate([columns, *more], axis=1)
 
-    def _predicted(self, columns: Array, n_classes: int, fitted: Mapping[str, Any]) -> Array:
-        """Predict some images with the fitted models."""
+    def _predicted(self, columns: Array, mean: Array, fitted: Mapping[str, Any]) -> Array:
+        """Predict some images with the fitted models.
+
+        Args:
+            mean: the members' mean (n,) or (n, classes), which stands for outcomes that were never seen.
+        """
         if self.task.target == "value":
             return self.model.outputs(columns, fitted["models"][0]["fitted"])[:, 0]
-        n_outcomes = 2 if self.task.target == "labels" else n_classes
-        parts = [self._probabilities(columns, one, n_outcomes) for one in fitted["models"]]
-        return np.stack([part[:, 1] for part in parts], axis=1) if self.task.target == "labels" else parts[0]
+        if self.task.target == "label":
+            return np.clip(self._probabilities(columns, mean, fitted["models"][0]), LEAST, None)
+        outcomes = [np.stack([1 - one, one], axis=1) for one in mean.T]
+        parts = [
+            self._probabilities(columns, one, model) for one, model in zip(outcomes, fitted["models"], strict=True)
+        ]
+        return np.stack([part[:, 1] for part in parts], axis=1)
 
-    def _probabilities(self, columns: Array, model: Mapping[str, Any], n_classes: int) -> Array:
-        """Probabilities (n, classes); classes that were never seen have none."""
-        values = np.zeros((len(columns), n_classes))
+    def _probabilities(self, columns: Array, mean: Array, model: Mapping[str, Any]) -> Array:
+        """Probabilities (n, outcomes); outcomes that were never seen keep those of the ``mean``, and the others share the rest.
+
+        Where a single outcome was seen, nothing was fitted: the mean.
+        """
         if model["fitted"] is None:
-            values[:, model["seen"]] = 1.0
-            return values
-        outputs = self.model.outputs(columns, model["fitted"])
-        values[:, model["seen"]] = two(outputs) if len(model["seen"]) == 2 else softmax(outputs, axis=1)
-        return np.clip(values, LEAST, None) if self.task.target == "label" else values
+            return mean
+        outputs, values = self.model.outputs(columns, model["fitted"]), np.array(mean, dtype=float)
+        of_seen = two(outputs) if len(model["seen"]) == 2 else softmax(outputs, axis=1)
+        unseen = np.setdiff1d(np.arange(mean.shape[1]), model["seen"])
+        values[:, model["seen"]] = of_seen * (1 - mean[:, unseen].sum(axis=1, keepdims=True))
+        return values
 
     def _alone(self, member: Any) -> Any:
         """Predictions of one member in the form of the ensemble's, ordered by id."""
