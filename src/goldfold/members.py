@@ -9,7 +9,8 @@ from goldfold.base.errors import DataError
 from goldfold.ensembling.members import of_folds
 from goldfold.planning.grid import Grid
 from goldfold.planning.runs import Member
-from goldfold.predictions.arrays import Arrays, load, sharing_ids
+from goldfold.predictions.arrays import Arrays, sharing_ids
+from goldfold.predictions.finite import load
 from goldfold.tasks import optional
 from goldfold.tasks.given import is_partial
 from goldfold.tasks.protocol import External, Output

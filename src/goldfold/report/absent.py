@@ -1,9 +1,9 @@
 """Labels without images, in all folds or in some: what they do to a mean F1 over labels."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from goldfold.base.words import count, noun
 from goldfold.drawing.blocks import Note
@@ -35,5 +35,6 @@ def notes(results: Results) -> Iterator[Note]:
         yield Note("info", f"In some folds, {results.metric} is too low for want of labels", text)
 
 
-def _named(results: Results, chosen: NDArray[np.bool_]) -> list[str]:
+def _named(results: Results, chosen: Any) -> list[str]:
+    """Return the names of the chosen of all labels (labels,)."""
     return [name for name, is_chosen in zip(results.classes, chosen.tolist(), strict=True) if is_chosen]
