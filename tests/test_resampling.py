@@ -12,7 +12,7 @@ from goldfold.metrics.bootstrap import bootstrap, draws
 from goldfold.metrics.classification import Labelled
 from goldfold.metrics.multilabel import MultiLabelled
 from goldfold.metrics.paired import resampled
-from goldfold.metrics.resampling import PREPARED, drawn, prepared
+from goldfold.metrics.resampling import PREPARED, drawn, place, prepared
 
 OF_LABELS = ("accuracy", "log_loss", "roc_auc", "average_precision")
 OF_SETS = ("roc_auc", "map")
@@ -66,7 +66,7 @@ def test_prepared_metrics_of_several_labels_are_the_same_to_the_last_bit(
 def test_every_prepared_metric_is_in_the_tests_above() -> None:
     named = [metrics.build(name, catalog.METRICS["label"]).function for name in OF_LABELS]
     named += [metrics.build(name, catalog.METRICS["labels"]).function for name in OF_SETS]
-    assert [function for function, _ in PREPARED] == named
+    assert [*PREPARED] == [place(function) for function in named]
 
 
 def test_scores_and_comparisons_are_of_the_same_resamples() -> None:

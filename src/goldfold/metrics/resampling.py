@@ -6,13 +6,12 @@ the metric to the last bit, since counts of samples are exact in floating point,
 the same order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.metrics import classification, multilabel, positives
 from goldfold.metrics.bootstrap import Score, resample, summary
 from goldfold.metrics.metric import Evidence, Metric, Rows
 
@@ -36,11 +35,20 @@ def drawn(
 
 def prepared(metric: Metric, evidence: Evidence) -> OfRows:
     """Return the function of rows that `Metric.value` is for an evidence; faster for many sets of rows, if known how."""
-    prepare = next((found for function, found in PREPARED if function is metric.function), None)
+    prepare = PREPARED.get(place(metric.function))
     if prepare is None:
         return lambda rows: metric.value(evidence, rows)
     decided = getattr(evidence, "decided", None) if metric.of_labels else None
     return prepare(*(decided or evidence.arguments)(np.arange(len(evidence))))
+
+
+def place(function: Callable[..., Any]) -> str:
+    """Module and name of a function.
+
+    >>> place(place)
+    'goldfold.metrics.resampling.place'
+    """
+    return f"{getattr(function, '__module__', '')}.{getattr(function, '__name__', '')}"
 
 
 def _accuracy(probabilities: NDArray[Any], labels: NDArray[Any]) -> OfRows:
@@ -65,7 +73,7 @@ def _of_classes(of_class: Callable[[Ordered, NDArray[np.int64]], float]) -> Call
 
 
 def _of_labels(of_class: Callable[[Ordered, NDArray[np.int64]], float]) -> Callable[..., OfRows]:
-    def prepare(found: multilabel.MultiLabelled) -> OfRows:
+    def prepare(found: Any) -> OfRows:
         pairs = zip(found.probabilities.T, (found.truth == 1).T, strict=True)
         return _mean([_ordered(values, is_positive) for values, is_positive in pairs], of_class)
 
@@ -121,12 +129,16 @@ def _average_precision(ordered: Ordered, counts: NDArray[np.int64]) -> float:
     return float((np.diff(found, prepend=0) * found / above).sum() / found[-1])
 
 
-PREPARED: Sequence[tuple[Callable[..., float], Callable[..., OfRows]]] = (
-    (classification.accuracy, _accuracy),
-    (classification.log_loss, _log_loss),
-    (classification.roc_auc, _of_classes(_area)),
-    (positives.average_precision, _of_classes(_average_precision)),
-    (multilabel.roc_auc, _of_labels(_area)),
-    (multilabel.mean_average_precision, _of_labels(_average_precision)),
-)
-"""Function of a metric, and function of its arguments for all images, which returns a function of rows."""
+PREPARED: Mapping[str, Callable[..., OfRows]] = {
+    "goldfold.metrics.classification.accuracy": _accuracy,
+    "goldfold.metrics.classification.log_loss": _log_loss,
+    "goldfold.metrics.classification.roc_auc": _of_classes(_area),
+    "goldfold.metrics.positives.average_precision": _of_classes(_average_precision),
+    "goldfold.metrics.multilabel.roc_auc": _of_labels(_area),
+    "goldfold.metrics.multilabel.mean_average_precision": _of_labels(_average_precision),
+}
+"""Place of a metric's function -> function of its arguments for all images, which returns a function of rows.
+
+Metrics are named as text and not imported, so that each is code only of the jobs that use it (written with a colon, a name
+would count as a component).
+"""
