@@ -44,5 +44,7 @@ def blocks(results: Results) -> list[Block]:
 def metadata_of_cases(results: Results) -> OfCases | None:
     """Metadata of the training cases; None if no step takes any, or the lists are no longer on disk."""
     known = results.metrics.get(METADATA)
-    lists = sorted((results.root / "folds").glob("fold*-metadata.csv")) if known else []
+    if known is None:
+        return None
+    lists = sorted((results.root / "folds").glob("fold*-metadata.csv"))
     return read(map(str, lists), known) if lists else None
