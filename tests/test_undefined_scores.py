@@ -10,8 +10,10 @@ from sklearn.metrics import f1_score
 
 from goldfold import catalog, metrics
 from goldfold.metrics import regression
+from goldfold.metrics.classification import Labelled
 from goldfold.metrics.multilabel import MultiLabelled
-from goldfold.report import absent
+from goldfold.report import absent, unscored
+from goldfold.report.results import ENSEMBLE
 
 
 @pytest.mark.parametrize(("n", "number"), [(7, 0.1), (10, 0.3), (6, 0.7), (1, 2.0)])
@@ -65,3 +67,26 @@ def test_labels_without_images_are_named() -> None:
     assert in_some.text.startswith("b is missing in some folds. There F1 is 0")
     assert not [*absent.notes(results("f1_micro", missing)), *absent.notes(results("roc_auc", missing))]
     assert not [*absent.notes(results("f1_macro", [[1, 1]] * 4))]
+
+
+# --- resamples without a score
+
+
+def test_resamples_without_a_score_are_counted_where_there_are_more_than_a_few() -> None:
+    said = np.random.default_rng(0).random(60)
+    metric = metrics.build("roc_auc", catalog.METRICS["label"])
+
+    def drawn(n_positive: int) -> dict[str, Any]:
+        evidence = Labelled(np.stack([1 - said, said], axis=1), (np.arange(60) < n_positive).astype(int))
+        return {ENSEMBLE: metrics.resampling.drawn(metric, evidence)}
+
+    (note,) = unscored.of_resamples(drawn(1), "roc_auc", "image")
+    n = int(np.isnan(drawn(1)[ENSEMBLE]).sum())
+    assert 330 < n < 400, "a case is in none of 60 draws in 36.5 % of the resamples"
+    assert note.level == "warn"
+    assert note.title == f"{n / 10:.1f}% of the resamples have no score"
+    assert note.text.startswith(f"roc_auc cannot be computed for {n} of 1,000 resamples")
+    (few,) = unscored.of_resamples(drawn(3), "roc_auc", "image")
+    assert "too narrow" in few.text
+    assert not [*unscored.of_resamples(drawn(5), "roc_auc", "image")], "0.6 %"
+    assert not [*unscored.of_resamples({}, "roc_auc", "image")], "results of before resampled scores were kept"
