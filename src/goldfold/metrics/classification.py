@@ -117,5 +117,6 @@ def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
 ACCURACY = Metric(accuracy, of_labels=True, of_counts=counts.accuracy)
 BALANCED_ACCURACY = Metric(balanced_accuracy, of_labels=True, of_counts=counts.balanced_accuracy)
 F1_MACRO = Metric(f1_macro, of_labels=True, of_counts=counts.f1_macro)
+ROC_AUC = Metric(roc_auc, compares_cases=True)
 LOG_LOSS = Metric(log_loss, greater_is_better=False)
 QUADRATIC_KAPPA = Metric(quadratic_kappa, of_labels=True, of_grades=True, of_counts=counts.kappa)

@@ -105,4 +105,6 @@ def _mean_of_known(value: Callable[[Any, Any], float], found: MultiLabelled) -> 
 
 F1_MACRO = Metric(f1_macro, of_labels=True, is_mean_over_classes=True, of_counts=counts.f1)
 F1_MICRO = Metric(f1_micro, of_labels=True, of_counts=counts.f1)
+ROC_AUC = Metric(roc_auc, compares_cases=True)
+MAP = Metric(mean_average_precision, compares_cases=True)
 LOG_LOSS = Metric(log_loss, greater_is_better=False)

@@ -118,5 +118,9 @@ def _refuse_outside(name: str, parameter: str, value: float) -> None:
         raise ConfigError(f"metric: {name}: {parameter} = {value:g}: must be above 0 and below 1")
 
 
+AVERAGE_PRECISION = Metric(average_precision, compares_cases=True)
+PARTIAL_AUC = Metric(partial_auc, compares_cases=True)
+AUC_ABOVE_TPR = Metric(auc_above_tpr, compares_cases=True)
+GAP = Metric(gap, compares_cases=True)
 F1 = Metric(f1, of_labels=True, of_counts=counts.f1)
 MCC = Metric(mcc, of_labels=True, of_counts=counts.mcc)

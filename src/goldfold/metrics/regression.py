@@ -84,4 +84,6 @@ def _are_equal(numbers: Numbers) -> bool:
 RMSE = Metric(rmse, greater_is_better=False)
 RMSLE = Metric(rmsle, greater_is_better=False)
 MAE = Metric(mae, greater_is_better=False)
+PEARSON = Metric(pearson, compares_cases=True)
+SPEARMAN = Metric(spearman, compares_cases=True)
 QUADRATIC_KAPPA = Metric(quadratic_kappa, of_grades=True)
