@@ -11,7 +11,6 @@ from goldfold.metrics.classification import Labelled
 from goldfold.metrics.multilabel import MultiLabelled
 from goldfold.metrics.regression import Valued
 from goldfold.report import scores, verdict
-from goldfold.report.limits import OF_RANKS
 from test_report_verdict import N, results_of
 
 RNG = np.random.default_rng(0)
@@ -94,10 +93,20 @@ def test_degenerate_cases_are_scored_as_in_scikit_learn(case: str) -> None:
         assert found == pytest.approx(expected, nan_ok=True), name
 
 
-def test_metrics_that_compare_cases_are_in_the_catalog() -> None:
+def test_metrics_that_compare_cases_say_so() -> None:
     """Metrics that need predictions of all folds on one scale are shown beside their mean within folds."""
-    named = {name for target in catalog.METRICS for name in catalog.METRICS[target]}
-    assert named >= OF_RANKS
+    found = {
+        target: {name for name in names if metrics.build(name, names).compares_cases}
+        for target, names in catalog.METRICS.items()
+    }
+    assert found == {
+        "label": {"roc_auc", "average_precision", "partial_auc", "auc_above_tpr", "gap"},
+        "labels": {"roc_auc", "map"},
+        "value": {"pearson", "spearman"},
+        "mask": set(),
+        "boxes": {"ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "f1"},
+    }
+    assert metrics.build({"partial_auc": {"max_fpr": 0.2}}, catalog.METRICS["label"]).compares_cases
 
 
 def test_a_fold_without_a_score_is_named_and_left_out_of_means() -> None:

@@ -103,13 +103,42 @@ def test_two_hundred_members_of_noise_are_at_chance_nested(step: Any) -> None:
     assert abs(np.mean(nested_scores) - 0.5) < 0.11, "1.7 standard deviations of 240 coins"
 
 
-def test_a_member_of_noise_earns_nothing_in_a_stack() -> None:
-    members, truth = knowing(300, 3, [2.0, 1.0, 0.0])
-    with_noise = value(THREE, run(["stacking"], members, truth, "log_loss", THREE).predictions, truth, "log_loss")
-    del members["m2"]
-    without = value(THREE, run(["stacking"], members, truth, "log_loss", THREE).predictions, truth, "log_loss")
-    assert with_noise > without - 0.01
-    assert without < value(THREE, members["m0"], truth, "log_loss")
+def of_new_cases(step: Any, n_of_noise: int) -> float:
+    """Log loss on 1,760 cases of a step that is fitted on 240 others, with two members that know and some that do not."""
+    members, truth = knowing(2000, 2 + n_of_noise, [1.0, 0.7, *[0.0] * n_of_noise])
+    (built,) = build(THREE, [step], 1)
+    fit = built.fit(members, truth[:240], folds_of(240), THREE.metric("log_loss")) if hasattr(built, "fit") else None
+    (made,) = built.apply(members, fit).values()
+    evidence = THREE.evidence(made, truth)
+    return float(THREE.metric("log_loss").value(evidence, np.arange(240, 2000)))
+
+
+def test_members_of_noise_cost_a_stack_little() -> None:
+    """The penalty grows with the noise; with one of 10, thirty such members undo nearly all that the two others know."""
+    none, some, many = (of_new_cases("stacking", n) for n in (0, 5, 30))
+    assert none == of_new_cases({"stacking": {"penalty": 10.0}}, 0)
+    assert none < some < none + 0.04
+    assert some < many < none + 0.16
+    assert many < np.log(3) - 0.1 < of_new_cases({"stacking": {"penalty": 10.0}}, 30)
+    assert many < of_new_cases("average", 30) - 0.1
+    assert none < of_new_cases("average", 0) - 0.02
+
+
+def test_the_penalty_is_chosen_on_other_folds_and_can_be_given() -> None:
+    members, truth = knowing(240, 20, [1.0, *[0.0] * 19])
+    chosen = fitted("stacking", THREE, members, truth)[0]["models"][0]["fitted"]
+    assert chosen["penalty"] > 10
+    given = fitted({"stacking": {"penalty": chosen["penalty"]}}, THREE, members, truth)[0]["models"][0]["fitted"]
+    assert given == chosen
+    pair = {"id": [*truth["id"], *(f"{id}_2" for id in truth["id"])], "label": [*truth["label"]] * 2}
+    twice = {
+        name: labelled(np.tile(one["probabilities"], (2, 1)), THREE.classes) | {"ids": np.array(pair["id"])}
+        for name, one in members.items()
+    }
+    folds = np.tile(folds_of(240), 2)
+    (step,) = build(THREE, ["stacking"], 1)
+    alike = step.fit(twice, pd.DataFrame(pair), folds, THREE.metric("log_loss"))["models"][0]["fitted"]["penalty"]
+    assert alike > 10, "copies of a case are in one fold, and so on the same side of each cut"
 
 
 @pytest.mark.parametrize("step", ALL_OF_LABELS)
@@ -141,6 +170,15 @@ def test_hill_climbing_takes_each_time_the_member_that_helps_most() -> None:
     expected = min(path, key=lambda one: one[0])[1]
     assert list(found["weights"].values()) == pytest.approx(expected, abs=1e-6)
     assert found["weights"]["m3"] < 0.1
+
+
+@pytest.mark.parametrize("step", ["fitted_average", "hill_climbing", {"hill_climbing": {"bags": 5}}])
+def test_weights_are_equal_where_no_weighting_can_be_scored(step: Any) -> None:
+    """The area under the curve is undefined if all images are of one class."""
+    members, _ = knowing(20, 4, [1.0] * 4)
+    found, _ = fitted(step, THREE, members, truth_of(["a"] * 20), "roc_auc")
+    assert [*found["weights"].values()] == pytest.approx([0.25] * 4, abs=0.15 if isinstance(step, dict) else 1e-6)
+    assert min(found["weights"].values()) > 0
 
 
 def test_hill_climbing_by_another_average_and_metric() -> None:
@@ -246,15 +284,41 @@ def test_numbers_and_sets_of_labels_are_stacked_too(step: str) -> None:
     assert value(SEVERAL, made.predictions, table, "log_loss") < 0.35, "a member that says the opposite is understood"
 
 
-def test_a_class_that_was_not_seen_has_no_probability_and_one_class_is_certain() -> None:
+@pytest.mark.parametrize("step", ["stacking", "boosted_stacking"])
+def test_a_class_that_was_not_seen_keeps_the_mean_of_the_members(step: str) -> None:
     members, truth = knowing(60, 2, [2.0, 1.0])
+    mean = THREE.fuse([*members.values()], [1.0, 1.0])["probabilities"]
     truth["label"] = np.where(truth["label"] == "c", "a", truth["label"])
-    found, step = fitted("stacking", THREE, members, truth)
-    result = step.apply(members, found)["ensemble"]["probabilities"]
-    assert result[:, 2].max() < 1e-9
+    found, built = fitted(step, THREE, members, truth)
+    result = built.apply(members, found)["ensemble"]["probabilities"]
+    assert result[:, 2] == pytest.approx(mean[:, 2])
+    assert result.sum(axis=1) == pytest.approx(np.ones(60))
+    assert np.abs(result[:, 0] - mean[:, 0]).max() > 0.05, "the others are fitted"
     truth["label"] = "b"
-    found, step = fitted("stacking", THREE, members, truth)
-    assert step.apply(members, found)["ensemble"]["probabilities"].argmax(axis=1).tolist() == [1] * 60
+    found, built = fitted(step, THREE, members, truth)
+    assert built.apply(members, found)["ensemble"]["probabilities"] == pytest.approx(mean)
+
+
+def test_a_class_of_one_fold_alone_is_predicted_by_the_members() -> None:
+    """The stack of this fold is fitted without it."""
+    labels = np.where(folds_of(120) == 0, 2, drawn(120).integers(0, 2, 120))
+    knows = softmax(3 * np.eye(3)[labels] + drawn(121).normal(size=(120, 3)), axis=1)
+    members, truth = {"m": labelled(knows, THREE.classes)}, truth_of([THREE.classes[label] for label in labels])
+    made = run(["stacking"], members, truth, "log_loss", THREE)
+    assert value(THREE, made.predictions, truth, "log_loss") < value(THREE, members["m"], truth, "log_loss") + 0.1
+
+
+def test_a_label_that_all_or_no_images_have_is_predicted_by_the_members() -> None:
+    members = {
+        name: labelled(drawn(60, seed).uniform(0.1, 0.9, (60, 3)), SEVERAL.classes) for seed, name in enumerate("mn")
+    }
+    mean = SEVERAL.fuse([*members.values()], [1.0, 1.0])["probabilities"]
+    sets = [["a", "b"] if place % 2 else ["a"] for place in range(60)]
+    truth = pd.DataFrame({"id": ids_of(60), "labels": [to_text(labels) for labels in sets]})
+    found, built = fitted("stacking", SEVERAL, members, truth)
+    result = built.apply(members, found)["ensemble"]["probabilities"]
+    assert result[:, [0, 2]] == pytest.approx(mean[:, [0, 2]])
+    assert np.abs(result[:, 1] - mean[:, 1]).max() > 0.05
 
 
 # --- temperature

@@ -6,13 +6,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from goldfold.metrics import Metric
 from goldfold.report import headline, limits
 
 
 def results(n: int, metric: str = "accuracy", **columns: Any) -> Any:
     truth = pd.DataFrame({"id": [str(place) for place in range(n)], **columns})
     return SimpleNamespace(
-        truth=truth, metric=metric, row="image", wanted_metric=metric, whole_name="ensemble",
+        truth=truth, metric=metric, row="image", whole_name="ensemble",
+        chosen_metric=Metric(len, compares_cases=metric == "own_ranking"),
         metrics={"oof": {metric: {"value": 0.8}}},
     )  # fmt: skip
 
@@ -34,10 +36,10 @@ def test_a_score_that_compares_cases_of_different_folds_is_shown_beside_that_wit
     folds = {"ensemble": {0: 0.9, 1: 0.88}}
     assert (
         "0.8000 over all folds together (the headline) and 0.8900 as the mean within folds"
-        in limits.pooled_in_words(results(99, "roc_auc"), folds)
+        in limits.pooled_in_words(results(99, "own_ranking"), folds)
     )
     assert limits.pooled_in_words(results(99, "accuracy"), folds) == ""
-    assert limits.pooled_in_words(results(99, "roc_auc"), {"ensemble": {0: 0.9}}) == ""
+    assert limits.pooled_in_words(results(99, "own_ranking"), {"ensemble": {0: 0.9}}) == ""
 
 
 def test_limits_are_told_wherever_an_interval_is_shown() -> None:

@@ -12,7 +12,8 @@ from goldfold.ensembling.members import of_folds
 from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid
 from goldfold.planning.runs import WHOLE, Member, Run
-from goldfold.predictions.arrays import Arrays, load, odd_class, sharing_ids
+from goldfold.predictions.arrays import Arrays, odd_class, sharing_ids
+from goldfold.predictions.finite import load
 from goldfold.tasks import optional
 from goldfold.tasks.given import is_partial, unknown_classes
 from goldfold.tasks.protocol import External, Output

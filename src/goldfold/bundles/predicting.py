@@ -35,7 +35,8 @@ from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, encoder_beside, trained
 from goldfold.lineage.provenance import versions
 from goldfold.metadata.of_cases import OfCases, columns_of
-from goldfold.predictions.arrays import Arrays, load, save
+from goldfold.predictions.arrays import Arrays, save
+from goldfold.predictions.finite import load
 from goldfold.sources.casing import Casing
 from goldfold.sources.table import read_alone
 from goldfold.tasks.steps import ForSteps
@@ -244,7 +245,7 @@ def _of_members(
                 save(path, predictor.entries(images.table, framed, n, bar.advance))
 
             _, size = as_memory_allows(work, size, 1, "prediction")
-            parts.append(load(path))
+            parts.append(load(path, f"member {member.name!r} of the bundle"))
         yield parts
 
 

@@ -26,7 +26,14 @@ class Boosted:
                 raise ConfigError(f"ensemble: boosted_stacking: {name} = {value:g}: must be {good}")
         self.trees, self.depth, self.rate = trees, depth, rate
 
-    def fit(self, columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int = 0) -> Any:
+    def fit(
+        self,
+        columns: Array,
+        target: NDArray[Any],
+        is_number: bool,
+        n_of_cases: int = 0,
+        folds: NDArray[np.int64] | None = None,
+    ) -> Any:
         """Return the trees, one list per round with one tree per output."""
         from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 

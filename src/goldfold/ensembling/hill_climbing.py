@@ -69,7 +69,10 @@ def drawn(n: int, bags: int) -> list[list[int]]:
 
 
 def climbed(scorer: Scorer, bag: Sequence[int], n: int, steps: int) -> NDArray[np.int64]:
-    """How often each of ``n`` members (n,) is in the best selection of at most ``steps`` from a bag."""
+    """How often each of ``n`` members (n,) is in the best selection of at most ``steps`` from a bag.
+
+    Once each member of the bag if no selection has a finite score, so that weights are equal.
+    """
     counts = best = np.zeros(n, dtype=np.int64)
     reached = -np.inf
     for _ in range(steps if len(bag) > 1 else 1):
@@ -78,4 +81,4 @@ def climbed(scorer: Scorer, bag: Sequence[int], n: int, steps: int) -> NDArray[n
         counts = tried[int(np.argmax(values))]
         if max(values) > reached + LEAST_GAIN or not best.any():
             best, reached = counts, max(values)
-    return best
+    return best if np.isfinite(reached) or len(bag) == 1 else np.isin(np.arange(n), bag).astype(np.int64)

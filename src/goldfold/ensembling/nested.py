@@ -95,11 +95,15 @@ def _changes_scores(step: Step) -> bool:
 def fit(
     steps: Sequence[Step], members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric
 ) -> list[Any]:
-    """Fit one step after the other, each on the output of the steps before it, and on at most `MOST_FITTED` images."""
+    """Fit one step after the other, each on the output of the steps before it, and on at most `MOST_FITTED` images.
+
+    A step that ``needs_all`` is fitted on all images.
+    """
     fitted = []
-    truth, folds = _some(truth, folds)
+    some, every = _some(truth, folds), (truth, folds)
     for step in steps:
-        fitted.append(step.fit(members, truth, folds, metric) if isinstance(step, FittedStep) else None)
+        images = every if getattr(step, "needs_all", False) else some
+        fitted.append(step.fit(members, *images, metric) if isinstance(step, FittedStep) else None)
         members = step.apply(members, fitted[-1])
     return fitted
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling.columns import Array, Targets, values_of
+from goldfold.ensembling.linear import Linear, two
 from goldfold.ensembling.members import of_members
 from goldfold.ensembling.steps import WHOLE, Members, Metric
 from goldfold.ensembling.with_metadata import METADATA
@@ -48,13 +49,21 @@ class Regressor(Protocol):
     indicators: bool
     """Whether a level of a categorical column gets a column of its own; otherwise levels are numbered."""
 
-    def fit(self, columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int = 0) -> Any:
+    def fit(
+        self,
+        columns: Array,
+        target: NDArray[Any],
+        is_number: bool,
+        n_of_cases: int = 0,
+        folds: NDArray[np.int64] | None = None,
+    ) -> Any:
         """Return the parameters.
 
         Args:
             columns: (n, columns).
             target: (n,), numbers if ``is_number``, else class indices.
             n_of_cases: how many columns at the end are of the cases themselves, standardised numbers and indicators.
+            folds: fold of each case, for choices by cross-validation.
         """
 
     def outputs(self, columns: Array, fitted: Any) -> Array:
@@ -77,7 +86,7 @@ class Stacking:
         ids, n = truth["id"].tolist(), columns.shape[1]
         statistics = {name: one.fit(ids) for name, one in self.cases.items()}
         columns = self._with_cases(columns, self._rows(ids, statistics), statistics)
-        one = partial(self._one, columns, n_of_cases=columns.shape[1] - n)
+        one = partial(self._one, columns, n_of_cases=columns.shape[1] - n, folds=folds)
         if self.task.target == "value":
             models = [one(known.truth)]
         elif self.task.target == "labels":
@@ -86,13 +95,13 @@ class Stacking:
             models = [one(known.labels)]
         return {"members": [*members], **statistics, "models": models}
 
-    def _one(self, columns: Array, target: NDArray[Any], n_of_cases: int) -> dict[str, Any]:
+    def _one(self, columns: Array, target: NDArray[Any], n_of_cases: int, folds: NDArray[np.int64]) -> dict[str, Any]:
         """Fit the model of one target: the classes that were seen, and parameters where there is something to learn."""
         if self.task.target == "value":
-            return {"fitted": self.model.fit(columns, target, True, n_of_cases)}
+            return {"fitted": self.model.fit(columns, target, True, n_of_cases, folds)}
         seen = np.unique(target)
         places = np.searchsorted(seen, target)
-        fitted = self.model.fit(columns, places, False, n_of_cases) if len(seen) > 1 else None
+        fitted = self.model.fit(columns, places, False, n_of_cases, folds) if len(seen) > 1 else None
         return {"seen": seen.tolist(), "fitted": fitted}
 
     def apply(self, members: Members, fitted: Any) -> Members:
@@ -108,7 +117,7 @@ class Stacking:
             several = [_of_rows(member, own[block]) for member, own in zip(members.values(), places, strict=True)]
             columns = self._columns(self._alone(member)[name] for member in several)
             columns = self._with_cases(columns, {of: known[block] for of, known in rows.items()}, fitted)
-            found.append(self._predicted(columns, len(mean["classes"]), fitted))
+            found.append(self._predicted(columns, mean[name][block], fitted))
         return {WHOLE: {**mean, name: np.concatenate(found)}}
 
     def _rows(self, ids: Sequence[str], statistics: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
@@ -126,23 +135,34 @@ class Stacking:
         ]
         return np.concatenate([columns, *more], axis=1)
 
-    def _predicted(self, columns: Array, n_classes: int, fitted: Mapping[str, Any]) -> Array:
-        """Predict some images with the fitted models."""
+    def _predicted(self, columns: Array, mean: Array, fitted: Mapping[str, Any]) -> Array:
+        """Predict some images with the fitted models.
+
+        Args:
+            mean: the members' mean (n,) or (n, classes), which stands for outcomes that were never seen.
+        """
         if self.task.target == "value":
             return self.model.outputs(columns, fitted["models"][0]["fitted"])[:, 0]
-        n_outcomes = 2 if self.task.target == "labels" else n_classes
-        parts = [self._probabilities(columns, one, n_outcomes) for one in fitted["models"]]
-        return np.stack([part[:, 1] for part in parts], axis=1) if self.task.target == "labels" else parts[0]
+        if self.task.target == "label":
+            return np.clip(self._probabilities(columns, mean, fitted["models"][0]), LEAST, None)
+        outcomes = [np.stack([1 - one, one], axis=1) for one in mean.T]
+        parts = [
+            self._probabilities(columns, one, model) for one, model in zip(outcomes, fitted["models"], strict=True)
+        ]
+        return np.stack([part[:, 1] for part in parts], axis=1)
 
-    def _probabilities(self, columns: Array, model: Mapping[str, Any], n_classes: int) -> Array:
-        """Probabilities (n, classes); classes that were never seen have none."""
-        values = np.zeros((len(columns), n_classes))
+    def _probabilities(self, columns: Array, mean: Array, model: Mapping[str, Any]) -> Array:
+        """Probabilities (n, outcomes); outcomes that were never seen keep those of the ``mean``, and the others share the rest.
+
+        Where a single outcome was seen, nothing was fitted: the mean.
+        """
         if model["fitted"] is None:
-            values[:, model["seen"]] = 1.0
-            return values
-        outputs = self.model.outputs(columns, model["fitted"])
-        values[:, model["seen"]] = two(outputs) if len(model["seen"]) == 2 else softmax(outputs, axis=1)
-        return np.clip(values, LEAST, None) if self.task.target == "label" else values
+            return mean
+        outputs, values = self.model.outputs(columns, model["fitted"]), np.array(mean, dtype=float)
+        of_seen = two(outputs) if len(model["seen"]) == 2 else softmax(outputs, axis=1)
+        unseen = np.setdiff1d(np.arange(mean.shape[1]), model["seen"])
+        values[:, model["seen"]] = of_seen * (1 - mean[:, unseen].sum(axis=1, keepdims=True))
+        return values
 
     def _alone(self, member: Any) -> Any:
         """Predictions of one member in the form of the ensemble's, ordered by id."""
@@ -178,52 +198,14 @@ def _of_rows(member: Mapping[str, Any], rows: NDArray[np.int64]) -> dict[str, An
     return {name: array if name == "classes" or np.ndim(array) == 0 else array[rows] for name, array in member.items()}
 
 
-def two(outputs: Array) -> Array:
-    """Probabilities (n, 2) of two classes from the logit (n, 1) of the second."""
-    second = expit(outputs[:, 0])
-    return np.stack([1 - second, second], axis=1)
-
-
-class Linear:
-    """Logistic regression, or ridge regression for numbers, on columns in units of their standard deviation.
-
-    Columns of the cases are taken as they are: an indicator in units of its deviation would be as good as unpenalised where
-    its level is rare.
-    """
-
-    indicators = True
-
-    def __init__(self, penalty: float) -> None:
-        """``penalty``: of the squared coefficients, beside the sum of the losses over cases."""
-        if not penalty > 0:
-            raise ConfigError(f"ensemble: stacking: penalty = {penalty:g}: must be above 0")
-        self.penalty = penalty
-
-    def fit(self, columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int = 0) -> Any:
-        """Return coefficients (outputs, columns) and intercepts (outputs,)."""
-        from sklearn.linear_model import LogisticRegression, Ridge
-
-        centre, spread = columns.mean(axis=0), columns.std(axis=0)
-        spread = np.where(spread > 0, spread, 1)
-        spread[len(spread) - n_of_cases :] = 1
-        scaled = columns - centre
-        scaled /= spread
-        model: Any = Ridge(alpha=self.penalty) if is_number else LogisticRegression(C=1 / self.penalty, max_iter=5000)
-        model.fit(scaled, target)
-        coefficients = np.atleast_2d(model.coef_) / spread
-        intercepts = np.atleast_1d(model.intercept_) - coefficients @ centre
-        return {"coefficients": coefficients.tolist(), "intercepts": intercepts.tolist()}
-
-    def outputs(self, columns: Array, fitted: Any) -> Array:
-        """Return the linear outputs (n, outputs)."""
-        return np.asarray(columns @ np.array(fitted["coefficients"]).T + np.array(fitted["intercepts"]))
-
-
-def linear(task: Targets, workers: int, penalty: float = 10.0, metadata: bool | Sequence[str] = False) -> Stacking:
+def linear(
+    task: Targets, workers: int, penalty: float | None = None, metadata: bool | Sequence[str] = False
+) -> Stacking:
     """Stacking by a linear model: multinomial logistic regression, or ridge regression for numbers.
 
     Args:
-        penalty: of the squared coefficients of standardised columns, beside the sum of the losses over cases.
+        penalty: of the squared coefficients of standardised columns, beside the sum of the losses over cases; by default chosen
+            by cross-validation over the folds that the stack is fitted on, 10 or more.
         metadata: metadata columns beside those of the members: all of ``data.metadata``, or these.
     """
     return Stacking(task, Linear(penalty), cases_of(task, metadata))

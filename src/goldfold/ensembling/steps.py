@@ -63,6 +63,7 @@ class FittedStep(Step, Protocol):
     """A step with parameters that are fitted on out-of-fold predictions.
 
     Optional: ``keeps_scores`` is True if it only attaches arrays to the predictions, which no metric reads.
+    ``needs_all`` is True if it is fitted on all images, not on `goldfold.ensembling.nested.MOST_FITTED` of them.
     """
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:

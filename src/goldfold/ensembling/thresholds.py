@@ -1,6 +1,7 @@
 """Fitted decision thresholds on class probabilities, per image or pixel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,8 +18,14 @@ NEUTRAL = 0.5
 """Default threshold, which changes no decision."""
 SWEEPS = 3
 """Maximum number of passes over the classes: for micro averages, the best threshold of one depends on the others."""
+MOST = 200
+"""Most levels that are tried at a time, of a metric that is not known by counts."""
 SAME = 1e-12
 """Metric values within this count as equal; of equally good thresholds, the one nearest to 0.5 is used."""
+
+
+ONE_COLUMN = ("label", "labels")
+"""Targets of which all images are in memory at once, as one column per class."""
 
 
 class Decidable(Protocol):
@@ -69,6 +76,7 @@ class Thresholds:
         if not hasattr(task, "decided_classes"):
             raise ConfigError("ensemble: thresholds: this task does not decide by thresholds. Remove the step.")
         self.task, self.metric, self.classes = task, metric, task.decided_classes()
+        self.needs_all = getattr(task, "target", None) in ONE_COLUMN
         self.groups = [[place] for place in range(len(self.classes))] if per_class else [[*range(len(self.classes))]]
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
@@ -95,15 +103,68 @@ def _search(evidence: Decidable, metric: Metric, groups: Sequence[list[int]]) ->
     def value(tried: NDArray[np.float64]) -> float:
         return signed(metric.value(evidence.at(tried.tolist()), rows), metric)
 
+    def value_at(group: list[int], level: float) -> float:
+        tried = thresholds.copy()
+        tried[group] = level
+        return value(tried)
+
     for _ in range(SWEEPS if len(groups) > 1 else 1):
         before = thresholds.copy()
         for group in groups if np.isfinite(value(thresholds)) else ():
             levels = evidence.levels(group)
-            tried = np.repeat(thresholds[None], len(levels), axis=0)
-            tried[:, group] = levels[:, None]
-            values = np.array([value(one) for one in tried])
-            good = levels[values >= values.max() - SAME]
-            thresholds[group] = good[np.abs(good - NEUTRAL).argmin()]
+            if getattr(metric, "of_counts", None) and hasattr(evidence, "outcomes"):
+                values = _by_counts(evidence, metric, group, levels, thresholds)
+            else:
+                levels, values = _narrowed(levels, partial(value_at, group))
+            thresholds[group] = _best(levels, values)
         if np.array_equal(before, thresholds):
             break
     return thresholds
+
+
+def _by_counts(
+    evidence: Any, metric: Any, group: list[int], levels: NDArray[np.float64], thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Values of the metric at all levels (levels,), more is better; -inf where it is undefined."""
+    found, others = evidence.outcomes(group, levels, thresholds)
+    is_mean = metric.is_mean_over_classes
+    values = metric.of_counts(found).mean(axis=0) if is_mean else metric.of_counts(found.summed(others))
+    values = values if metric.greater_is_better else -values
+    return np.where(np.isfinite(values), values, -np.inf)
+
+
+def _narrowed(
+    levels: NDArray[np.float64], value: Callable[[float], float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Try some of the levels (sorted), then those around the best ones; return the levels tried and their values.
+
+    The largest and smallest levels are close together, since thresholds of rare classes are among them. The result is the best
+    of all levels where the value has one maximum in the last range; up to `MOST` levels are all tried.
+    """
+    low, high = 0, len(levels)
+    tried = {int(np.searchsorted(levels, NEUTRAL)): value(NEUTRAL)}
+    while True:
+        for place in _spread(low, high):
+            if place not in tried:
+                tried[place] = value(float(levels[place]))
+        places = np.array(sorted(tried))
+        values = np.array([tried[place] for place in places])
+        if high - low <= MOST:
+            return levels[places], values
+        around = int(np.searchsorted(levels[places], _best(levels[places], values)))
+        low, high = int(places[max(0, around - 1)]), int(places[min(len(places) - 1, around + 1)]) + 1
+
+
+def _spread(low: int, high: int) -> list[int]:
+    """Return at most `MOST` places from low to high - 1, with ever larger steps from both ends to the middle."""
+    n = high - low
+    if n <= MOST:
+        return [*range(low, high)]
+    steps = np.unique(np.geomspace(1, n / 2, MOST // 2).astype(int)) - 1
+    return sorted({*(low + steps).tolist(), *(high - 1 - steps).tolist()})
+
+
+def _best(levels: NDArray[np.float64], values: NDArray[np.float64]) -> float:
+    """Return the level with the largest value, of several the one nearest to `NEUTRAL`."""
+    good = levels[values >= values.max() - SAME]
+    return float(good[np.abs(good - NEUTRAL).argmin()])

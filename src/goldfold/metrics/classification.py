@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.metrics import counts
 from goldfold.metrics.metric import Metric, Rows
 from goldfold.metrics.ranking import roc_area
 from goldfold.metrics.thresholds import between
@@ -45,7 +46,18 @@ class Labelled:
 
     def levels(self, columns: Sequence[int]) -> Probabilities:
         """Return the candidate thresholds."""
-        return between(self.probabilities[:, 1] / self.probabilities.sum(axis=1))
+        return between(self._second)
+
+    def outcomes(
+        self, columns: Sequence[int], levels: NDArray[np.float64], thresholds: NDArray[np.float64]
+    ) -> tuple[counts.Counts, counts.Counts]:
+        """Return the counts of the second class (1, levels) at each level, and those of no other class."""
+        found = counts.above(self._second, self.labels == 1, levels, or_equal=False)
+        return counts.stacked([found]), counts.stacked([])
+
+    @property
+    def _second(self) -> Probabilities:
+        return np.asarray(self.probabilities[:, 1] / self.probabilities.sum(axis=1))
 
     def at(self, thresholds: Sequence[float]) -> "Labelled":
         """Return the evidence decided by one threshold."""
@@ -102,8 +114,9 @@ def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-ACCURACY = Metric(accuracy, of_labels=True)
-BALANCED_ACCURACY = Metric(balanced_accuracy, of_labels=True)
-F1_MACRO = Metric(f1_macro, of_labels=True)
+ACCURACY = Metric(accuracy, of_labels=True, of_counts=counts.accuracy)
+BALANCED_ACCURACY = Metric(balanced_accuracy, of_labels=True, of_counts=counts.balanced_accuracy)
+F1_MACRO = Metric(f1_macro, of_labels=True, of_counts=counts.f1_macro)
+ROC_AUC = Metric(roc_auc, compares_cases=True)
 LOG_LOSS = Metric(log_loss, greater_is_better=False)
-QUADRATIC_KAPPA = Metric(quadratic_kappa, of_labels=True, of_grades=True)
+QUADRATIC_KAPPA = Metric(quadratic_kappa, of_labels=True, of_grades=True, of_counts=counts.kappa)

@@ -114,11 +114,13 @@ def f1(evidence: Evidence, rows: Rows) -> float:
     return _best(evidence.score, evidence.hit, weight, int(evidence.objects[:, rows].sum()))["f1"]
 
 
-AP50 = Metric(partial(average_precision, matches="iou50"))
-AP75 = Metric(partial(average_precision, matches="iou75"))
-AP_SMALL = Metric(partial(average_precision, matches="small"))
-AP_MEDIUM = Metric(partial(average_precision, matches="medium"))
-AP_LARGE = Metric(partial(average_precision, matches="large"))
+AP = Metric(average_precision, compares_cases=True)
+AP50 = Metric(partial(average_precision, matches="iou50"), compares_cases=True)
+AP75 = Metric(partial(average_precision, matches="iou75"), compares_cases=True)
+AP_SMALL = Metric(partial(average_precision, matches="small"), compares_cases=True)
+AP_MEDIUM = Metric(partial(average_precision, matches="medium"), compares_cases=True)
+AP_LARGE = Metric(partial(average_precision, matches="large"), compares_cases=True)
+F1 = Metric(f1, compares_cases=True)
 
 
 def best_threshold(evidence: Evidence) -> float:

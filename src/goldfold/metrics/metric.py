@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import components
+from goldfold.metrics.counts import Array, Counts
 
 Rows = NDArray[np.integer[Any]]
 
@@ -36,6 +37,12 @@ class Metric:
     """True if classes or numbers are treated as ordinal grades; the metric is meaningless for others."""
     is_mean_over_classes: bool = False
     """True if the metric is a mean of per-class scores, so that thresholds can be fitted per class, which is faster."""
+    compares_cases: bool = False
+    """True if predictions of different images are compared, as in rankings and correlations: over several folds, it then depends
+    on their networks having one scale, and the report shows the mean within folds too."""
+    of_counts: Callable[[Counts], Array] | None = None
+    """For decisions between yes and no: the metric by its four counts, so that all thresholds are tried at once. For several
+    labels, of each label if ``is_mean_over_classes``, otherwise of the sums over all labels."""
     name: str = ""
     """Name as in the config, set by `build`."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.metrics import counts
 from goldfold.metrics.metric import Metric, Rows
 from goldfold.metrics.ranking import average_precision, roc_area
 from goldfold.metrics.thresholds import between
@@ -43,6 +44,17 @@ class MultiLabelled:
         """Return the candidate thresholds for some of the classes."""
         return between(self.probabilities[:, list(columns)].ravel())
 
+    def outcomes(
+        self, columns: Sequence[int], levels: NDArray[np.float64], thresholds: NDArray[np.float64]
+    ) -> tuple[counts.Counts, counts.Counts]:
+        """Return the counts of some classes (columns, levels) at each level, and of the others (classes,) at theirs."""
+        others = [column for column in range(self.truth.shape[1]) if column not in columns]
+        found = [self._above(column, levels) for column in columns]
+        return counts.stacked(found), counts.stacked([self._above(one, thresholds[[one]]) for one in others])
+
+    def _above(self, column: int, levels: NDArray[np.float64]) -> counts.Counts:
+        return counts.above(self.probabilities[:, column], self.truth[:, column] == 1, levels, or_equal=True)
+
     def of_class(self, column: int) -> "MultiLabelled":
         """Return the evidence of one class."""
         return MultiLabelled(self.probabilities[:, [column]], self.truth[:, [column]])
@@ -58,16 +70,15 @@ class MultiLabelled:
 
 
 def f1_macro(found: MultiLabelled) -> float:
-    """F1 score per class, averaged; a class neither present nor predicted does not count."""
+    """F1 score per class, 0 if it is neither present nor predicted, averaged over all classes, as in scikit-learn."""
     hits, predicted, true = found.counts()
-    counts = predicted + true > 0
-    return float((2 * hits[counts] / (predicted + true)[counts]).mean()) if counts.any() else float("nan")
+    return float((2 * hits / np.maximum(predicted + true, 1)).mean())
 
 
 def f1_micro(found: MultiLabelled) -> float:
-    """F1 score pooled over all pairs of image and class."""
+    """F1 score pooled over all pairs of image and class; 0 if no class is present or predicted, as in scikit-learn."""
     hits, predicted, true = (int(numbers.sum()) for numbers in found.counts())
-    return 2 * hits / (predicted + true) if predicted + true else float("nan")
+    return 2 * hits / max(predicted + true, 1)
 
 
 def roc_auc(found: MultiLabelled) -> float:
@@ -92,6 +103,8 @@ def _mean_of_known(value: Callable[[Any, Any], float], found: MultiLabelled) -> 
     return float(np.mean(known)) if known else float("nan")
 
 
-F1_MACRO = Metric(f1_macro, of_labels=True, is_mean_over_classes=True)
-F1_MICRO = Metric(f1_micro, of_labels=True)
+F1_MACRO = Metric(f1_macro, of_labels=True, is_mean_over_classes=True, of_counts=counts.f1)
+F1_MICRO = Metric(f1_micro, of_labels=True, of_counts=counts.f1)
+ROC_AUC = Metric(roc_auc, compares_cases=True)
+MAP = Metric(mean_average_precision, compares_cases=True)
 LOG_LOSS = Metric(log_loss, greater_is_better=False)

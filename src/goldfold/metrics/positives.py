@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError
+from goldfold.metrics import counts
 from goldfold.metrics.classification import Labels, Probabilities
 from goldfold.metrics.metric import Metric
 from goldfold.metrics.ranking import average_precision as precision_over_recall
@@ -122,5 +123,9 @@ def refuse_outside(name: str, parameter: str, value: float) -> None:
         raise ConfigError(f"metric: {name}: {parameter} = {value:g}: must be above 0 and below 1")
 
 
-F1 = Metric(f1, of_labels=True)
-MCC = Metric(mcc, of_labels=True)
+AVERAGE_PRECISION = Metric(average_precision, compares_cases=True)
+PARTIAL_AUC = Metric(partial_auc, compares_cases=True)
+AUC_ABOVE_TPR = Metric(auc_above_tpr, compares_cases=True)
+GAP = Metric(gap, compares_cases=True)
+F1 = Metric(f1, of_labels=True, of_counts=counts.f1)
+MCC = Metric(mcc, of_labels=True, of_counts=counts.mcc)

@@ -37,8 +37,9 @@ def mae(predicted: Numbers, truth: Numbers) -> float:
 
 def r2(predicted: Numbers, truth: Numbers) -> float:
     """Coefficient of determination, 0 for always predicting the mean; NaN if all true numbers are equal."""
-    around = float(((truth - truth.mean()) ** 2).sum())
-    return 1 - float(((predicted - truth) ** 2).sum()) / around if around else float("nan")
+    if _are_equal(truth):
+        return float("nan")
+    return 1 - float(((predicted - truth) ** 2).sum()) / float(((truth - truth.mean()) ** 2).sum())
 
 
 def quadratic_kappa(predicted: Numbers, truth: Numbers) -> float:
@@ -62,6 +63,8 @@ def rmsle(predicted: Numbers, truth: Numbers) -> float:
 
 def pearson(predicted: Numbers, truth: Numbers) -> float:
     """Correlation of predicted and true numbers; NaN if either are all equal."""
+    if _are_equal(predicted) or _are_equal(truth):
+        return float("nan")
     spread = float(predicted.std() * truth.std())
     return float(np.mean((predicted - predicted.mean()) * (truth - truth.mean()))) / spread if spread else float("nan")
 
@@ -73,7 +76,14 @@ def spearman(predicted: Numbers, truth: Numbers) -> float:
     return pearson(rankdata(predicted), rankdata(truth))
 
 
+def _are_equal(numbers: Numbers) -> bool:
+    """Return whether all numbers are the same; their deviation is not exactly 0, since their mean is rounded."""
+    return bool((numbers == numbers[0]).all()) if len(numbers) else True
+
+
 RMSE = Metric(rmse, greater_is_better=False)
 RMSLE = Metric(rmsle, greater_is_better=False)
 MAE = Metric(mae, greater_is_better=False)
+PEARSON = Metric(pearson, compares_cases=True)
+SPEARMAN = Metric(spearman, compares_cases=True)
 QUADRATIC_KAPPA = Metric(quadratic_kappa, of_grades=True)

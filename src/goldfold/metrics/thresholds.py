@@ -7,16 +7,20 @@ from numpy.typing import NDArray
 
 NEUTRAL = 0.5
 """Default threshold, which changes no decision; always a candidate."""
-MOST = 200
+
+NEVER = 1.01
+"""Threshold that no probability reaches, also in half precision."""
 
 
 def between(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Return midpoints between consecutive distinct scores, at most `MOST` of them, and `NEUTRAL`.
+    """Return the midpoints between 0, all distinct scores in order, and 1, and `NEUTRAL`.
 
-    >>> between(np.array([0.2, 0.2, 0.4, 0.9])).tolist()
-    [0.3, 0.5, 0.65]
+    The largest candidate is above all scores: nothing is predicted. The smallest one predicts all images, but those of score 0.
+
+    >>> between(np.array([0.2, 0.2, 0.4, 0.9])).round(2).tolist()
+    [0.1, 0.3, 0.5, 0.65, 0.95]
     """
     values = np.unique(scores[np.isfinite(scores)])
-    if len(values) > MOST + 1:
-        values = np.unique(np.quantile(scores[np.isfinite(scores)], np.linspace(0, 1, MOST + 1)))
-    return np.union1d((values[1:] + values[:-1]) / 2, [NEUTRAL])
+    ends = np.concatenate([[0.0], values, [1.0]])
+    middle = (ends[1:] + ends[:-1]) / 2
+    return np.union1d(middle, [NEUTRAL] if not len(values) or middle[-1] > values[-1] else [NEUTRAL, NEVER])

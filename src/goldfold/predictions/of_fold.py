@@ -1,7 +1,8 @@
 """Predictions that must be of one fold."""
 
 from goldfold.base.errors import DataError
-from goldfold.predictions.arrays import Arrays, load
+from goldfold.predictions.arrays import Arrays
+from goldfold.predictions.finite import load
 
 
 def load_of_fold(path: str, fold: int, rule: str) -> Arrays:

@@ -5,17 +5,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from goldfold.components import name_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import score
 from goldfold.metrics.limits import FEWEST, is_coarse, of_interval
 from goldfold.report.results import Results
-
-OF_RANKS = frozenset({
-    "roc_auc", "average_precision", "partial_auc", "auc_above_tpr", "gap", "map", "ap", "ap50", "ap75", "ap_small", "ap_medium",
-    "ap_large", "pearson", "spearman",
-})  # fmt: skip
-"""Metrics that compare predictions of different cases."""
 
 
 def notes(results: Results) -> Iterator[Note]:
@@ -49,9 +42,8 @@ def in_words(results: Results) -> str:
 
 def pooled_in_words(results: Results, folds: Mapping[str, Mapping[int, float]]) -> str:
     """Compare the score of all folds together with the mean over folds, for metrics that compare cases; else empty."""
-    name = name_of(results.metric if results.wanted_metric is None else results.wanted_metric)
     values = [value for value in folds.get(results.whole_name, {}).values() if np.isfinite(value)]
-    if name not in OF_RANKS or len(values) < 2:
+    if not results.chosen_metric.compares_cases or len(values) < 2:
         return ""
     whole = float(results.metrics["oof"][results.metric]["value"])
     return (

@@ -10,7 +10,19 @@ from goldfold.config.ablation import variants as variants_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
 from goldfold.planning.runs import Member
-from goldfold.report import answers, choices, endings, limits, quarantine, rounds, shift, soups, training
+from goldfold.report import (
+    absent,
+    answers,
+    choices,
+    endings,
+    limits,
+    quarantine,
+    rounds,
+    shift,
+    soups,
+    training,
+    unscored,
+)
 from goldfold.report.comparison import Comparison
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
@@ -26,7 +38,8 @@ def collect(
     """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
         *_gain(results, compared), *_fitted(results), *_chosen_epoch(results), *soups.notes(results),
-        *endings.notes(results), *limits.notes(results), *_copies(clusters), *shift.notes(shifts),
+        *endings.notes(results), *limits.notes(results), *absent.notes(results),
+        *unscored.notes(results), *_copies(clusters), *shift.notes(shifts),
         *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),
         *training.still_rising(results), *_one_seed(results), *_metric_of_rows(results, compared),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ import pandas as pd
 from goldfold import components, tasks
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json, write_text
-from goldfold.predictions.arrays import load
+from goldfold.predictions.finite import load
 from goldfold.sources.ids import other_ids, repeated_rows
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.submission.form import Form
@@ -41,7 +41,7 @@ def run(
         settings: other keys of the config's ``submission``.
 
     Raises:
-        DataError: ids are missing, extra or duplicate, in the sample or in the predictions.
+        DataError: ids are missing, extra or duplicate, in the sample or in the predictions, or a prediction is NaN or infinite.
     """
     chosen = tasks.submit(task, read_json(classes))
     images, found = read_table(test), load(predictions)

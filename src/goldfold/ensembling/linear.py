@@ -1,0 +1,105 @@
+"""Linear models of a stack, and the choice of their penalty."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_softmax
+
+from goldfold.base.errors import ConfigError
+from goldfold.ensembling.columns import Array
+
+PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
+"""Penalties to choose from. 10 suits a few good members; members of noise need more, the more they are."""
+PARTS = 3
+"""Parts of the cases on which each penalty is scored in turn: whole folds, so that groups stay together."""
+MOST_CHOSEN_ON = 2000
+"""Most cases that the penalty is chosen on: it is of the coefficients, and hardly depends on the number of cases."""
+TINY = 1e-6
+
+
+class Linear:
+    """Logistic regression, or ridge regression for numbers, on columns in units of their standard deviation.
+
+    Columns of the cases are taken as they are: an indicator in units of its deviation would be as good as unpenalised where
+    its level is rare.
+    """
+
+    indicators = True
+
+    def __init__(self, penalty: float | None = None) -> None:
+        """``penalty``: of the squared coefficients, beside the sum of the losses over cases; None: chosen."""
+        if penalty is not None and not penalty > 0:
+            raise ConfigError(f"ensemble: stacking: penalty = {penalty:g}: must be above 0")
+        self.penalty = penalty
+
+    def fit(
+        self,
+        columns: Array,
+        target: NDArray[Any],
+        is_number: bool,
+        n_of_cases: int = 0,
+        folds: NDArray[np.int64] | None = None,
+    ) -> Any:
+        """Return coefficients (outputs, columns), intercepts (outputs,) and the penalty."""
+        penalty = self.penalty or _chosen(columns, target, is_number, n_of_cases, folds)
+        return _fitted(columns, target, is_number, n_of_cases, penalty)
+
+    def outputs(self, columns: Array, fitted: Any) -> Array:
+        """Return the linear outputs (n, outputs)."""
+        return np.asarray(columns @ np.array(fitted["coefficients"]).T + np.array(fitted["intercepts"]))
+
+
+def _fitted(columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int, penalty: float) -> dict[str, Any]:
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    centre, spread = columns.mean(axis=0), columns.std(axis=0)
+    spread = np.where(spread > 0, spread, 1)
+    spread[len(spread) - n_of_cases :] = 1
+    scaled = columns - centre
+    scaled /= spread
+    model: Any = Ridge(alpha=penalty) if is_number else LogisticRegression(C=1 / penalty, max_iter=5000)
+    model.fit(scaled, target)
+    coefficients = np.atleast_2d(model.coef_) / spread
+    intercepts = np.atleast_1d(model.intercept_) - coefficients @ centre
+    return {"coefficients": coefficients.tolist(), "intercepts": intercepts.tolist(), "penalty": penalty}
+
+
+def _chosen(
+    columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int, folds: NDArray[np.int64] | None
+) -> float:
+    """Return the penalty with the least log loss, or squared error, on cases that the model was fitted without.
+
+    The parts are whole folds, every third row where all cases are in one fold. The smallest penalty if no part can be scored.
+    """
+    rows = np.arange(len(target))
+    if len(rows) > MOST_CHOSEN_ON:
+        rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST_CHOSEN_ON])
+    columns, target = columns[rows], target[rows]
+    numbers = np.unique(folds[rows], return_inverse=True)[1] if folds is not None else np.zeros(len(rows), int)
+    parts = (numbers if numbers.any() else np.arange(len(rows))) % PARTS
+    losses = np.zeros(len(PENALTIES))
+    for part in np.unique(parts):
+        own, rest = parts == part, parts != part
+        if is_number or ({*target[own].tolist()} <= {*target[rest].tolist()} and len({*target[rest].tolist()}) > 1):
+            losses += [_loss(columns, target, own, is_number, n_of_cases, penalty) for penalty in PENALTIES]
+    return PENALTIES[int(np.argmin(losses))]
+
+
+def _loss(
+    columns: Array, target: NDArray[Any], own: NDArray[np.bool_], is_number: bool, n_of_cases: int, penalty: float
+) -> float:
+    """Sum of losses over the ``own`` cases of a model that is fitted on the others."""
+    model = Linear(penalty)
+    outputs = model.outputs(columns[own], model.fit(columns[~own], target[~own], is_number, n_of_cases))
+    if is_number:
+        return float(((outputs[:, 0] - target[own]) ** 2).sum())
+    places = np.searchsorted(np.unique(target[~own]), target[own])
+    logs = np.log(np.clip(two(outputs), TINY, 1)) if outputs.shape[1] == 1 else log_softmax(outputs, axis=1)
+    return -float(logs[np.arange(len(places)), places].sum())
+
+
+def two(outputs: Array) -> Array:
+    """Probabilities (n, 2) of two classes from the logit (n, 1) of the second."""
+    second = expit(outputs[:, 0])
+    return np.stack([1 - second, second], axis=1)
