@@ -414,7 +414,7 @@ def test_a_bundle_predicts_by_a_table_of_metadata_as_the_run_did(
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (lambda table: table.drop(columns="age"), r"new\.csv has no column 'age', which these networks take; it has: id, site"),
+        (lambda table: table.drop(columns="age"), r"new\.csv has no column 'age', which this bundle takes; it has: id, site"),
         (lambda table: table.assign(age="old"), r"column 'age' of data\.metadata\.numeric has 'old' in line 2 \(10 such"),
         (lambda table: pd.concat([table, table[:1]]), r"new\.csv has two rows for 'n48'\. Keep one\."),
         (None, r"were trained on images and metadata\. .*--table FILE \(CSV with one row per image: id, age, noise, site\)\."),

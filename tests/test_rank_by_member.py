@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from scipy.stats import rankdata
 
 from goldfold.ensembling.average import mean_ranks, probability, rank
 from goldfold.predictions.arrays import sharing_ids
+from goldfold.tasks import logits as of_logits
 from test_tasks import arrays
-from whole_task import classification
+from whole_task import classification, whole
 
 
 def of_stack(stack: np.ndarray, weights: list[float]) -> np.ndarray:
@@ -44,6 +45,25 @@ def test_members_in_other_orders_are_aligned_one_by_one() -> None:
     stack = np.stack([softmax(one.astype(np.float64), axis=1) for one in logits])
     assert fused["ids"].tolist() == ids
     assert fused["probabilities"].tobytes() == of_stack(stack, [1.0, 2.0, 1.0]).tobytes()
+
+
+def test_sets_of_labels_have_the_bytes_of_each_label_by_itself_and_are_read_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn, task = np.random.default_rng(1), whole({"name": "multilabel"}, ["a", "b", "c"])
+    logits = drawn.normal(size=(4, 300, 3)).round(1).astype(np.float32)  # with ties
+    members, weights = (
+        [arrays(task, [f"c{row:03d}" for row in range(300)], one) for one in logits],
+        [1.0, 0.5, 2.0, 1.0],
+    )
+    stack = expit(logits.astype(np.float64))
+    pairs = np.stack([1 - stack, stack], axis=-1)
+    expected = np.stack([of_stack(pairs[:, :, label], weights)[:, 1] for label in range(3)], axis=1)
+    seen = []
+    converted = of_logits._converted
+    monkeypatch.setattr(of_logits, "_converted", lambda *given: seen.append(1) or converted(*given))
+    assert task.fuse(members, weights, method="rank")["probabilities"].tobytes() == expected.tobytes()
+    assert len(seen) == len(members), "not as one stack of all"
 
 
 def test_members_with_the_same_ids_share_them_in_memory() -> None:

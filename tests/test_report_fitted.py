@@ -44,7 +44,7 @@ def results_of(steps: list[Any], metric: str = "log_loss", n_members: int = 2) -
         without_fold=made.without, truth=truth, members=members, joined=members.get,
         evidence=TASK.evidence(made.predictions, truth),
         task={"name": "classification"}, classes=CLASSES, scores=TASK, facts=TASK.facts, row="image", made=[],
-        metric=metric, chosen_metric=TASK.metric(metric), optimistic={"value": 0.4321},
+        metric=metric, chosen_metric=TASK.metric(metric), optimistic={"value": 0.4321}, metrics={},
     ), made  # fmt: skip
 
 

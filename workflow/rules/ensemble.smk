@@ -6,6 +6,7 @@ rule ensemble:
         external=[path for job in PLAN.jobs("external") for path in PLAN.outputs(job)],
         train=folds_file("train.csv"),
         classes=folds_file("classes.json"),
+        metadata=metadata_lists("ensemble"),
         answers=folds_file("answers.csv") if "answers" in PLAN.tables else [],
         images=folds_file("test.csv") if "answers" in PLAN.tables else [],
     output:

@@ -17,6 +17,7 @@ rule report:
         quarantine=folds_file("quarantine.csv"),
         copies=folds_file("duplicates.csv"),
         classes=folds_file("classes.json"),
+        metadata=metadata_lists("report"),
         answers=folds_file("answers.csv") if "answers" in PLAN.tables else [],
         data=ancient(PLAN.made_data),
     output:

@@ -20,5 +20,6 @@ with job(snakemake) as made:
         headline=snakemake.output.headline,
         answers=str(snakemake.input.answers) if snakemake.input.answers else None,
         test=str(snakemake.input.images) if snakemake.input.images else None,
+        metadata_lists=list(snakemake.input.get("metadata", [])),
         **made.settings,
     )

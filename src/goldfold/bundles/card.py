@@ -138,7 +138,9 @@ def _images(manifest: "Manifest") -> Iterator[str]:
         yield "A case may have several images, whose outputs are averaged; a table lists them (`goldfold predict --table`)."
     if images.metadata is not None:
         names = ", ".join([*images.metadata.numeric, *images.metadata.categorical])
-        yield f"Networks take metadata columns besides images: {names} (`goldfold predict --table`)."
+        of_networks = any(member.network.metadata for member in manifest.members)
+        takers = "Networks take" if of_networks else "The model of the networks' predictions takes"
+        yield f"{takers} metadata columns besides images: {names} (`goldfold predict --table`)."
     views = ", ".join(components.label(view) for view in manifest.views)
     by = {"step": manifest.fusion.step} if manifest.fusion else manifest.ensemble
     fused = ", ".join(f"{key} {_label(value)}" for key, value in by.items())

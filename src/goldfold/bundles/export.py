@@ -103,8 +103,9 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
         key: _only([run.settings["runtime"][key] for run in runs], key) for key in ("precision", "torch_threads")
     }
     branch = next((member.network.metadata for member in members if member.network.metadata), None)
+    of_steps: dict[str, list[str]] | None = settings.get("metadata")
     manifest = form.Manifest(
-        schema_version=form.SCHEMA if branch else form.WITHOUT_METADATA,
+        schema_version=form.SCHEMA if of_steps else form.OF_NETWORKS if branch else form.WITHOUT_METADATA,
         goldfold=VERSION,
         name=found.name,
         task=settings["task"],
@@ -117,7 +118,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
             stack=raw["source"].get("stack"),
             stack_pattern=raw["source"].get("stack_pattern", ""),
             cases=cases_of(raw["source"], view_names(train)),
-            metadata=None if branch is None else metadata_of(raw["source"], branch),
+            metadata=metadata_of(raw["source"], branch.model_dump() if branch else of_steps),
         ),
         members=list(members),
         views=shared["tta"],
@@ -145,10 +146,16 @@ def cases_of(source: Mapping[str, Any], views: list[str] | None) -> form.Cases |
     return form.Cases(**{key: source.get(key) for key in form.Cases.model_fields if key != "views"}, views=views)
 
 
-def metadata_of(source: Mapping[str, Any], branch: form.Branch) -> form.Metadata:
-    """Columns of the tables that hold metadata."""
+def metadata_of(source: Mapping[str, Any], columns: Mapping[str, Any] | None) -> form.Metadata | None:
+    """Columns of the tables that hold metadata; None if nothing takes any.
+
+    Args:
+        columns: ``numeric`` and ``categorical``: all columns if networks take them, else those of the steps.
+    """
+    if columns is None:
+        return None
     known = {key: source.get(key) for key in ("image_column", "image_columns", "columns")}
-    kinds = {"numeric": branch.numeric, "categorical": branch.categorical}
+    kinds = {kind: columns[kind] for kind in ("numeric", "categorical")}
     return form.Metadata(id_column=source.get("id_column") or "id", **known, **kinds)
 
 

@@ -10,14 +10,17 @@ from goldfold import catalog, components
 from goldfold.base.errors import DataError, cause
 from goldfold.base.files import is_intact, read_json, sealed, write_json
 from goldfold.base.fingerprint import sha256_of
+from goldfold.ensembling.with_metadata import metadata_of
 from goldfold.models.arguments import OUR_OWN
 from goldfold.samples.presets.reading import names
 from goldfold.version import VERSION
 
-SCHEMA = 3
+SCHEMA = 4
 """Schema version, increased whenever earlier releases would read a new bundle wrongly or not at all."""
+OF_NETWORKS = 3
+"""Schema version of bundles in which networks take metadata, but no step after them, which earlier releases read too."""
 WITHOUT_METADATA = 2
-"""Schema version of bundles whose networks take only images, which earlier releases read too."""
+"""Schema version of bundles that take only images, which earlier releases read too."""
 NAME, CARD, WEIGHTS = "bundle.json", "README.md", "weights"
 FORBIDDEN = OUR_OWN | {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
 """Network parameters that goldfold sets itself, or that would load another file."""
@@ -83,7 +86,7 @@ class Preprocessing(Part):
     cases: Cases | None = None
     """Columns that name the images of each case; None if each case is one image."""
     metadata: Metadata | None = Field(None, exclude_if=lambda metadata: metadata is None)
-    """Metadata columns that networks take; None if they take only images."""
+    """Metadata columns that networks or steps after them take; None if they take only images."""
 
 
 class Network(Part):
@@ -176,6 +179,11 @@ class Manifest(Part):
     versions: dict[str, str | None]
     files: dict[str, str]
     """sha256 of each other file of the bundle."""
+
+    @property
+    def stacks_metadata(self) -> bool:
+        """Return whether a step after the networks takes metadata."""
+        return any(metadata_of(one.step) for one in [self.fusion, *self.postprocessing] if one)
 
     def components(self) -> Iterator[tuple[str, Written, Mapping[str, str]]]:
         """Yield (kind, component, catalog entries of that kind)."""

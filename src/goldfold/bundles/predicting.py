@@ -34,6 +34,7 @@ from goldfold.images.given import given
 from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, encoder_beside, trained
 from goldfold.lineage.provenance import versions
+from goldfold.metadata.of_cases import OfCases, columns_of
 from goldfold.predictions.arrays import Arrays, load, save
 from goldfold.sources.casing import Casing
 from goldfold.sources.table import read_alone
@@ -56,7 +57,9 @@ def predict(
     """See `goldfold.bundles.loading.Bundle.predict`."""
     where, autocast = computing(device, manifest.precision)
     how = manifest.preprocessing
-    files = files_of(how, paths, table, any(member.network.metadata for member in members))
+    is_whole = len(members) == len(manifest.members)
+    stacks = is_whole and manifest.stacks_metadata
+    files = files_of(how, paths, table, stacks or any(member.network.metadata for member in members))
     _refuse_no_boxes(how, boxes)
     finder = None if how.roi is None else fresh.finder(how.roi, files, boxes)
     n_networks = sum(len(member.weights) for member in members)
@@ -72,7 +75,7 @@ def predict(
         size, threads = batch_size or manifest.batch_size, manifest.torch_threads
         seen = images.table if {*tasks.facts(manifest.task["name"]).columns} >= SIZES else images.table[["id"]]
         parts = _of_members(predictor_of, members, images, seen, Path(kept.name), size, threads, bar)
-        arrays = fused(manifest, members, list(parts))
+        arrays = fused(manifest, members, list(parts), images.table if stacks else None)
     bar.close()
     return Predictions(manifest.task, manifest.classes, arrays, images.table, images.bad, how, manifest.draw_from, kept)
 
@@ -262,15 +265,23 @@ def _threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def fused(manifest: form.Manifest, members: Sequence[form.Member], predictions: Sequence[Sequence[Arrays]]) -> Arrays:
+def fused(
+    manifest: form.Manifest,
+    members: Sequence[form.Member],
+    predictions: Sequence[Sequence[Arrays]],
+    table: pd.DataFrame | None = None,
+) -> Arrays:
     """Fuse the predictions of all networks as the stage ensemble does: folds of a member, then members, then steps.
 
     Steps are fitted to the whole ensemble, so they are not applied to a subset of the members.
 
     Args:
         predictions: per member, the predictions of its folds.
+        table: id and metadata columns of the cases, where a step takes them.
     """
-    task = ForSteps(manifest.task, manifest.classes)
+    how = None if table is None else manifest.preprocessing.metadata
+    known = OfCases(table, columns_of(how.model_dump())) if table is not None and how else None
+    task = ForSteps(manifest.task, manifest.classes, known)
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
     means = [of_folds(task, parts, manifest.ensemble, workers) for parts in predictions]
     is_whole = len(members) == len(manifest.members)

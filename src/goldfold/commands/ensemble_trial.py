@@ -9,6 +9,7 @@ from goldfold.commands.augmentation_trial import failed
 from goldfold.components import name_of
 from goldfold.ensembling.members import of_members
 from goldfold.ensembling.steps import FittedStep, build
+from goldfold.ensembling.with_metadata import without
 from goldfold.targets.label_sets import to_text
 from goldfold.tasks import facts
 from goldfold.tasks.steps import ForSteps
@@ -47,7 +48,7 @@ def check_ensemble(model: Mapping[str, Any], n_classes: int) -> None:
             raise failed("ensemble.method", model["method"], error) from error
     for step in model.get("steps") or ():
         try:
-            (made,) = build(task, [step], 1)
+            (made,) = build(task, [without(step)], 1)  # made-up cases have no metadata
             if isinstance(made, FittedStep) and name_of(step) in task.fusions:
                 metric = task.metric(model.get("metric") or next(iter(facts(name).metrics)))
                 made.fit(dict(zip("ab", members, strict=True)), truth, rows % 3, metric)

@@ -47,6 +47,8 @@ DYNAMIC = (
     "A network of another size than image_size_px must take any size: convolutional ones do, at multiples of their stride; "
     "vision transformers of timm with params: {dynamic_img_size: true}, at multiples of their patch."
 )
+STACKED = "stacked"
+"""Key of a check of the metadata columns that steps of the ensemble take."""
 STEPS, WARMUP_STEPS = 500, 50
 """Steps of the trial schedule."""
 
@@ -251,20 +253,24 @@ def _check_hooks(network: Any, train: Mapping[str, Any]) -> None:
 
 
 def main(models: list[dict[str, Any]]) -> int:
-    """Check each model; print one line per model that cannot be used; return the exit status."""
+    """Check each model, and metadata of the ensemble; print one line per model that cannot be used; return the exit status."""
     logging.getLogger("timm").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
     failed, without = 0, []
+    networks = [model for model in models if STACKED not in model]
     for model in models:
         try:
+            if STACKED in model:
+                check_lists(model["folds"], Columns(*map(tuple, model[STACKED].values())), by_steps=True)
+                continue
             without += [model["name"]] * check(model)
         except (Exception, SystemExit) as raised:
             error = as_error(raised)
             what = str(error) if isinstance(error, GoldfoldError) else f"{type(error).__name__}: {cause(error)}"
-            written = model.get("written", {"": f"models ({model['name']})"})
+            written = model.get("written", {"": f"models ({model['name']})" if "name" in model else "ensemble"})
             print(f"goldfold: {as_written(what, written)}", file=sys.stderr)
             failed += 1
-    if models and len(without) == len(models):
+    if networks and len(without) == len(networks):
         print(
             f"goldfold: batch_norm: adapted has no effect, since no model has batch normalisation ({', '.join(without)}). "
             f"Remove it.",

@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold import components, ledger
 from goldfold.base.given import required
-from goldfold.config import chosen, slices, views
+from goldfold.config import chosen, slices, stacked, views
 from goldfold.config.pseudo_labels import ByAccuracy, recipe_of
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
@@ -137,6 +137,7 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         "weights": slices.weights(config),
         "settings": slices.fusing(config),
         **slices.steps(config),
+        **({"metadata": columns} if (columns := stacked.columns(config)) else {}),
     }
 
 

@@ -19,6 +19,7 @@ from goldfold.config.rounds import Round, Rounds, settled, trained_model
 from goldfold.config.views import View
 from goldfold.config.written import Method, Metric, Step, Written
 from goldfold.ensembling.steps import fusions
+from goldfold.ensembling.with_metadata import metadata_of
 from goldfold.planning.grid import Grid, rounds_of
 from goldfold.planning.lessons import Lessons, lessons_of
 from goldfold.planning.origins import Origin, origins_of
@@ -289,6 +290,11 @@ class Config(Section):
     def postprocessing(self) -> list[Written]:
         """Steps after the first."""
         return self.written_steps[1:] if self._first_fuses else self.written_steps
+
+    @property
+    def stacks_metadata(self) -> bool:
+        """Whether a step of the ensemble takes metadata columns."""
+        return any(map(metadata_of, self.written_steps))
 
     @property
     def weighted(self) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import Written, label, name_of, parse
-from goldfold.config import hooks, roi, views
+from goldfold.config import hooks, roi, stacked, views
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
@@ -206,12 +206,14 @@ def columns(config: Config) -> dict[str, list[str]]:
 
 
 def taken(config: Config) -> dict[str, list[str]] | None:
-    """Metadata columns, where a model takes them: checked with the folds, part of no recipe before the training's.
-
-    The few cases of a quick look may all have one value.
-    """
-    is_taken = any(model.branch is not None for model in config.models)
-    return columns(config) if is_taken and not config.quick else None
+    """Metadata columns that models or steps take, ``takers`` if steps alone do: checked with the folds, part of no recipe
+    before that of their users. The few cases of a quick look may all have one value."""
+    if config.quick:
+        return None
+    if any(model.branch is not None for model in config.models):
+        return columns(config)
+    found = stacked.columns(config)
+    return {**found, "takers": ["steps"]} if found else None
 
 
 def _size(config: Config, model: Model) -> dict[str, list[int]]:

@@ -6,7 +6,7 @@ from goldfold import components, tasks
 from goldfold.base.errors import ConfigError, cause, shown
 from goldfold.catalog import TASKS
 from goldfold.components import name_of, parse
-from goldfold.config import kinds, slices
+from goldfold.config import kinds, slices, stacked
 from goldfold.config.root import Averaging, Config
 from goldfold.ensembling.sets import KEEP_SCORES
 from goldfold.ensembling.steps import entries, fusions
@@ -76,6 +76,7 @@ def _parameters(step: components.Written, config: Config, task: Facts) -> Iterat
         if ":" not in name and params.get(key) is not None:
             called = kind.get(task.target, kinds.OPEN) if config.task in TASKS else kinds.OPEN
             found += [f"{key} {shown(params[key])}: {one}" for one in components.problems(params[key], called, known)]
+    found += stacked.problems(step, config)
     more = {"thresholds": _thresholds, **dict.fromkeys(KEEP_SCORES, _range)}.get(name)
     yield from found or (more(step, config, task) if more else ())
 

@@ -110,7 +110,7 @@ def _mean_and_ranks(stack: Iterable[Array], weights: Sequence[float]) -> tuple[A
 BY_IMAGE = ("probability", "geometric", "logit", "power", "vote")
 """Averages in which the result of an image depends on no other image, by name: a job depends on the code of its own alone."""
 BY_MEMBER = ("rank",)
-"""Averages that read the stack one member after the other, once."""
+"""Averages that read the stack one member after the other, once, and make each column of the result from this column alone."""
 
 
 def is_by_image(average: Callable[..., Any]) -> bool:

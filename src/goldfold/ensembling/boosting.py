@@ -1,5 +1,6 @@
 """Stacking by gradient-boosted trees (Friedman 2001), whose trees are kept as plain JSON."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,13 @@ from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling.columns import Array, Targets
-from goldfold.ensembling.stacking import Stacking
+from goldfold.ensembling.stacking import Stacking, cases_of
 
 
 class Boosted:
     """Gradient boosting of scikit-learn from a constant of 0."""
+
+    indicators = False
 
     def __init__(self, trees: int, depth: int, rate: float) -> None:
         for name, value, is_good, good in (
@@ -23,7 +26,7 @@ class Boosted:
                 raise ConfigError(f"ensemble: boosted_stacking: {name} = {value:g}: must be {good}")
         self.trees, self.depth, self.rate = trees, depth, rate
 
-    def fit(self, columns: Array, target: NDArray[Any], is_number: bool) -> Any:
+    def fit(self, columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int = 0) -> Any:
         """Return the trees, one list per round with one tree per output."""
         from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
@@ -70,12 +73,20 @@ def _values(columns: NDArray[np.float32], tree: dict[str, list[Any]]) -> Array:
     return np.asarray(value[node], dtype=float)
 
 
-def boosted(task: Targets, workers: int, trees: int = 50, depth: int = 3, rate: float = 0.1) -> Stacking:
+def boosted(
+    task: Targets,
+    workers: int,
+    trees: int = 50,
+    depth: int = 3,
+    rate: float = 0.1,
+    metadata: bool | Sequence[str] = False,
+) -> Stacking:
     """Stacking by gradient-boosted trees.
 
     Args:
         trees: rounds of boosting; each has one tree per class, or one for two classes and for numbers.
         depth: levels of a tree.
         rate: learning rate.
+        metadata: metadata columns beside those of the members: all of ``data.metadata``, or these.
     """
-    return Stacking(task, Boosted(trees, depth, rate))
+    return Stacking(task, Boosted(trees, depth, rate), cases_of(task, metadata))

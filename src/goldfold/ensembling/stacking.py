@@ -2,10 +2,11 @@
 
 Its columns are the members' logits: log p of each class less the mean over the classes for one label per image, log p/(1 - p) of
 each label for sets of labels; for numbers, the members' numbers. For sets of labels, each label is modelled separately by
-the columns of all labels.
+the columns of all labels. Columns of the cases themselves, such as metadata, may follow.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from goldfold.base.errors import ConfigError
 from goldfold.ensembling.columns import Array, Targets, values_of
 from goldfold.ensembling.members import of_members
 from goldfold.ensembling.steps import WHOLE, Members, Metric
+from goldfold.ensembling.with_metadata import METADATA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,15 +29,32 @@ BLOCK = 65_536
 """Images whose columns are in memory at a time when the model is applied."""
 
 
+class CaseColumns(Protocol):
+    """Columns of the cases themselves, looked up by id; `goldfold.metadata.of_cases.OfCases` has those of metadata."""
+
+    def fit(self, ids: Sequence[str]) -> Any:
+        """Return statistics of these cases as plain JSON."""
+
+    def rows(self, ids: Sequence[str], fitted: Any) -> NDArray[np.float32]:
+        """Return what is known of cases in a compact form (n, numbers)."""
+
+    def columns(self, rows: NDArray[np.float32], fitted: Any, indicators: bool) -> Array:
+        """Return columns (n, columns) of some of the rows, names as one indicator per level, or numbered."""
+
+
 class Regressor(Protocol):
     """Model of one target by columns, with parameters as plain JSON."""
 
-    def fit(self, columns: Array, target: NDArray[Any], is_number: bool) -> Any:
+    indicators: bool
+    """Whether a level of a categorical column gets a column of its own; otherwise levels are numbered."""
+
+    def fit(self, columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int = 0) -> Any:
         """Return the parameters.
 
         Args:
             columns: (n, columns).
             target: (n,), numbers if ``is_number``, else class indices.
+            n_of_cases: how many columns at the end are of the cases themselves, standardised numbers and indicators.
         """
 
     def outputs(self, columns: Array, fitted: Any) -> Array:
@@ -45,31 +64,35 @@ class Regressor(Protocol):
 class Stacking:
     """A model of the members' predictions, with ``fit`` and ``apply`` of a step."""
 
-    def __init__(self, task: Targets, model: Regressor) -> None:
-        self.task, self.model = task, model
+    def __init__(self, task: Targets, model: Regressor, cases: Mapping[str, CaseColumns] | None = None) -> None:
+        """``cases``: columns of the cases besides those of the members; their statistics are kept under these names."""
+        self.task, self.model, self.cases = task, model, dict(cases or {})
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
-        """Return the ``members`` in the order of their columns, and a fitted model per target."""
+        """Return the ``members`` in the order of their columns, statistics of ``cases``, and a fitted model per target."""
         known = self.task.evidence(self._alone(next(iter(members.values()))), truth)
         columns = self._columns(
             values_of(self.task.evidence(self._alone(member), truth)) for member in members.values()
         )
+        ids, n = truth["id"].tolist(), columns.shape[1]
+        statistics = {name: one.fit(ids) for name, one in self.cases.items()}
+        columns = self._with_cases(columns, self._rows(ids, statistics), statistics)
+        one = partial(self._one, columns, n_of_cases=columns.shape[1] - n)
         if self.task.target == "value":
-            models = [self._one(columns, known.truth)]
+            models = [one(known.truth)]
         elif self.task.target == "labels":
-            models = [
-                self._one(columns, (known.truth[:, place] == 1).astype(int)) for place in range(known.truth.shape[1])
-            ]
+            models = [one((known.truth[:, place] == 1).astype(int)) for place in range(known.truth.shape[1])]
         else:
-            models = [self._one(columns, known.labels)]
-        return {"members": [*members], "models": models}
+            models = [one(known.labels)]
+        return {"members": [*members], **statistics, "models": models}
 
-    def _one(self, columns: Array, target: NDArray[Any]) -> dict[str, Any]:
+    def _one(self, columns: Array, target: NDArray[Any], n_of_cases: int) -> dict[str, Any]:
         """Fit the model of one target: the classes that were seen, and parameters where there is something to learn."""
         if self.task.target == "value":
-            return {"fitted": self.model.fit(columns, target, True)}
+            return {"fitted": self.model.fit(columns, target, True, n_of_cases)}
         seen = np.unique(target)
-        fitted = self.model.fit(columns, np.searchsorted(seen, target), False) if len(seen) > 1 else None
+        places = np.searchsorted(seen, target)
+        fitted = self.model.fit(columns, places, False, n_of_cases) if len(seen) > 1 else None
         return {"seen": seen.tolist(), "fitted": fitted}
 
     def apply(self, members: Members, fitted: Any) -> Members:
@@ -79,19 +102,36 @@ class Stacking:
         mean = of_members(self.task, [*members.values()], [1.0] * len(members), {}, 1)
         name = "values" if self.task.target == "value" else "probabilities"
         places = [_places(member["ids"], mean["ids"]) for member in members.values()]
+        rows = self._rows(mean["ids"].tolist() if self.cases else [], fitted)
         found = []
         for block in _blocks(len(mean["ids"])):
             several = [_of_rows(member, own[block]) for member, own in zip(members.values(), places, strict=True)]
-            found.append(self._predicted(several, name, fitted))
+            columns = self._columns(self._alone(member)[name] for member in several)
+            columns = self._with_cases(columns, {of: known[block] for of, known in rows.items()}, fitted)
+            found.append(self._predicted(columns, len(mean["classes"]), fitted))
         return {WHOLE: {**mean, name: np.concatenate(found)}}
 
-    def _predicted(self, members: Sequence[Any], name: str, fitted: Mapping[str, Any]) -> Array:
+    def _rows(self, ids: Sequence[str], statistics: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+        """Return what is known of the cases, by name."""
+        return {name: one.rows(ids, statistics[name]) for name, one in self.cases.items()}
+
+    def _with_cases(
+        self, columns: Array, rows: Mapping[str, NDArray[np.float32]], statistics: Mapping[str, Any]
+    ) -> Array:
+        """Append the columns of the cases."""
+        if not self.cases:
+            return columns
+        more = [
+            self.cases[name].columns(known, statistics[name], self.model.indicators) for name, known in rows.items()
+        ]
+        return np.concatenate([columns, *more], axis=1)
+
+    def _predicted(self, columns: Array, n_classes: int, fitted: Mapping[str, Any]) -> Array:
         """Predict some images with the fitted models."""
-        columns = self._columns(self._alone(member)[name] for member in members)
         if self.task.target == "value":
             return self.model.outputs(columns, fitted["models"][0]["fitted"])[:, 0]
-        n_classes = 2 if self.task.target == "labels" else len(members[0]["classes"])
-        parts = [self._probabilities(columns, one, n_classes) for one in fitted["models"]]
+        n_outcomes = 2 if self.task.target == "labels" else n_classes
+        parts = [self._probabilities(columns, one, n_outcomes) for one in fitted["models"]]
         return np.stack([part[:, 1] for part in parts], axis=1) if self.task.target == "labels" else parts[0]
 
     def _probabilities(self, columns: Array, model: Mapping[str, Any], n_classes: int) -> Array:
@@ -145,7 +185,13 @@ def two(outputs: Array) -> Array:
 
 
 class Linear:
-    """Logistic regression, or ridge regression for numbers, on columns in units of their standard deviation."""
+    """Logistic regression, or ridge regression for numbers, on columns in units of their standard deviation.
+
+    Columns of the cases are taken as they are: an indicator in units of its deviation would be as good as unpenalised where
+    its level is rare.
+    """
+
+    indicators = True
 
     def __init__(self, penalty: float) -> None:
         """``penalty``: of the squared coefficients, beside the sum of the losses over cases."""
@@ -153,12 +199,13 @@ class Linear:
             raise ConfigError(f"ensemble: stacking: penalty = {penalty:g}: must be above 0")
         self.penalty = penalty
 
-    def fit(self, columns: Array, target: NDArray[Any], is_number: bool) -> Any:
+    def fit(self, columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int = 0) -> Any:
         """Return coefficients (outputs, columns) and intercepts (outputs,)."""
         from sklearn.linear_model import LogisticRegression, Ridge
 
         centre, spread = columns.mean(axis=0), columns.std(axis=0)
         spread = np.where(spread > 0, spread, 1)
+        spread[len(spread) - n_of_cases :] = 1
         scaled = columns - centre
         scaled /= spread
         model: Any = Ridge(alpha=self.penalty) if is_number else LogisticRegression(C=1 / self.penalty, max_iter=5000)
@@ -172,10 +219,27 @@ class Linear:
         return np.asarray(columns @ np.array(fitted["coefficients"]).T + np.array(fitted["intercepts"]))
 
 
-def linear(task: Targets, workers: int, penalty: float = 10.0) -> Stacking:
+def linear(task: Targets, workers: int, penalty: float = 10.0, metadata: bool | Sequence[str] = False) -> Stacking:
     """Stacking by a linear model: multinomial logistic regression, or ridge regression for numbers.
 
     Args:
         penalty: of the squared coefficients of standardised columns, beside the sum of the losses over cases.
+        metadata: metadata columns beside those of the members: all of ``data.metadata``, or these.
     """
-    return Stacking(task, Linear(penalty))
+    return Stacking(task, Linear(penalty), cases_of(task, metadata))
+
+
+def cases_of(task: Targets, metadata: bool | Sequence[str]) -> dict[str, CaseColumns]:
+    """Return the columns of the cases by name, which is that of the task's attribute and of the fitted statistics.
+
+    ``metadata`` is as in `linear`.
+
+    Raises:
+        ConfigError: no metadata were given with the task.
+    """
+    if not metadata:
+        return {}
+    known = getattr(task, METADATA, None)
+    if known is None:
+        raise ConfigError("ensemble: stacking: metadata: no metadata columns of these cases are given")
+    return {METADATA: known if metadata is True else known.only(metadata)}

@@ -17,6 +17,7 @@ PREFIX = "meta_"
 """Prefix of metadata columns in the tables that the stages write."""
 SHOWN = 5
 """Number of columns that an error names."""
+OTHERS = "ist only other columns in the ensemble's stacking: {metadata: [...]}"
 
 
 @dataclass(frozen=True)
@@ -72,30 +73,42 @@ def refuse_lacking(table: pd.DataFrame, columns: Columns, where: str) -> None:
         )
 
 
-def refuse_unusable(train: pd.DataFrame, test: pd.DataFrame | None, columns: Columns) -> None:
-    """Raise DataError if networks cannot be trained on these columns, or cannot predict the test cases.
+def refuse_unusable(train: pd.DataFrame, test: pd.DataFrame | None, columns: Columns, by_steps: bool = False) -> None:
+    """Raise DataError if nothing can be learned from these columns, or test cases lack them.
 
     Args:
         train: all training cases; missing values are empty.
         test: test cases; None if there are none.
+        by_steps: only steps of the ensemble take them, no network.
     """
-    refuse_lacking(train, columns, "train")
+    refuse = _refuse_lacking_for_steps if by_steps else refuse_lacking
+    refuse(train, columns, "train")
     constant = [name for name in columns.all if train[f"{PREFIX}{name}"].nunique() < 2]
     if constant:
         value = train[f"{PREFIX}{constant[0]}"].iloc[0]
+        way = "Remove it from data.metadata, or set metadata: false in models."
         raise DataError(
             f"train: metadata column {_listed(constant)} is {repr(value) if value else 'empty'} in all "
-            f"{count(len(train), 'training case')}, so that no network can learn from it. Remove it from data.metadata, or set "
-            f"metadata: false in models."
+            f"{count(len(train), 'training case')}, so that no {'stack' if by_steps else 'network'} can learn from it. "
+            f"{f'L{OTHERS}.' if by_steps else way}"
         )
     if test is not None:
-        refuse_lacking(test, columns, "test")
+        refuse(test, columns, "test")
     for table in (train, *([] if test is None else [test])):
         for name in columns.numeric:
             numbers(table, name)
 
 
-def check_lists(folder: str, columns: Columns) -> None:
+def _refuse_lacking_for_steps(table: pd.DataFrame, columns: Columns, where: str) -> None:
+    """Raise DataError if a table of cases lacks a column that a step of the ensemble takes."""
+    if lacking := [name for name in columns.all if f"{PREFIX}{name}" not in table]:
+        raise DataError(
+            f"{where}: there is no column {_listed(lacking)}, which the ensemble takes. Add it to the table (an empty cell is a "
+            f"missing value), or l{OTHERS}."
+        )
+
+
+def check_lists(folder: str, columns: Columns, by_steps: bool = False) -> None:
     """Apply `refuse_unusable` to the lists that the folds stage wrote into ``folder``; no lists are no error."""
     lists = sorted(Path(folder).glob(metadata_list("fold*")))
     if not lists:
@@ -106,6 +119,7 @@ def check_lists(folder: str, columns: Columns) -> None:
         pd.concat(read).drop_duplicates("id"),
         read_table(test) if test.exists() else None,
         columns,
+        by_steps,
     )
 
 

@@ -11,10 +11,10 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from goldfold.base.errors import ConfigError
-from goldfold.planning import inner
+from goldfold.planning import inner, metadata_lists
 from goldfold.planning.grid import Grid
 from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
-from goldfold.planning.outputs import SHARD, Files, cache_spec, files_of, group_list, metadata_list
+from goldfold.planning.outputs import SHARD, Files, cache_spec, files_of, group_list
 from goldfold.planning.runs import Labels, Run
 from goldfold.planning.teaching import parts_of_lesson, teaching_runs
 from goldfold.planning.training_inputs import inputs_of
@@ -42,6 +42,7 @@ class Plan:
         with_metadata: names of the models that use them.
         by_metadata: names of the models whose training cases are sampled by one of them.
         by_group: names of the models whose training cases are sampled by their groups.
+        stacks_metadata: whether steps of the ensemble use them.
         external: names of the members of other tools.
         unlabeled: splits whose images a model learns from without labels, by model and round.
     """
@@ -61,6 +62,7 @@ class Plan:
     with_metadata: tuple[str, ...] = ()
     by_metadata: tuple[str, ...] = ()
     by_group: tuple[str, ...] = ()
+    stacks_metadata: bool = False
     external: tuple[str, ...] = ()
     unlabeled: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
@@ -167,17 +169,8 @@ class Plan:
         return self.pieces(self.specs[job.model], splits) if splits else []
 
     def metadata_lists(self, job: Job) -> list[str]:
-        """Files below ``folds/`` with the metadata that a training or a prediction reads, where its model uses it."""
-        users = {*self.with_metadata, *(self.by_metadata if job.work == "train" else ())}
-        if job.model not in users:
-            return []
-        labels = self.labels.get((job.round, job.fold)) if job.stage == "train" else None
-        others = self.splits[1:] if job.stage == "predict" else labels.sources if labels else ()
-        return [name for part in (f"fold{job.fold}", *others) if (name := metadata_list(part)) in self._metadata_files]
-
-    @cached_property
-    def _metadata_files(self) -> frozenset[str]:
-        return frozenset(metadata_list(part) for part in self.metadata_parts)
+        """Files below ``folds/`` with the metadata that a job reads, where its model, or a step of the ensemble, uses it."""
+        return metadata_lists.of(self, job)
 
     def group_lists(self, job: Job) -> list[str]:
         """Files below ``folds/`` with the groups that a training reads, where its cases are sampled by group."""
@@ -290,6 +283,7 @@ def plan_of(config: "Config") -> Plan:
         task_submission=config.submission_files,
         has_metadata=config.data.has_metadata,
         with_metadata=tuple(model.name for model in config.models if model.branch is not None),
+        stacks_metadata=config.stacks_metadata,
         external=tuple(one.name for one in config.externals),
         **inputs_of(config),
     )

@@ -15,9 +15,11 @@ from goldfold.ensembling.columns import FIELDS, is_of_numbers, is_of_sets
 from goldfold.ensembling.nested import applied
 from goldfold.ensembling.sets import KEEP_SCORES
 from goldfold.ensembling.steps import average, build, n_values, weights_of
+from goldfold.ensembling.with_metadata import metadata_of
 from goldfold.metrics import Evidence
 from goldfold.metrics.calibration import Bins, binned
 from goldfold.predictions.arrays import picked
+from goldfold.report import stacked
 from goldfold.report.results import Results
 from goldfold.tasks.steps import ForSteps
 
@@ -33,7 +35,7 @@ def blocks(results: Results) -> list[Block]:
     """Parameters of each fitted step and the score after each step; empty if nothing was fitted."""
     if not any(one["fitted"] is not None for one in results.steps):
         return []
-    return [*_parameters(results), *_after_each_step(results)]
+    return [*_parameters(results), *stacked.blocks(results), *_after_each_step(results)]
 
 
 def weights_without_fold(results: Results) -> list[dict[str, float]]:
@@ -166,7 +168,10 @@ def stages(results: Results) -> dict[str, Evidence]:
     if not any(hasattr(results.evidence, name) for name in FIELDS):
         return {}
     members = {name: results.joined(name) for name in weights}
-    steps = build(ForSteps(results.task, results.classes), _written(results), 1)
+    metadata = stacked.metadata_of_cases(results)
+    if metadata is None and any(metadata_of(one["step"]) for one in results.steps):
+        return {}
+    steps = build(ForSteps(results.task, results.classes, metadata), _written(results), 1)
     found = {}
     for n, one in enumerate(results.steps, start=1):
         if components.name_of(one["step"]) in KEEP_SCORES:

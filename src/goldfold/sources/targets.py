@@ -117,7 +117,7 @@ def metadata_alone(table: pd.DataFrame, path: str, numeric: Sequence[str], categ
     """
     if lacking := [name for name in (*numeric, *categorical) if name not in table]:
         raise DataError(
-            f"--table: {path} has no column {lacking[0]!r}, which these networks take; it has: "
+            f"--table: {path} has no column {lacking[0]!r}, which this bundle takes; it has: "
             f"{', '.join(map(str, table.columns))}. Add it (an empty cell is a missing value)."
         )
     found = {name: _metadata(table, name, path, name in numeric) for name in (*numeric, *categorical)}

@@ -14,7 +14,10 @@ from goldfold import components, tasks
 from goldfold.base.files import read_json, write_json, write_text
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import Step, average, build, weights_of
+from goldfold.ensembling.with_metadata import without
 from goldfold.members import Members
+from goldfold.metadata import of_cases
+from goldfold.metadata_gain import gain_of_metadata
 from goldfold.metrics import Evidence, Metric, score
 from goldfold.planning.grid import grid
 from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
@@ -57,6 +60,8 @@ def run(
     soups: Sequence[str] = (),
     external: Sequence[str] = (),
     outside: str | None = None,
+    metadata: Mapping[str, Sequence[str]] | None = None,
+    metadata_lists: Sequence[str] = (),
 ) -> None:
     """Write ``oof.*``, ``test.*``, ``weights.json``, ``fitted.json`` and ``rounds.csv`` into ``folder``, and the score files.
 
@@ -79,6 +84,8 @@ def run(
         soups: models with one network per fold, not one per seed.
         external: names of the members of other tools.
         outside: folder of <external member>/{oof,test}.npz.
+        metadata: names of the metadata columns that steps take, by kind; None if no step takes any.
+        metadata_lists: CSVs of id and metadata of all training and test cases.
 
     Raises:
         DataError: out-of-fold predictions do not cover the validated images exactly once.
@@ -93,7 +100,8 @@ def run(
     members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders)
     given = members.weights(weights)
     wanted = [fusion or average(settings, given), *postprocessing]
-    steps = build(ForSteps(task, names), wanted, workers)
+    columns = of_cases.read(metadata_lists, metadata) if metadata else None
+    steps = build(ForSteps(task, names, columns), wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
     rows, made, evidence = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
     fused = applied(steps, members.test(), made.fitted) if has_test else None
@@ -114,6 +122,10 @@ def run(
         known = with_groups(read_table(answers), read_table(test) if test else None)
         parts["test"] = _every_metric(facets, facets.scores.evidence(fused_test, known), known, chosen)
     more = {"members": _of_members(last, chosen.name), "classes": facets.scores.by_class(evidence).to_dict("index")}
+    if metadata:
+        plain = build(ForSteps(task, names), list(map(without, wanted)), workers)
+        known = members.oof(whole.last, truth["id"].tolist())
+        more["metadata"] = {**metadata, **gain_of_metadata(facets.scores, plain, known, evidence, truth, chosen)}
     about = {"task": task["name"], "metric": chosen.name}
     _write_scores(Path(metrics), Path(headline or Path(metrics).with_name("headline.json")), about, parts, more)
     print(best_first.to_string(index=False), flush=True)

@@ -59,7 +59,7 @@ def run(
     looks at them through the checkpoint after this job, reruns nothing downstream.
 
     Args:
-        taken: names of metadata columns by kind, where a model takes them.
+        taken: names of metadata columns by kind, where a model takes them; with ``takers`` if only steps of the ensemble do.
         inner: numbers of inner parts per fold that cleaning rounds ask for.
         keys: config keys that name the column `fold` or `order` of the data, for errors.
 
@@ -105,7 +105,7 @@ def _tables(
     metadata = {name: _metadata_apart(tables, name) for name in splits if name in ("train", "test")}
     if taken is not None:
         columns = Columns(*(tuple(taken[kind]) for kind in ("numeric", "categorical")))
-        refuse_unusable(metadata["train"], metadata.get("test"), columns)
+        refuse_unusable(metadata["train"], metadata.get("test"), columns, "takers" in taken)
     return tables, metadata
 
 

@@ -37,9 +37,11 @@ class Output:
         method: components.Written = "probability",
     ) -> Arrays:
         """Align members on id and fuse each class separately by ``method``, giving ``probabilities`` (n, classes)."""
-        from goldfold.ensembling.average import is_by_image
+        from goldfold.ensembling.average import is_by_image, is_by_member
 
         chosen = components.load(method, catalog.ENSEMBLES["labels"], "ensemble method")
+        if is_by_member(chosen):  # looks at each column alone, so it needs no column of no
+            return of_logits.fused(members, weights, self.classes, of_logits.sigmoid, chosen, by_member=True)
 
         def each_class(stack: NDArray[Any], shares: Sequence[float]) -> NDArray[Any]:
             pairs = np.stack([1 - stack, stack], axis=-1)  # (members, images, classes, no and yes)
