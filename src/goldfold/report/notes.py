@@ -25,8 +25,8 @@ def collect(
 ) -> list[Note]:
     """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
-        *_gain(results, compared), *_fitted(results), *_chosen_epoch(results), *soups.notes(results),
-        *endings.notes(results), *limits.notes(results), *_copies(clusters), *shift.notes(shifts),
+        *_gain(results, compared), *_fitted(results), *_chosen_epoch(results), *choices.notes(results),
+        *soups.notes(results), *endings.notes(results), *limits.notes(results), *_copies(clusters), *shift.notes(shifts),
         *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),
         *training.still_rising(results), *_one_seed(results), *_metric_of_rows(results, compared),
     ]  # fmt: skip
