@@ -64,7 +64,7 @@ class Output:
 
         confidence = np.clip(1 - predictions["spreads"] / predictions["scales"], 0, 1)
         values = [f"{value:.9g}" for value in predictions["values"]]
-        table = pd.DataFrame({"id": predictions["ids"], "value": values, "confidence": confidence.round(6)})
+        table = pd.DataFrame({"id": predictions["ids"], "value": values, "confidence": confidence})
         return table[confidence >= threshold].sort_values("id").reset_index(drop=True)
 
 
