@@ -69,7 +69,9 @@ class Population:
         return generator.normal(size=(n, DIMENSIONS)) + labels[:, None] * middle + shifts[groups], labels, groups
 
 
-def trial(population: Population, n: int, by_group: bool, generator: np.random.Generator) -> dict[str, dict[str, float]]:
+def trial(
+    population: Population, n: int, by_group: bool, generator: np.random.Generator
+) -> dict[str, dict[str, float]]:
     """Intervals and true scores of one data set, by metric."""
     inputs, labels, groups = population.draw(n, generator)
     fresh, fresh_labels, _ = population.draw(N_FRESH, generator)

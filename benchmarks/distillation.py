@@ -81,7 +81,9 @@ def main() -> None:
     """Train all models, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labelled", type=int, help="number of labelled images; all by default")
-    parser.add_argument("--epochs", type=int, help="epochs of each network, the teacher's too; those of the config by default")
+    parser.add_argument(
+        "--epochs", type=int, help="epochs of each network, the teacher's too; those of the config by default"
+    )
     parser.add_argument("--students", nargs="+", help="students to train besides the teacher; all by default")
     asked = parser.parse_args()
     settings = yaml.safe_load((ROOT / "benchmarks/distillation.yaml").read_text())
