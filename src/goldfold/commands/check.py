@@ -27,9 +27,10 @@ from goldfold.base.errors import ConfigError, GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.catalog import PRESETS
-from goldfold.components import name_of
+from goldfold.components import name_of, parse
 from goldfold.config import Config, load, slices, with_classes
 from goldfold.config.trial_keys import as_written
+from goldfold.ensembling.sets import COVERAGE, KEEP_SCORES
 from goldfold.images.files import passed_over, tools_in_words
 from goldfold.tables import read_table
 from goldfold.tasks import facts
@@ -141,6 +142,7 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
     )
     names = read_json(folder / "manifest/classes.json")
     _look_at_folds(folder / "folds", names, found)
+    _refuse_coverage(config, found.folds)
     found.doubts += about_classes(found.classes)
     found.doubts += about_rare_boxes(tables["train"], names, config.folds.n_folds)
     found.doubts += about_groups(read_json(folder / "folds/test_groups.json"))
@@ -173,6 +175,24 @@ def _look_at_tables(config: Config, tables: dict[str, pd.DataFrame], task: dict[
     found.passed_over = dict(passed_over(path for path in config.data.raw_paths() if os.path.isdir(path)))
     found.crops = roi.counts(tables)
     found.doubts += about_crops(found.crops)
+
+
+def _refuse_coverage(config: Config, folds: Sequence[int]) -> None:
+    """Refuse a coverage of sets or intervals that the images outside a fold are too few for, as the job ensemble does.
+
+    Args:
+        folds: number of validation images of each fold.
+    """
+    from goldfold.ensembling.conformal import fewest
+
+    left = sum(folds) - max(folds)
+    for step in config.postprocessing:
+        coverage = parse(step)[1].get("coverage", COVERAGE)
+        if name_of(step) in KEEP_SCORES and (needed := fewest(coverage)) > left:
+            raise ConfigError(
+                f"ensemble: {name_of(step)}: a coverage of {coverage:g} is fitted on at least {count(needed, 'case')}, but "
+                f"{left} lie outside the largest fold. Lower the coverage, or remove the step."
+            )
 
 
 def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:
