@@ -219,3 +219,14 @@ def test_copies_that_are_left_out_for_their_labels_are_not_said_to_be_kept() -> 
     assert said("report", "keep") == [f"3 groups {within} 'a' and 'b'", f"2 groups {across} 'a' and 't'", two]
     assert said("report", "quarantine") == [f"2 groups {within} 'c' and 'd'", f"1 group {across} 'e' and 'u'", two]
     assert said("drop_train", "keep") == [f"1 group {within} 'c' and 'd'", f"2 groups {across} 'a' and 't'", two]
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_coverage_that_the_images_cannot_reach_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    write(ensemble=["average", {"prediction_sets": {"coverage": 0.95}}])
+    status, said = run(capsys)
+    assert status == 1
+    assert (
+        "ensemble: prediction_sets: a coverage of 0.95 is fitted on at least 19 cases, but 12 lie outside the largest fold. "
+        "Lower the coverage, or remove the step." in said
+    )

@@ -420,6 +420,7 @@ def test_the_step_of_the_docs_is_fitted_without_each_fold(
 MODEL = {"name": "a", "network": "small_resnet", "image_size_px": 8}
 BASE = {"name": "x", "data": {"source": "digits"}, "models": [MODEL]}
 LABELS = {**BASE, "task": "multilabel", "data": {"source": "digits_labels"}}
+NUMBERS = {**BASE, "task": "regression", "data": {"source": "digits_ink"}}
 MASKS = {
     **BASE, "task": "segmentation", "data": {"source": "masks", "train": "t", "masks": "m", "classes": ["dim", "lit"]},
     "models": [{"name": "a", "network": "unet", "backbone": "resnet18", "image_size_px": 64}],
@@ -442,6 +443,11 @@ NAMED = {"source": "folder", "train": "t"}
         (MASKS | {"ensemble": ["fitted_average"]}, "allowed with segmentation: average, thresholds, package.module:function"),
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
         (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': allowed with multilabel: f1_macro, f1_micro"),
+        (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
+        (LABELS | {"ensemble": [{"hill_climbing": {"steps": "ten"}}]}, "steps = ten: must be a whole number of at least 1"),
+        (NUMBERS | {"ensemble": [{"stacking": {"penalty": -1}}]}, "penalty = -1: must be above 0"),
+        (NUMBERS | {"ensemble": [{"stacking": {"penalty": "lots"}}]}, "a parameter has the wrong type: "),
+        (LABELS | {"ensemble": [{"boosted_stacking": {"trees": 0}}]}, "trees = 0: must be at least 1"),
         (LABELS | {"ensemble": [{"thresholds": {"per_class": 1}}]}, "per_class = 1: must be true or false"),
         (LABELS | {"ensemble": ["thresholds"], "metric": "roc_auc"},
          "metric 'roc_auc' does not depend on thresholds, so none can be fitted for it; write {thresholds: {metric: ...}} with "

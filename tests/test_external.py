@@ -537,3 +537,13 @@ def test_what_cannot_be_a_member_is_refused_before_any_job(tmp_path: Path) -> No
             config(tmp_path, [one])
     with pytest.raises(ConfigError, match=r"ensemble\.weights\.othr: no model of that name; .*'other'"):
         config(tmp_path, [{"name": "other", "oof": path, "test": "t.csv"}], ensemble={"weights": {"othr": 2}})
+
+
+def test_members_of_other_tools_alone_teach_nothing(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / "test.csv").write_text("id\n")
+    other = [{"name": "other", "oof": str(tmp_path / "oof.csv"), "test": str(tmp_path / "test.csv")}]
+    said = r"pseudo_labels\.rounds: all models have weight 0 in the ensemble, and members of other tools teach nothing; give a"
+    with pytest.raises(ConfigError, match=said):
+        config(tmp_path, other, ensemble={"weights": {"net": 0}}, pseudo_labels={"rounds": 1})
+    config(tmp_path, other, ensemble={"weights": {"net": 0}})

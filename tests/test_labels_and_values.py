@@ -397,10 +397,10 @@ def test_pseudo_labels_are_of_images_of_which_every_class_is_sure() -> None:
 
 
 def test_pseudo_numbers_are_those_on_which_members_and_views_agree() -> None:
-    task = whole({"name": "regression"}, ["0 to 10", "10 to 20"])  # its spread is 8
+    task = whole({"name": "regression"}, ["0 to 10", "10 to 20"])
 
     def member(values: list[float], spread: float) -> dict[str, Any]:
-        parts = [{"values": np.array(values), "spreads": np.full(2, spread)}]
+        parts = [{"values": np.array(values), "spreads": np.full(2, spread), "scales": np.full(2, 8.0)}]
         return dict(task.pack(pd.DataFrame({"id": ["x", "y"]}), parts, (0, 0), ""))
 
     fused = task.fuse([member([4, 4], 0.0), member([6, 12], 0.0)], [1, 1])

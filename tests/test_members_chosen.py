@@ -414,6 +414,44 @@ def test_blocks_of_images_are_stacked_alike(step: str, task: Any, monkeypatch: p
     assert blocks[key] == pytest.approx(together[key], abs=1e-12)
 
 
+@pytest.mark.parametrize("step", ["simplex", "hill_climbing", "fitted_average", "stacking"])
+def test_a_nested_fit_sees_the_images_of_a_block_alone_and_predicts_the_same(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members, truth = knowing(90, 3, [2.0, 1.0, 0.0])
+
+    def made() -> Any:
+        return nested.nested(
+            build(THREE, [step, "temperature"], 1), members, truth, folds_of(90), THREE.metric("log_loss"), picked
+        )
+
+    sizes = []
+    apply = nested.applied
+    monkeypatch.setattr(nested, "applied", lambda own, some, fitted: (
+        sizes.append(len(next(iter(some.values()))["ids"])), apply(own, some, fitted),
+    )[1])  # fmt: skip
+    monkeypatch.setattr(nested, "BLOCK", 7)
+    blocks = made()
+    assert max(sizes[:-1]) == 7, "and all images once, for the optimistic prediction"
+    assert sizes[-1] == 90
+    monkeypatch.setattr(nested, "_is_by_image", lambda *_: False)
+    whole = made()
+    assert sizes[-1] == sizes[-2] == 90
+    assert blocks.fitted == whole.fitted
+    assert blocks.without == whole.without
+    for one in (blocks, whole):
+        assert one.predictions["ids"].tolist() == truth["id"].tolist()
+    assert {*blocks.predictions} == {*whole.predictions}
+    assert blocks.predictions["probabilities"] == pytest.approx(whole.predictions["probabilities"], abs=1e-12)
+
+
+def test_ranks_are_of_all_images() -> None:
+    """A step in which images depend on each other is applied to all of them."""
+    (step,) = build(THREE, [{"hill_climbing": {"method": "rank"}}], 1)
+    assert not nested._is_by_image([step], {})
+    assert nested._is_by_image(build(THREE, ["hill_climbing"], 1), {})
+
+
 def test_steps_are_fitted_on_at_most_so_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
     members, truth = knowing(300, 3, [2.0, 1.0, 0.0])
     asked = []
@@ -428,12 +466,12 @@ def test_steps_are_fitted_on_at_most_so_many_images(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(nested, "MOST_FITTED", 50)
     folds, metric = folds_of(300), THREE.metric("log_loss")
     for _ in range(2):
-        nested.fit([Asked()], members, truth, folds, metric)
+        nested.fit([Asked()], members, truth, folds, metric, picked)
     assert asked[0] == asked[1]
     ids, of = asked[0]
     assert len(ids) == len({*ids}) == 50
     assert of == [folds[truth["id"].tolist().index(id)] for id in ids]
-    nested.fit([Asked()], members, truth.iloc[:50].reset_index(drop=True), folds[:50], metric)
+    nested.fit([Asked()], members, truth.iloc[:50].reset_index(drop=True), folds[:50], metric, picked)
     assert asked[2][0] == truth["id"].tolist()[:50], "no more than that: all, in their order"
 
 

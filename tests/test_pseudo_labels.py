@@ -171,6 +171,19 @@ def label(folder: Path, files: dict[str, str], task: str = "classification", **h
 VALUES = np.array([[0.9, 0.06, 0.04], [0.6, 0.3, 0.1], [0.5, 0.3, 0.2]])
 
 
+@pytest.mark.parametrize("task", ["classification", "multilabel"])
+def test_the_most_confident_of_almost_certain_images_is_found(tmp_path: Path, task: str) -> None:
+    margins = np.array([16.0, 16.5, 17.0, 16.2])
+    path = tmp_path / "predict/net/round0/fold0/seed0/test.npz"
+    path.parent.mkdir(parents=True)
+    logits = np.stack([margins, -margins, -margins], axis=1).astype(np.float32)
+    made = {"ids": np.array(list("abcd")), "classes": np.array(ABC), "logits": logits, "fold": np.array(0)}
+    save(path, made.items())
+    _, table = label(tmp_path, {"test": str(path)}, task, top_k=1, settings={})
+    assert table["id"].tolist() == ["c"], "and not the first id"
+    assert table["confidence"].tolist() == ["1.0"], "six digits"
+
+
 def test_soft_labels_stand_beside_the_hard_one(tmp_path: Path) -> None:
     files = {"unlabeled": predictions(tmp_path, VALUES)}
     _, hard = label(tmp_path, files, threshold=0.55)
@@ -431,6 +444,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"labels": {"soft": {"power": 0}}}, {}, r"teacher\.labels\.soft\.power = 0: must be greater than 0"),
     ({"threshold": {"factor": 0.9}}, {}, r"teacher\.threshold\.start: missing; it is required"),
     ({"threshold": {"start": 0.9, "factor": 1.5}}, {}, r"teacher\.threshold\.factor = 1.5: must be less than 1"),
+    ({"threshold": {"start": 0.5, "floor": 0.9}}, {}, r"teacher\.threshold: floor = 0.9 is above start = 0.5, so the threshold"),
     ({"threshold": 1.5}, {}, r"teacher\.threshold = 1.5: must be at most 1"),
     ({"top_k": 0}, {}, r"teacher\.top_k = 0: write a number of images, such as 50, or a share of them between 0 and 1"),
     ({"adapt": {"by": "oof"}}, {}, r"teacher\.adapt: by = 'oof': allowed: 'counts', 'accuracy'"),

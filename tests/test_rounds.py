@@ -437,13 +437,6 @@ LAST: dict[str, Any] = {"train": {"checkpoint": "last"}}
         (made([BEST, {"start": "previous"}]), "b0 (by its start, b0 of round 0) and b3 (by its start, b3 of round 0)"),
         (made([BEST, {"models": ["b3"], "start": "b0"}]), "b0 and b3 (by its start, b0 of round 0)"),
         (made([{}, LAST], models=[{**B0, **BEST}, B3]), ""),
-        (made([BEST, TEACHER]), "b0 (by its teacher, b0 of round 0) and b3 (by its teacher, b0 of round 0)"),
-        (
-            made(
-                [{"models": ["b0"], **BEST}, {"models": ["b3"], **TEACHER, **LAST}, {"models": ["b0"], "start": "b3"}]
-            ),
-            "b0 (by its teacher, b0 of round 0) and b3 (by its teacher, b0 of round 0)",
-        ),
     ],
 )
 def test_every_best_epoch_that_the_result_comes_from_is_flagged(results: Any, named: str) -> None:

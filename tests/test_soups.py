@@ -500,7 +500,7 @@ def test_every_greedy_soup_that_the_result_comes_from_is_flagged() -> None:
     assert "With select: greedy, picked kept the ingredients with the best validation" in said([B0, B3, GREEDY])
     best = {**B0, "train": {"checkpoint": "best"}}
     assert "With checkpoint: best, b0 and soup (by its ingredient, b0 of round 0) kept" in said([best, B3, SOUP])
-    taught = [{"models": ["b0", "b3", "picked"]}, {"models": ["b0"], "teacher": {"models": ["picked"]}}]
+    taught = [{"models": ["b0", "b3", "picked"]}, {"models": ["b0"], "train": {"distill": {"teacher": "picked"}}}]
     named = "b0 (by its teacher, picked of round 0) and picked kept"
     assert named in said([B0, B3, GREEDY], rounds=taught)
 

@@ -27,9 +27,10 @@ from goldfold.base.errors import ConfigError, GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.catalog import PRESETS
-from goldfold.components import name_of
+from goldfold.components import name_of, parse
 from goldfold.config import Config, load, slices, with_classes
 from goldfold.config.trial_keys import as_written
+from goldfold.ensembling.sets import COVERAGE, KEEP_SCORES
 from goldfold.images.files import passed_over, tools_in_words
 from goldfold.planning.outputs import SEALED
 from goldfold.tables import read_table
@@ -149,6 +150,7 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
     if config.holdout:
         _look_at_holdout(folder / "folds", tasks.target(settings["task"], names), found)
     _look_at_folds(folder / "folds", names, found)
+    _refuse_coverage(config, found.folds)
     found.doubts += about_classes(found.classes)
     found.doubts += about_rare_boxes(tables["train"], names, config.folds.n_folds)
     found.doubts += about_groups(read_json(folder / "folds/test_groups.json"))
@@ -189,6 +191,24 @@ def _look_at_holdout(folder: Path, target: Target, found: Check) -> None:
     found.holdout = len(sealed)
     found.left_out = read_table(folder / "quarantine.csv").to_dict("records")
     found.doubts += about_holdout(target.content(sealed))
+
+
+def _refuse_coverage(config: Config, folds: Sequence[int]) -> None:
+    """Refuse a coverage of sets or intervals that the images outside a fold are too few for, as the job ensemble does.
+
+    Args:
+        folds: number of validation images of each fold.
+    """
+    from goldfold.ensembling.conformal import fewest
+
+    left = sum(folds) - max(folds)
+    for step in config.postprocessing:
+        coverage = parse(step)[1].get("coverage", COVERAGE)
+        if name_of(step) in KEEP_SCORES and (needed := fewest(coverage)) > left:
+            raise ConfigError(
+                f"ensemble: {name_of(step)}: a coverage of {coverage:g} is fitted on at least {count(needed, 'case')}, but "
+                f"{left} lie outside the largest fold. Lower the coverage, or remove the step."
+            )
 
 
 def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:

@@ -14,6 +14,7 @@ from goldfold.components import name_of
 from goldfold.config import kinds
 from goldfold.config.ablation_checks import check_ablation
 from goldfold.config.case_checks import check_cases
+from goldfold.config.choice_checks import check_choices
 from goldfold.config.component_checks import component_problems
 from goldfold.config.data import Submission
 from goldfold.config.distill_checks import check_teachers
@@ -67,7 +68,7 @@ def check(config: Config) -> None:
     ]
     if all(CLEANS.match(problem) for problem in problems):  # teachers are known, whatever is wrong with the cleaning
         problems += check_teachers(_without_cleaning(config) if problems else config)
-    problems = problems or [*check_full_data(config)]
+    problems = problems or [*check_full_data(config), *check_choices(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from goldfold.config.base import UNSET, Name, Number, Section, Unique, exponent
 
@@ -39,6 +39,14 @@ class Decay(Section):
     """Factor per further round with a teacher."""
     floor: Number = Field(0.0, ge=0, le=1)
     """Smallest threshold."""
+
+    @model_validator(mode="after")
+    def _decays(self) -> "Decay":
+        if self.floor > self.start:
+            raise ValueError(
+                f"floor = {self.floor:g} is above start = {self.start:g}, so the threshold would never decay; write a number"
+            )
+        return self
 
     def at(self, number: int) -> float:
         """Return the threshold of the round with ``number`` taught rounds before it.

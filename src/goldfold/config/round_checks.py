@@ -50,6 +50,11 @@ def _short_form(config: Config, task: Facts) -> Iterator[str]:
         yield _no_weights(config, "pseudo_labels", config.pseudo_labels.weight)
     teacher = settled(config)[-1].teacher
     if teacher is not None:
+        if not teacher.models:
+            yield (
+                "pseudo_labels.rounds: all models have weight 0 in the ensemble, and members of other tools teach nothing; give "
+                "a model a weight, or set rounds: 0"
+            )
         yield from _labels(config, task, teacher, "pseudo_labels", "set rounds: 0")
     for number in range(1, config.pseudo_labels.rounds + 1):
         yield from check_labelling(config, task, number, "pseudo_labels")

@@ -10,7 +10,11 @@ from goldfold.config import kinds, slices, stacked
 from goldfold.config.root import Averaging, Config
 from goldfold.ensembling.sets import KEEP_SCORES
 from goldfold.ensembling.steps import entries, fusions
+from goldfold.ensembling.with_metadata import without
 from goldfold.tasks.facts import Facts
+
+WITH_RANGES = ("hill_climbing", "stacking", "boosted_stacking")
+"""Steps that check their parameters when they are built, which needs no task."""
 
 
 def average_key(config: Config) -> str:
@@ -77,16 +81,18 @@ def _parameters(step: components.Written, config: Config, task: Facts) -> Iterat
             called = kind.get(task.target, kinds.OPEN) if config.task in TASKS else kinds.OPEN
             found += [f"{key} {shown(params[key])}: {one}" for one in components.problems(params[key], called, known)]
     found += stacked.problems(step, config)
-    more = {"thresholds": _thresholds, **dict.fromkeys(KEEP_SCORES, _range)}.get(name)
+    more = {"thresholds": _thresholds, **dict.fromkeys((*WITH_RANGES, *KEEP_SCORES), _range)}.get(name)
     yield from found or (more(step, config, task) if more else ())
 
 
 def _range(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
     """Problem of the range of a parameter, which the step itself finds."""
     try:
-        components.load(step, entries(task), "ensemble step")(None, 1)
+        components.load(without(step), entries(task), "ensemble step")(None, 1)
     except ConfigError as error:
-        yield str(error)
+        yield str(error).removeprefix(f"ensemble: {name_of(step)}: ")
+    except TypeError as error:
+        yield f"a parameter has the wrong type: {cause(error)}"
 
 
 def _thresholds(step: components.Written, config: Config, task: Facts) -> Iterator[str]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from goldfold.components import Written
 from goldfold.ensembling.columns import Scorer
 from goldfold.ensembling.members import Fuses, of_members
-from goldfold.ensembling.steps import WHOLE, Members, Metric, Scores
+from goldfold.ensembling.steps import MEANS, WHOLE, Members, Metric, Scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +62,7 @@ class FittedAverage:
         """``metric``: metric that the weights are fitted for; default: that of the config."""
         self.task, self.workers, self.method, self.metric = task, workers, method, metric
         self.settings = {"method": method} if method else {}
+        self.is_by_image = method in MEANS
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
         """Return ``weights`` by member name, which sum to one."""

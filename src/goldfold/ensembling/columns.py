@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from goldfold.components import Written
 from goldfold.ensembling.members import of_members
-from goldfold.ensembling.steps import Metric, Scores, signed
+from goldfold.ensembling.steps import MEANS, Metric, Scores, signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 FIELDS = ("probabilities", "predicted")
 """Names of the predictions in the evidence of a task."""
-MEANS = (None, "probability", "mean")
-"""Methods that are the weighted mean of the predictions."""
 
 
 def field_of(evidence: Any) -> str:

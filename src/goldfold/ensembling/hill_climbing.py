@@ -46,6 +46,7 @@ class HillClimbing:
                 raise ConfigError(f"ensemble: hill_climbing: {name} = {number}: must be a whole number of at least 1")
         self.task, self.metric, self.method, self.steps, self.bags = task, metric, method, steps, bags
         self.average = FittedAverage(task, workers, method)
+        self.is_by_image = self.average.is_by_image
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
         """Return ``weights`` by member name, which sum to one."""

@@ -5,7 +5,7 @@ on the other folds and applied to the predictions of this fold, and the result i
 steps are fitted on all folds. A group of images is always within one fold, so that no information leaks between folds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_FITTED = 50_000
 """Most images that steps are fitted on: enough for their few parameters, and members as columns then stay small in memory."""
+BLOCK = 262_144
+"""Images that steps are applied to at a time, where each image depends on itself alone."""
 Pick = Callable[[Sequence[tuple[Any, Sequence[str]]]], Any]
 """Pairs of predictions and ids of some of their images -> one prediction for all these images."""
 
@@ -75,11 +77,12 @@ def nested(
             "folds, or remove the fitted steps."
         )
     members = {name: hold(predictions) for name, predictions in members.items()}
-    fitted, without, parts = fit(rest, members, truth, folds, metric), {}, []
+    fitted, without = fit(rest, members, truth, folds, metric, pick), {}
+    parts: list[tuple[Any, Sequence[str]]] = []
     for number in numbers:
         others, own = truth[folds != number].reset_index(drop=True), truth["id"][folds == number].tolist()
-        without[number] = fit(rest, members, others, folds[folds != number], metric)
-        parts.append((applied(rest, members, without[number]), own))
+        without[number] = fit(rest, members, others, folds[folds != number], metric, pick)
+        parts += _of_images(rest, members, without[number], own, pick)
     return Nested(
         pick(parts),
         applied(rest, members, fitted) if any(map(_changes_scores, rest)) else None,
@@ -88,24 +91,60 @@ def nested(
     )
 
 
+def _is_by_image(steps: Sequence[Step], members: Members) -> bool:
+    """Return whether steps may be applied to some of the images: each depends on itself alone, and all are in memory."""
+    in_memory = all(isinstance(one, dict) for one in members.values())
+    return in_memory and all(getattr(step, "is_by_image", False) for step in steps)
+
+
+def _of_images(
+    steps: Sequence[Step], members: Members, fitted: Sequence[Any], ids: Sequence[str], pick: Pick
+) -> Iterator[tuple[Any, Sequence[str]]]:
+    """Apply steps; yield predictions of these images alone, and their ids."""
+    if not _is_by_image(steps, members):
+        yield pick([(applied(steps, members, fitted), ids)]), ids
+        return
+    for start in range(0, len(ids), BLOCK):
+        own = ids[start : start + BLOCK]
+        yield applied(steps, {name: pick([(one, own)]) for name, one in members.items()}, fitted), own
+
+
 def _changes_scores(step: Step) -> bool:
     return isinstance(step, FittedStep) and not getattr(step, "keeps_scores", False)
 
 
 def fit(
-    steps: Sequence[Step], members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric
+    steps: Sequence[Step],
+    members: Members,
+    truth: "pd.DataFrame",
+    folds: NDArray[np.int64],
+    metric: Metric,
+    pick: Pick,
 ) -> list[Any]:
     """Fit one step after the other, each on the output of the steps before it, and on at most `MOST_FITTED` images.
 
-    A step that ``needs_all`` is fitted on all images.
+    A step that ``needs_all`` is fitted on all images. Steps see no other images than these, except where those change the
+    predictions of the images that they are fitted on.
     """
     fitted = []
     some, every = _some(truth, folds), (truth, folds)
+    seen, _ = every if any(map(_needs_all, steps)) else some
+    if _is_by_image(steps, members):
+        members = {name: _only(one, seen["id"].tolist(), pick) for name, one in members.items()}
     for step in steps:
-        images = every if getattr(step, "needs_all", False) else some
+        images = every if _needs_all(step) else some
         fitted.append(step.fit(members, *images, metric) if isinstance(step, FittedStep) else None)
         members = step.apply(members, fitted[-1])
     return fitted
+
+
+def _needs_all(step: Step) -> bool:
+    return bool(getattr(step, "needs_all", False))
+
+
+def _only(predictions: Any, ids: Sequence[str], pick: Pick) -> Any:
+    """Return the predictions of these images; as they are if there are no others."""
+    return predictions if len(predictions["ids"]) == len(ids) else pick([(predictions, ids)])
 
 
 def _some(truth: "pd.DataFrame", folds: NDArray[np.int64]) -> tuple["pd.DataFrame", NDArray[np.int64]]:

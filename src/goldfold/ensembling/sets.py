@@ -24,6 +24,7 @@ class PredictionSets:
     """Set of classes per image that contains the true class with a probability of ``coverage``."""
 
     keeps_scores = True
+    is_by_image = True
 
     def __init__(
         self,
@@ -100,6 +101,7 @@ class PredictionIntervals:
     """Interval per image, of the same width for all, that contains the true number with a probability of ``coverage``."""
 
     keeps_scores = True
+    is_by_image = True
 
     def __init__(self, task: Targets, workers: int, coverage: float = COVERAGE, groups: bool = True) -> None:
         """Set up for a task.

@@ -27,6 +27,8 @@ TINY = 1e-12
 class Simplex:
     """Weighted mean with the weights that minimise log loss (labels) or squared error (numbers), whatever the metric."""
 
+    is_by_image = True
+
     def __init__(self, task: Scores, workers: int) -> None:
         self.task, self.average = task, FittedAverage(task, workers)
 

@@ -22,6 +22,8 @@ Members = Mapping[str, Any]
 WHOLE = "ensemble"
 """Name of the prediction after the first step."""
 AVERAGE_ALONE = {"average": catalog.FUSIONS["label"]["average"]}
+MEANS = (None, "probability", "mean")
+"""Methods that are the weighted mean of the predictions."""
 One = TypeVar("One")
 
 
@@ -48,7 +50,10 @@ class Scores(Fuses, Protocol):
 
 @runtime_checkable
 class Step(Protocol):
-    """A transformation of predictions that does not use the truth."""
+    """A transformation of predictions that does not use the truth.
+
+    Optional: ``is_by_image`` is True if the result of an image depends on no other image, so that `apply` may get some of them.
+    """
 
     def apply(self, members: Members, fitted: Any) -> Members:
         """Return predictions for the same images, by name.

@@ -23,6 +23,8 @@ class Temperature:
     The order of the classes of an image stays, and so do decisions by the most probable class.
     """
 
+    is_by_image = True
+
     def __init__(self, task: Targets, workers: int) -> None:
         self.task = task
 

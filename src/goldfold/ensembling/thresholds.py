@@ -63,6 +63,8 @@ class Decides(Protocol):
 class Thresholds:
     """Decision thresholds on class probabilities with the best out-of-fold score, one per class or one for all."""
 
+    is_by_image = True
+
     def __init__(self, task: Decides, workers: int, metric: Written | None = None, per_class: bool = True) -> None:
         """Set up for a task.
 

@@ -99,12 +99,13 @@ def picked(parts: Sequence[tuple[Arrays, Sequence[str]]]) -> Arrays:
     many rows per image; entries of single images are read on access; all others have one row per image.
     """
     rows = [rows_of(part, ids) for part, ids in parts]
-    places = [(number, int(row)) for number, own in enumerate(rows) for row in own]
     ids = np.concatenate([part["ids"][own] for (part, _), own in zip(parts, rows, strict=True)])
     order = np.argsort(ids, kind="stable")
-    chosen = [places[place] for place in order]
     names = [name for name in parts[0][0] if "/" not in name]
-    arrays = {name: _picked(name, [part for part, _ in parts], chosen) for name in names}
+    by_row = len(names) < len(parts[0][0]) or "counts" in names
+    places = [(number, int(row)) for number, own in enumerate(rows) for row in own] if by_row else []
+    chosen = [places[place] for place in order] if by_row else []
+    arrays = {name: _picked(name, [part for part, _ in parts], chosen, rows, order) for name in names}
     single = next((name.split("/")[0] for name in parts[0][0] if "/" in name), None)
     if single is None:
         return arrays
@@ -116,13 +117,23 @@ def picked(parts: Sequence[tuple[Arrays, Sequence[str]]]) -> Arrays:
     return OneByOne(arrays, single, len(ids), make)
 
 
-def _picked(name: str, parts: Sequence[Arrays], chosen: Sequence[tuple[int, int]]) -> NDArray[Any]:
-    """Merge one entry, see `picked`."""
+def _picked(
+    name: str,
+    parts: Sequence[Arrays],
+    chosen: Sequence[tuple[int, int]],
+    rows: Sequence[NDArray[np.int64]],
+    order: NDArray[np.int64],
+) -> NDArray[Any]:
+    """Merge one entry, see `picked`.
+
+    Args:
+        chosen: part and row of each image; ``rows`` of each part, and ``order`` of all of them, are the same as arrays.
+    """
     first = parts[0]
     if name == "classes" or first[name].ndim == 0:
         return first[name]
     if name not in PER_OBJECT or "counts" not in first:
-        return np.array([parts[number][name][row] for number, row in chosen])
+        return np.concatenate([part[name][own] for part, own in zip(parts, rows, strict=True)])[order]
     ends = [np.cumsum(part["counts"]) for part in parts]
     spans = [(number, int(ends[number][row]), int(parts[number]["counts"][row])) for number, row in chosen]
     return np.concatenate([parts[number][name][end - n : end] for number, end, n in spans])
@@ -194,11 +205,15 @@ def rows_of(predictions: Arrays, ids: Sequence[str]) -> NDArray[np.int64]:
     Raises:
         DataError: an id has no prediction.
     """
-    place = {str(id): row for row, id in enumerate(predictions["ids"])}
-    lacking = [id for id in ids if id not in place]
-    if lacking:
-        raise DataError(f"{len(lacking)} images have no prediction, first {lacking[0]!r}")
-    return np.array([place[id] for id in ids], dtype=np.int64)
+    known, wanted = np.asarray(predictions["ids"], dtype=str), np.asarray(ids, dtype=str)
+    order = None if bool((known[1:] > known[:-1]).all()) else np.argsort(known, kind="stable")
+    places = np.searchsorted(known, wanted, sorter=order)
+    rows = places if order is None else order[np.minimum(places, len(known) - 1)]
+    is_known = places < len(known)
+    is_known[is_known] = known[rows[is_known]] == wanted[is_known]
+    if not is_known.all():
+        raise DataError(f"{int((~is_known).sum())} images have no prediction, first {ids[int(np.argmin(is_known))]!r}")
+    return rows.astype(np.int64)
 
 
 def check_classes(predictions: Arrays, classes: Sequence[str]) -> None:

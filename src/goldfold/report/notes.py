@@ -37,7 +37,7 @@ def collect(
 ) -> list[Note]:
     """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
-        *_gain(results, compared), *_fitted(results), *_chosen_epoch(results), *soups.notes(results),
+        *_gain(results, compared), *_fitted(results), *_chosen_epoch(results), *choices.notes(results), *soups.notes(results),
         *endings.notes(results), *limits.notes(results), *absent.notes(results),
         *unscored.notes(results), *_copies(clusters), *shift.notes(shifts),
         *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),

@@ -79,7 +79,7 @@ def run(
         accuracy = accuracies(output.pseudo_labels(found, 0.0), given, names)
     thresholds = selection.thresholds(whole, names, accuracy) if selection.is_by_class else {}
     chosen = selection.chosen(table, whole, thresholds)
-    write_text(Path(out), chosen.to_csv(index=False))
+    write_text(Path(out), chosen.round({"confidence": 6}).to_csv(index=False))
     made = facts(chosen, whole, counts, names, thresholds)
     _tell(made, threshold)
     return {"pseudo_labels": made}

@@ -13,12 +13,15 @@ MOST_BINS, LEAST_IN_BIN = 10, 20
 BETWEEN = " to "
 
 
-def bins_of(values: NDArray[np.float64]) -> list[str]:
+def bins_of(values: NDArray[np.float64], least: int = LEAST_IN_BIN) -> list[str]:
     """Names of at most 10 bins between quantiles, each with at least 20 values (one bin for fewer than 40 values).
 
     Names have as few digits as possible such that every value stays in its bin.
+
+    Args:
+        least: fewest values of a bin.
     """
-    edges = np.array([values.min(), *_inner(values), values.max()])
+    edges = np.array([values.min(), *_inner(values, least), values.max()])
     exact = place_in(values, edges)
     for digits in range(3, 18):
         rounded = [f"{edge:.{digits}g}" for edge in edges]
@@ -27,13 +30,13 @@ def bins_of(values: NDArray[np.float64]) -> list[str]:
     return [f"{low}{BETWEEN}{high}" for low, high in itertools.pairwise(rounded)]
 
 
-def _inner(values: NDArray[np.float64]) -> list[float]:
+def _inner(values: NDArray[np.float64], least: int) -> list[float]:
     """Quantiles in ascending order that leave enough values on either side."""
-    n_bins = int(np.clip(len(values) // LEAST_IN_BIN, 1, MOST_BINS))
+    n_bins = int(np.clip(len(values) // least, 1, MOST_BINS))
     kept, n_below = [], 0
     for edge in np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1], method="inverted_cdf")):
         n_up_to = int((values <= edge).sum())
-        if min(n_up_to - n_below, len(values) - n_up_to) >= LEAST_IN_BIN:
+        if min(n_up_to - n_below, len(values) - n_up_to) >= least:
             kept.append(float(edge))
             n_below = n_up_to
     return kept

@@ -12,6 +12,7 @@ from goldfold.tasks import protocol
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+    from torch import nn
 
     from goldfold.predictions.arrays import Arrays
     from goldfold.submission.form import Form
@@ -35,6 +36,12 @@ def compose_params(learn: protocol.Learn) -> dict[str, Any]:
 def soft(learn: protocol.Learn) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Return the function that makes the target of a sample ready for mixing; by default it is as it is."""
     return getattr(learn, "soft", lambda sample: sample)
+
+
+def fit(learn: protocol.Learn, rows: "pd.DataFrame", network: "nn.Module") -> None:
+    """Fit what depends on the targets of the labelled training rows of the fold, such as the scale of numbers."""
+    if own := getattr(learn, "fit", None):
+        own(rows, network)
 
 
 def scale_of(learn: protocol.Learn) -> tuple[float, float] | None:

@@ -93,7 +93,8 @@ class Learn(Protocol):
     images, as with the losses of detectors; ``compose_params``, arguments of albumentations' Compose for targets that move
     with the image (boxes, points), such as ``{"bbox_params": {"format": "pascal_voc"}}``; ``soft(sample)``, which returns
     a sample whose target can be mixed with others, such as a row of shares for a label; ``scale``, (middle, spread) of
-    targets that are numbers.
+    targets that are numbers; ``fit(rows, network)``, called before the first step with the labelled training rows of the
+    fold and the network with its first weights, for what depends on their targets, such as ``scale``.
     """
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:

@@ -14,6 +14,7 @@ from goldfold.images.depth import DEFAULT, Rule
 from goldfold.metadata.columns import joined
 from goldfold.metrics import Metric
 from goldfold.tables import read_table
+from goldfold.tasks.optional import fit
 from goldfold.training.learner import loss_of, network_of, steps_per_epoch
 from goldfold.training.lesson import Lesson, Teachers, taught, with_unlabeled
 from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, loader, rows_of
@@ -139,6 +140,7 @@ def set_up(job: Job) -> Setup:
     target, learn = tasks.target(job.task, names), tasks.learn(job.task, names)
     infer, scores = tasks.infer(job.task, names), tasks.score(job.task, names)
     network = network_of(spec, infer, job.start, cases.encoder)
+    fit(learn, cases.train[cases.train["split"] == "train"], network)
     loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
     teachers = Teachers(job.lessons, (job.distilled or {}).get("fusion"))
     lesson = taught(Lesson(target, learn, loss), spec, job.task, names, cases.train["id"], teachers)

@@ -56,7 +56,7 @@ class Output:
         values = probabilities(predictions)
         confidence = values.max(axis=1)
         labels = np.array(self.classes, dtype=object)[values.argmax(axis=1)]
-        table = pd.DataFrame({"id": predictions["ids"], "label": labels, "confidence": confidence.round(6)})
+        table = pd.DataFrame({"id": predictions["ids"], "label": labels, "confidence": confidence})
         chosen = table[confidence >= threshold]
         if soft is not None:
             rows = soft_labels.sharpened(values[confidence >= threshold], **soft)

@@ -67,7 +67,7 @@ class Output:
         values = probabilities(predictions)
         confidence = np.maximum(values, 1 - values).min(axis=1)
         labels = [to_text(self.spec.named(row)) for row in values >= 0.5]
-        table = pd.DataFrame({"id": predictions["ids"], "labels": labels, "confidence": confidence.round(6)})
+        table = pd.DataFrame({"id": predictions["ids"], "labels": labels, "confidence": confidence})
         chosen = table[confidence >= threshold]
         if soft is not None:
             rows = _sharpened(values[confidence >= threshold], **soft)

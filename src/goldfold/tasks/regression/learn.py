@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from goldfold import catalog, components
+from goldfold.tasks.regression.scale import Scale, keep, scale_of
 from goldfold.tasks.regression.spec import Spec
+from goldfold.tasks.regression.target import numbers
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import nn
 
     from goldfold.cases import Batch
@@ -16,15 +19,21 @@ if TYPE_CHECKING:
 
 
 class Learn:
-    """Numbers are learned on the scale of the training targets."""
+    """Numbers are learned on the scale of the training targets of the fold."""
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
+        self.fitted: Scale | None = None
 
     @property
-    def scale(self) -> tuple[float, float]:
+    def scale(self) -> Scale:
         """Number that the network learns as 0, and the difference that it learns as 1."""
-        return self.spec.scale
+        return self.fitted or self.spec.scale
+
+    def fit(self, rows: pd.DataFrame, network: nn.Module) -> None:
+        """Fit the scale to the labelled training rows of the fold, and keep it with the weights of the network."""
+        self.fitted = scale_of(numbers(rows))
+        keep(network, self.fitted)
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
         """Targets (batch,), numbers, scaled."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 class Output:
     """Predictions have ``values`` float64 (n,), in units of the target, and ``spreads`` float64 (n,), the standard
-    deviation over views and members in the same units, 0 for a single one.
+    deviation over views and members in the same units, 0 for a single one. Those of networks also have ``scales`` float64
+    (n,), the spread of their training targets.
     """
 
     def __init__(self, spec: Spec) -> None:
-        self.spec, self.classes = spec, spec.classes
+        self.classes = spec.classes
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
         """Concatenate the parts, ordered by id."""
         from goldfold.predictions.arrays import disjoint
 
         order, ids = disjoint(parts, self.classes)
-        return arrays(
-            self.classes, ids, *(np.concatenate([part[key] for part in parts])[order] for key in ("values", "spreads"))
-        )
+        found = (np.concatenate([part[key] for part in parts])[order] for key in keys_of(parts))
+        return arrays(self.classes, ids, *found)
 
     def fuse(
         self, members: Sequence[Arrays], weights: Sequence[float], workers: int = 1, method: components.Written = "mean"
@@ -42,9 +42,8 @@ class Output:
 
         ids = common_ids(members, self.classes)
         rows = [rows_of(member, ids.tolist()) for member in members]
-        stack, spreads = (
-            np.stack([member[key][own] for member, own in zip(members, rows, strict=True)])
-            for key in ("values", "spreads")
+        stack, spreads, *scales = (
+            np.stack([member[key][own] for member, own in zip(members, rows, strict=True)]) for key in keys_of(members)
         )
         around = (stack - np.average(stack, axis=0, weights=weights)) ** 2
         spread = np.sqrt(np.average(spreads**2 + around, axis=0, weights=weights))
@@ -53,18 +52,19 @@ class Output:
             ids,
             components.load(method, catalog.ENSEMBLES["value"], "ensemble method")(stack, weights),
             spread,
+            *(np.average(own, axis=0, weights=weights) for own in scales),
         )
 
     def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
         """Return numbers on which models, seeds and views agree.
 
-        ``confidence`` is 1 - their spread relative to that of the target.
+        ``confidence`` is 1 - their spread relative to that of the training targets of the fold.
         """
         import pandas as pd
 
-        confidence = np.clip(1 - predictions["spreads"] / self.spec.scale[1], 0, 1)
+        confidence = np.clip(1 - predictions["spreads"] / predictions["scales"], 0, 1)
         values = [f"{value:.9g}" for value in predictions["values"]]
-        table = pd.DataFrame({"id": predictions["ids"], "value": values, "confidence": confidence.round(6)})
+        table = pd.DataFrame({"id": predictions["ids"], "value": values, "confidence": confidence})
         return table[confidence >= threshold].sort_values("id").reset_index(drop=True)
 
 
@@ -83,9 +83,19 @@ class Tables:
         return pd.DataFrame({**columns, **ends}).round({"spread": 6})
 
 
+def keys_of(parts: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Names of the arrays that all parts have; predictions of other tools have no ``scales``."""
+    return ("values", "spreads", *["scales"] * all("scales" in part for part in parts))
+
+
 def arrays(
-    classes: Sequence[str], ids: NDArray[Any], values: NDArray[Any], spreads: NDArray[Any]
+    classes: Sequence[str],
+    ids: NDArray[Any],
+    values: NDArray[Any],
+    spreads: NDArray[Any],
+    scales: NDArray[Any] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Return the arrays of a prediction file."""
     named = {"ids": np.array(ids, dtype=str), "classes": np.array(classes)}
-    return {**named, "values": values.astype(np.float64), "spreads": spreads.astype(np.float64)}
+    more = {} if scales is None else {"scales": scales.astype(np.float64)}
+    return {**named, "values": values.astype(np.float64), "spreads": spreads.astype(np.float64), **more}

@@ -2,23 +2,20 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 
 @dataclass(frozen=True)
 class Spec:
     """Specification with bins of the target as ``classes``, such as ``1.5 to 2``.
 
-    Folds are balanced and scores are reported by bin, and the network's output is scaled by the edges of the bins.
+    Folds are balanced and scores are reported by bin.
     """
 
     classes: list[str]
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Median and spread of the training targets: half of their 10 % to 90 % range, about a standard deviation."""
+        """Scale of the edges of the bins, for networks whose own is not fitted yet, see `goldfold.tasks.regression.scale`."""
         from goldfold.targets.bins import edges_of
+        from goldfold.tasks.regression.scale import scale_of
 
-        edges = edges_of(self.classes)
-        low, middle, high = (float(np.quantile(edges, level)) for level in (0.1, 0.5, 0.9))
-        return middle, (high - low) / 2 or 1.0
+        return scale_of(edges_of(self.classes))

@@ -49,6 +49,10 @@ def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drop
     return Examined(table, names, missing, flaws)
 
 
+LEAST_SAMPLED = 10
+"""Fewest training rows of a bin by which samples are drawn: a fold has fewer rows than the table."""
+
+
 class Target:
     """One number per image."""
 
@@ -69,6 +73,14 @@ class Target:
     ) -> list[dict[str, Any]]:
         """Return ``value``, the number in units of the target, per image."""
         return [{"value": value} for value in numbers(table).tolist()]
+
+    def presence(self, targets: Sequence[dict[str, Any]]) -> NDArray[np.bool_]:
+        """Return the bin of each number, (images, bins); the bins are those of these numbers, not of other rows."""
+        from goldfold.targets.bins import bins_of, edges_of, place_in
+
+        values = np.array([target["value"] for target in targets])
+        edges = edges_of(bins_of(values, LEAST_SAMPLED))
+        return np.eye(len(edges) - 1, dtype=bool)[place_in(values, edges)]
 
 
 def numbers(table: pd.DataFrame) -> NDArray[np.float64]:
