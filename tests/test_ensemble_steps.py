@@ -454,7 +454,7 @@ NAMED = {"source": "folder", "train": "t"}
          "one of f1_macro, f1_micro, or remove the step"),
         (BASE | {"ensemble": [{"thresholds": {"metric": "log_loss"}}]},
          "'log_loss' does not depend on thresholds, so none can be fitted for it; write {thresholds: {metric: ...}} with one of "
-         "accuracy, balanced_accuracy, f1_macro, quadratic_kappa"),
+         "accuracy, balanced_accuracy, f1_macro, f1_micro, quadratic_kappa"),
         (BASE | {"ensemble": [{"thresholds": {"metric": "ownsteps:own_metric"}}]}, "'own_metric' does not depend on thresholds"),
         (MASKS | {"ensemble": ["thresholds"]}, "thresholds apply to masks of one class, but there are 2"),
         (BASE | {"data": {**NAMED, "classes": ["a", "b", "c"]}, "ensemble": ["thresholds"]},

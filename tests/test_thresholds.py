@@ -7,6 +7,7 @@ from sklearn.metrics import precision_recall_curve
 from goldfold import catalog, metrics
 from goldfold.ensembling import nested, thresholds
 from goldfold.ensembling.thresholds import Thresholds
+from goldfold.metrics import thresholds as of_scores
 from goldfold.metrics.classification import Labelled
 from goldfold.metrics.metric import Metric
 from goldfold.metrics.multilabel import MultiLabelled
@@ -106,3 +107,16 @@ def test_a_label_without_images_is_never_predicted_if_that_is_better() -> None:
     chosen = thresholds._search(found, metric, [[0], [1]])
     assert metric.value(found.at(chosen.tolist()), np.arange(20)) == 1
     assert not found.at(chosen.tolist()).predicted[:, 1].any()
+
+
+def test_of_very_many_scores_those_at_the_ends_are_all_candidates() -> None:
+    scores = np.random.default_rng(0).random(250_000)
+    levels, ordered = of_scores.between(scores), np.sort(scores)
+    assert 90_000 < len(levels) < 120_000
+    assert levels[-1] > ordered[-1]
+    at_ends = (ordered[1:] + ordered[:-1]) / 2
+    assert np.isin(at_ends[: of_scores.ENDS - 1], levels).all()
+    assert np.isin(at_ends[1 - of_scores.ENDS :], levels).all()
+    places = np.searchsorted(ordered, levels)
+    assert np.diff(places).max() <= 3
+    assert levels.tolist() == sorted(levels.tolist())

@@ -11,6 +11,10 @@ NEUTRAL = 0.5
 NEVER = 1.01
 """Threshold that no probability reaches, also in half precision."""
 
+MOST = 100_000
+"""Above so many candidates, `ENDS` at either end and evenly spaced ones of the others are kept."""
+ENDS = 10_000
+
 
 def between(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Return the midpoints between 0, all distinct scores in order, and 1, and `NEUTRAL`.
@@ -23,4 +27,13 @@ def between(scores: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     values = np.unique(scores[np.isfinite(scores)])
     ends = np.concatenate([[0.0], values, [1.0]])
     middle = (ends[1:] + ends[:-1]) / 2
-    return np.union1d(middle, [NEUTRAL] if not len(values) or middle[-1] > values[-1] else [NEUTRAL, NEVER])
+    more = [NEUTRAL] if not len(values) or middle[-1] > values[-1] else [NEUTRAL, NEVER]
+    return np.union1d(_thinned(middle), more)
+
+
+def _thinned(levels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keep at most about `MOST` of sorted levels; at the ends, where thresholds of rare classes are, all."""
+    step = -(-len(levels) // MOST)
+    if step <= 1:
+        return levels
+    return np.concatenate([levels[:ENDS], levels[ENDS:-ENDS:step], levels[-ENDS:]])
