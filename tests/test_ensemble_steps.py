@@ -442,7 +442,7 @@ NAMED = {"source": "folder", "train": "t"}
             "hill_climbing, simplex, stacking, boosted_stacking, prediction_intervals, package.module:function"),
         (MASKS | {"ensemble": ["fitted_average"]}, "allowed with segmentation: average, thresholds, package.module:function"),
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
-        (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': allowed with multilabel: f1_macro, f1_micro"),
+        (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': nearest is 'pf1'; allowed with multilabel: f1_macro, f1_micro"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": "ten"}}]}, "steps = ten: must be a whole number of at least 1"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": -1}}]}, "penalty = -1: must be above 0"),
@@ -451,10 +451,10 @@ NAMED = {"source": "folder", "train": "t"}
         (LABELS | {"ensemble": [{"thresholds": {"per_class": 1}}]}, "per_class = 1: must be true or false"),
         (LABELS | {"ensemble": ["thresholds"], "metric": "roc_auc"},
          "metric 'roc_auc' does not depend on thresholds, so none can be fitted for it; write {thresholds: {metric: ...}} with "
-         "one of f1_macro, f1_micro, or remove the step"),
+         "one of f1_macro, f1_micro, mcc, or remove the step"),
         (BASE | {"ensemble": [{"thresholds": {"metric": "log_loss"}}]},
          "'log_loss' does not depend on thresholds, so none can be fitted for it; write {thresholds: {metric: ...}} with one of "
-         "accuracy, balanced_accuracy, f1_macro, f1_micro, quadratic_kappa"),
+         "accuracy, balanced_accuracy, f1_macro, f1_micro, quadratic_kappa, f1, mcc"),
         (BASE | {"ensemble": [{"thresholds": {"metric": "ownsteps:own_metric"}}]}, "'own_metric' does not depend on thresholds"),
         (MASKS | {"ensemble": ["thresholds"]}, "thresholds apply to masks of one class, but there are 2"),
         (BASE | {"data": {**NAMED, "classes": ["a", "b", "c"]}, "ensemble": ["thresholds"]},

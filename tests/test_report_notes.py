@@ -257,7 +257,7 @@ def test_what_steps_were_fitted_to_stands_in_the_section_of_the_ensemble_of_one_
     steps = [{"step": "average", "fitted": None}, thresholds]
     without = {fold: [None, {"thresholds": {"yes": at}}] for fold, at in enumerate([0.2, 0.3])}
     weights = {"method": "probability", "weights": {"a-seed0": 1.0}}
-    made = SimpleNamespace(ensemble=weights, steps=steps, without_fold=without, members={}, truth=None)
+    made = SimpleNamespace(ensemble=weights, steps=steps, without_fold=without, members={}, truth=None, metrics={})
     section = ensemble.section(made)  # type: ignore[arg-type]
     assert section is not None
     (table,) = (block for block in section.blocks if isinstance(block, Table))

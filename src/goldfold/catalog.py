@@ -117,7 +117,10 @@ METRICS: dict[str, Entries] = {
         "map": "goldfold.metrics.multilabel:MAP",
         "log_loss": "goldfold.metrics.multilabel:LOG_LOSS",
         "mcc": "goldfold.metrics.label_ranking:MCC",
-        **_of("goldfold.metrics.label_ranking", "partial_auc auc_above_tpr pf1 map_at_k gap"),
+        "partial_auc": "goldfold.metrics.label_ranking:PARTIAL_AUC",
+        "auc_above_tpr": "goldfold.metrics.label_ranking:AUC_ABOVE_TPR",
+        **_of("goldfold.metrics.label_ranking", "pf1 map_at_k"),
+        "gap": "goldfold.metrics.label_ranking:GAP",
     },
     "value": {
         "rmse": "goldfold.metrics.regression:RMSE",

@@ -96,3 +96,6 @@ def _refuse_small(name: str, k: int) -> None:
 
 
 MCC = Metric(mcc, of_labels=True, is_mean_over_classes=True)
+PARTIAL_AUC = Metric(partial_auc, compares_cases=True)
+AUC_ABOVE_TPR = Metric(auc_above_tpr, compares_cases=True)
+GAP = Metric(gap, compares_cases=True)
