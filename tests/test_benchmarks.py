@@ -91,7 +91,7 @@ def test_the_interval_of_a_difference_is_over_the_images_that_each_seed_has() ->
 def test_intervals_of_groups_cover_the_truth_and_intervals_of_their_cases_do_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    coverage = benchmark("coverage")
+    coverage = benchmark("interval_coverage")
     monkeypatch.setattr(coverage, "N_FRESH", 4000)
     monkeypatch.setattr(coverage, "N_RESAMPLES", 100)
     monkeypatch.setattr(coverage, "METRICS", ("accuracy",))

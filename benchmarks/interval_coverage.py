@@ -1,6 +1,6 @@
 """Coverage of the 95 % intervals of out-of-fold scores, by simulation with retraining.
 
-python benchmarks/coverage.py [--sets 400] [--json coverage.json]
+python benchmarks/interval_coverage.py [--sets 400] [--json coverage.json]
 
 Each simulated data set is drawn anew from a known population, split into folds, and a model is trained per fold on the others;
 the interval is that of `goldfold.metrics.bootstrap` around the out-of-fold score. It is compared with three true scores,
