@@ -442,7 +442,7 @@ NAMED = {"source": "folder", "train": "t"}
             "hill_climbing, simplex, stacking, boosted_stacking, prediction_intervals, package.module:function"),
         (MASKS | {"ensemble": ["fitted_average"]}, "allowed with segmentation: average, thresholds, package.module:function"),
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
-        (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': nearest is 'pf1'; allowed with multilabel: f1_macro"),
+        (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': nearest is 'pf1'; allowed with multilabel"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": "ten"}}]}, "steps = ten: must be a whole number of at least 1"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": -1}}]}, "penalty = -1: must be above 0"),
