@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from goldfold.components import name_of, parse
 from goldfold.config.ablation import Switches
-from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, Unique, exponent, height_and_width
+from goldfold.config.base import UNSET, Name, Number, Section, Unique, exponent, height_and_width
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.ensemble_forms import is_average, no_name
 from goldfold.config.external import External
@@ -19,7 +19,7 @@ from goldfold.config.learning import Model, Train
 from goldfold.config.plain import json_value
 from goldfold.config.pseudo_labels import PseudoLabels
 from goldfold.config.rounds import Round, Rounds, settled, trained_model
-from goldfold.config.runtime import Runtime
+from goldfold.config.runtime import Cache, Report, Runtime
 from goldfold.config.views import View
 from goldfold.config.written import Method, Metric, Step, Written
 from goldfold.ensembling.steps import fusions
@@ -29,18 +29,6 @@ from goldfold.planning.grid import Grid, rounds_of
 from goldfold.planning.lessons import Lessons, lessons_of
 from goldfold.planning.origins import Origin, origins_of
 from goldfold.tasks import facts
-
-
-class Cache(Section):
-    """Cache of decoded images."""
-
-    image_size_px: ImageSize | None = UNSET
-    """Size at which images are cached, one number (square) or [height, width], at least that of every network; by default
-    each model's `image_size_px`. Random crops and zooms in training are taken from the larger image; validation and
-    prediction see all of it, at the network's size. Models may override it (`cache_image_size_px`)."""
-    max_gb: Number = Field(50.0, ge=0)
-    """If all images at all sizes would take more than this as arrays, they are stored as PNGs: a third to four fifths of the
-    space, slower to read, the same pixels."""
 
 
 class Ensemble(Section):
@@ -77,18 +65,6 @@ OneStep = Annotated[
     Discriminator(lambda value: AVERAGE if is_average(value) else OTHER),
 ]
 Steps = Annotated[list[OneStep], Field(min_length=1)]
-
-
-class Report(Section):
-    """Contents of the report."""
-
-    title: str | None = None
-    gallery: int = Field(24, ge=0, le=200)
-    """Number of images in the gallery of the most confident errors."""
-    shift: bool = True
-    """Whether to test if test and unlabeled images differ from training images, and by what."""
-    shift_images: int = Field(1500, ge=50)
-    """Most images per split that are used for this test."""
 
 
 class Config(Section):

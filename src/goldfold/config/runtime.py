@@ -1,10 +1,10 @@
-"""Config of how jobs run."""
+"""Config of how jobs run, of the cache, and of the report."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from goldfold.config.base import Number, Section
+from goldfold.config.base import UNSET, ImageSize, Number, Section
 
 
 class Runtime(Section):
@@ -24,3 +24,27 @@ class Runtime(Section):
     """Training and prediction jobs that share a GPU; multiply `--resources gpu=` of snakemake by it."""
     train_mem_mb: int = Field(4000, ge=100)
     """Memory that a training or prediction job requests from the scheduler."""
+
+
+class Cache(Section):
+    """Cache of decoded images."""
+
+    image_size_px: ImageSize | None = UNSET
+    """Size at which images are cached, one number (square) or [height, width], at least that of every network; by default
+    each model's `image_size_px`. Random crops and zooms in training are taken from the larger image; validation and
+    prediction see all of it, at the network's size. Models may override it (`cache_image_size_px`)."""
+    max_gb: Number = Field(50.0, ge=0)
+    """If all images at all sizes would take more than this as arrays, they are stored as PNGs: a third to four fifths of the
+    space, slower to read, the same pixels."""
+
+
+class Report(Section):
+    """Contents of the report."""
+
+    title: str | None = None
+    gallery: int = Field(24, ge=0, le=200)
+    """Number of images in the gallery of the most confident errors."""
+    shift: bool = True
+    """Whether to test if test and unlabeled images differ from training images, and by what."""
+    shift_images: int = Field(1500, ge=50)
+    """Most images per split that are used for this test."""

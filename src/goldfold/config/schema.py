@@ -26,9 +26,9 @@ from goldfold.config.metadata import Metadata
 from goldfold.config.own_source import Own
 from goldfold.config.pseudo_labels import ByAccuracy, ByCounts, Decay, PseudoLabels, Soft
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
-from goldfold.config.root import Cache, Config, Ensemble, Report
+from goldfold.config.root import Config, Ensemble
 from goldfold.config.rounds import Clean, Overrides, Round, Teacher
-from goldfold.config.runtime import Runtime
+from goldfold.config.runtime import Cache, Report, Runtime
 from goldfold.config.soups import Soup
 from goldfold.config.sources import DataBase, Stacked
 from goldfold.config.table import Csv
