@@ -101,7 +101,7 @@ def test_metrics_that_compare_cases_say_so() -> None:
     }
     assert found == {
         "label": {"roc_auc", "average_precision", "partial_auc", "auc_above_tpr", "gap"},
-        "labels": {"roc_auc", "map"},
+        "labels": {"roc_auc", "map", "partial_auc", "auc_above_tpr", "gap"},
         "value": {"pearson", "spearman"},
         "mask": set(),
         "boxes": {"ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "f1"},

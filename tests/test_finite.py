@@ -49,9 +49,9 @@ def test_members_are_refused_by_member_part_file_and_id(tmp_path: Path, part: st
     first = "f1_1" if part == "oof" else "t1"
     said = rf"n/round0/fold1/seed0/{part}\.npz: logits of 1 of \d cases are NaN or infinite, first '{first}'"
     with pytest.raises(DataError, match=said):
-        made.oof(0, ids) if part == "oof" else made.test()
+        made.oof(0, ids) if part == "oof" else made.of_split("test")
     made = written(tmp_path, part, 0.0)
-    assert len(made.oof(0, ids) if part == "oof" else made.test()) == 2
+    assert len(made.oof(0, ids) if part == "oof" else made.of_split("test")) == 2
 
 
 def test_teachers_are_refused(tmp_path: Path) -> None:

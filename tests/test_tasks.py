@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from conftest import FORM, PLACE, RUNTIME, TASK, Tiny
 from entries import METHODS as ALL_METHODS
 from entries import METRICS as ALL_METRICS
+from goldfold import every_metric
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.cases import Inputs
 from goldfold.ensembling.voters import voters
@@ -397,7 +398,7 @@ def run_ensemble(predictions: Path, tiny: Tiny, out: Path, **changes: Any) -> di
         **changes,
     }
     with pytest.MonkeyPatch.context() as patch:  # 1,000 resamples of six metrics take seconds
-        patch.setattr(ensemble, "score", few_resamples)
+        patch.setattr(every_metric, "score", few_resamples)
         ensemble.run(**settings)
     return json.loads((out / "metrics.json").read_text())
 

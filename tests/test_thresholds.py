@@ -11,6 +11,7 @@ from goldfold.metrics import thresholds as of_scores
 from goldfold.metrics.classification import Labelled
 from goldfold.metrics.metric import Metric
 from goldfold.metrics.multilabel import MultiLabelled
+from goldfold.predictions.arrays import picked
 from test_ensemble_steps import TWO, folds_of, of_yes, truth_of
 
 OF_DECISIONS = {"label": "accuracy balanced_accuracy f1_macro f1 mcc quadratic_kappa", "labels": "f1_macro f1_micro"}
@@ -83,7 +84,7 @@ def test_all_images_are_searched_however_many_there_are(monkeypatch: pytest.Monk
     scores, labels = rare(1000, 0.01)
     truth = truth_of(np.array(TWO.classes)[labels].tolist())
     metric = TWO.metric("f1")
-    (fitted,) = nested.fit([Thresholds(TWO, 1)], {"a": of_yes(scores)}, truth, folds_of(1000), metric)
+    (fitted,) = nested.fit([Thresholds(TWO, 1)], {"a": of_yes(scores)}, truth, folds_of(1000), metric, picked)
     assert fitted == Thresholds(TWO, 1).fit({"a": of_yes(scores)}, truth, folds_of(1000), metric)
 
 
