@@ -230,3 +230,16 @@ def test_a_coverage_that_the_images_cannot_reach_is_refused(capsys: pytest.Captu
         "ensemble: prediction_sets: a coverage of 0.95 is fitted on at least 19 cases, but 12 lie outside the largest fold. "
         "Lower the coverage, or remove the step." in said
     )
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_predictions_of_external_members_are_read(capsys: pytest.CaptureFixture[str]) -> None:
+    write(external=[{"name": "other", "oof": "other.csv", "fold": None}])
+    table = pd.DataFrame({"id": [f"{index:02d}" for index in range(24)], "cat": 0.25, "dog": 0.75})
+    table.to_csv("other.csv", index=False)
+    assert run(capsys)[0] == 0
+    table.replace({"id": {"03": "3.png"}}).to_csv("other.csv", index=False)
+    status, said = run(capsys)
+    assert status == 1
+    assert "other.csv (external member other)" in said
+    assert "'03'" in said

@@ -132,6 +132,7 @@ def test_what_cannot_be_recorded_is_refused(
 def test_an_edited_or_unfinished_submission_is_refused(finished: Run, capsys: pytest.CaptureFixture[str]) -> None:
     root, other = finished(), finished("two", 2.0)
     assert "2 runs have: results/one, results/two one" in refused(capsys, "0.9")
+    assert "accuracy is at most 1, not 90. If this is a percentage, write 0.9." in refused(capsys, "90", str(root))
     with (root / "submission.csv").open("a") as stream:
         stream.write("t99,a\n")
     assert "submission.csv is not what its job wrote" in refused(capsys, "0.9", str(root))

@@ -75,6 +75,12 @@ def luck(looks: Sequence[Noisy]) -> float:
     return of_deviations([look.noise for look in looks])
 
 
+def _refuse_percent(metric: Metric, public: float) -> None:
+    """Raise DataError for a public score above 1 by a metric of goldfold whose larger values are better: all are at most 1."""
+    if metric.greater_is_better and public > 1 and ":" not in metric.name:
+        raise DataError(f"{metric.name} is at most 1, not {public:g}. If this is a percentage, write {public / 100:g}.")
+
+
 def look(
     results: str | Path, public: float, share: float | None, note: str = "", earlier: Sequence[ledger.Look] = ()
 ) -> ledger.Look:
@@ -84,7 +90,7 @@ def look(
         share: public share of the test images; None: that of the latest of the ``earlier`` looks at them, or else 1.
 
     Raises:
-        DataError: the run is unfinished, has no test images, or its submission was edited.
+        DataError: the run is unfinished, has no test images, its submission was edited, or the score is above 1.
     """
     run = finished(results)
     submission = run.submission()
@@ -92,6 +98,7 @@ def look(
     same = [one.public_share for one in earlier if one.test_set == ledger.test_set(ids)]
     share = share if share is not None else same[-1] if same else 1.0
     metric, evidence, groups = out_of_fold(run)
+    _refuse_percent(metric, public)
     score = run.json("metrics.json", ENSEMBLE)["oof"][metric.name]
     if score["value"] is None:
         raise DataError(f"{run.root} has no out-of-fold {metric.name}: its cases cannot be scored (metrics.json).")

@@ -27,6 +27,7 @@ from goldfold.base.errors import ConfigError, GoldfoldError, as_error, shortened
 from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.catalog import PRESETS
+from goldfold.commands.external_trial import check_external
 from goldfold.components import name_of, parse
 from goldfold.config import Config, load, slices, with_classes
 from goldfold.config.trial_keys import as_written
@@ -151,6 +152,8 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
         _look_at_holdout(folder / "folds", tasks.target(settings["task"], names), found)
     _look_at_folds(folder / "folds", names, found)
     _refuse_coverage(config, found.folds)
+    if config.externals:
+        check_external(config, folder)
     found.doubts += about_classes(found.classes)
     found.doubts += about_rare_boxes(tables["train"], names, config.folds.n_folds)
     found.doubts += about_groups(read_json(folder / "folds/test_groups.json"))

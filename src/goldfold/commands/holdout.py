@@ -107,8 +107,8 @@ def difference(one: Opening) -> str:
     if one.is_expected:
         return f"{said}, within noise: {expected}."
     return (
-        f"{said}, more than noise explains: {expected}. The out-of-fold score may be too good, by choices that were made on it, "
-        "or by copies over several folds; or the holdout has cases of another kind."
+        f"{said}, more than noise explains: {expected}. If the holdout is worse, the out-of-fold score may be too good, by "
+        "choices that were made on it, or by copies over several folds. Either way, the holdout may have cases of another kind."
     )
 
 

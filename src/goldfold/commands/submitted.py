@@ -100,8 +100,8 @@ def _difference(look: ledger.Look) -> str:
     if look.is_expected:
         return f"{moved}, within noise: a public score of {within}."
     return (
-        f"{moved}, more than noise explains: a public score of {within}. Test images may be of another kind, or the "
-        "out-of-fold score too good: see the report's sections on shift and copies."
+        f"{moved}, more than noise explains: a public score of {within}. Test images may be of another kind; or, if the "
+        "public score is worse, the out-of-fold score too good: see the report's sections on shift and copies."
     )
 
 

@@ -53,7 +53,8 @@ def leaderboard(results: Results, folds: FoldScores, compared: Comparison | None
 def _member_note(results: Results) -> str:
     if results.is_ensemble or len(results.ensemble["weights"]) > 1:
         return f"A member is one model with one seed.{_external_note(results)}"
-    fused = f" Test {results.row}s are predicted by its models of all folds." if results.test is not None else ""
+    by_folds = results.test is not None and not results.full.rounds
+    fused = f" Test {results.row}s are predicted by its models of all folds." if by_folds else ""
     return f"There is only one member, so there is nothing to compare it with.{fused}"
 
 

@@ -1,0 +1,30 @@
+"""Read the predictions of external members before any job runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goldfold.config.dependencies import SETTINGS
+from goldfold.planning.jobs import Job
+
+if TYPE_CHECKING:
+    from goldfold.config import Config
+
+
+def check_external(config: "Config", folder: Path) -> None:
+    """Read the files of external members as their jobs do.
+
+    Args:
+        folder: has ``folds`` of a run of the stages manifest and folds, and is written to.
+
+    Raises:
+        DataError: a file has no predictions of the images of the run, or they are of other folds.
+    """
+    from goldfold.stages import external
+
+    lists = {split: str(folder / f"folds/{split}.csv") for split in ("train", "test") if split in config.splits}
+    for one in config.externals:
+        out = folder / "external" / one.name
+        out.mkdir(parents=True)
+        external.run(
+            folder=str(out), lists=lists, **names, **SETTINGS["external"](config, Job("external", external=one.name))
+        )
