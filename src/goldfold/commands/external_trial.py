@@ -21,10 +21,16 @@ def check_external(config: "Config", folder: Path) -> None:
     """
     from goldfold.stages import external
 
-    lists = {split: str(folder / f"folds/{split}.csv") for split in ("train", "test") if split in config.splits}
+    lists: dict[str, str] = {
+        split: str(folder / f"folds/{split}.csv") for split in ("train", "test") if split in config.splits
+    }
     for one in config.externals:
         out = folder / "external" / one.name
         out.mkdir(parents=True)
         external.run(
-            folder=str(out), lists=lists, **names, **SETTINGS["external"](config, Job("external", external=one.name))
+            folder=str(out),
+            lists=lists,
+            classes=str(folder / "folds/classes.json"),
+            class_ids=str(folder / "folds/class_ids.json"),
+            **SETTINGS["external"](config, Job("external", external=one.name)),
         )
