@@ -175,7 +175,7 @@ def rounds_in_words(results: Results) -> str:
     return (
         f"{span} {'improved' if is_better else 'worsened'} from {score(first[results.metric])} to "
         f"{score(last[results.metric])} ({change(difference)}); the two intervals "
-        f"{'overlap, so this may be noise' if overlap else 'do not overlap'}."
+        f"{'overlap, which decides little, as both are of the same images' if overlap else 'do not overlap'}."
     )
 
 
