@@ -13,7 +13,7 @@ from goldfold.base.errors import DataError
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, Finished, finished
 from goldfold.every_metric import every_metric
 from goldfold.lineage import contents
-from goldfold.looks import noise, out_of_fold, short
+from goldfold.looks import noise, or_nan, out_of_fold, short
 from goldfold.openings import Opening
 from goldfold.predictions.arrays import load
 from goldfold.tables import read_table
@@ -112,11 +112,11 @@ def _opening(run: Finished, before: State, scores: Scores, oof: Scores, note: st
         experiment=run.name,
         metric=metric.name,
         oof=other["value"],
-        oof_low=_number(other["low"]),
-        oof_high=_number(other["high"]),
+        oof_low=or_nan(other["low"]),
+        oof_high=or_nan(other["high"]),
         score=own["value"],
-        low=_number(own["low"]),
-        high=_number(own["high"]),
+        low=or_nan(own["low"]),
+        high=or_nan(own["high"]),
         noise=short(expected.sd),
         expected_low=short(other["value"] + expected.low),
         expected_high=short(other["value"] + expected.high),
@@ -126,10 +126,6 @@ def _opening(run: Finished, before: State, scores: Scores, oof: Scores, note: st
         truth=contents.digest(truth),
         note=note,
     )
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _or_none(value: float) -> float | None:

@@ -48,9 +48,7 @@ class Look:
     @property
     def is_expected(self) -> bool | None:
         """Whether noise explains the difference between both scores; None without an interval."""
-        if not (math.isfinite(self.expected_low) and math.isfinite(self.expected_high)):
-            return None
-        return self.expected_low <= self.public <= self.expected_high
+        return lies_within(self.public, self.expected_low, self.expected_high)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -60,6 +58,11 @@ class Look:
 
 REQUIRED = ("oof", "public", "public_share")
 """Numbers that are never missing."""
+
+
+def lies_within(value: float, low: float, high: float) -> bool | None:
+    """Whether a value lies between two ends; None if there are none."""
+    return low <= value <= high if math.isfinite(low) and math.isfinite(high) else None
 
 
 def of(looks: Sequence[Look], test_set: str, metric: str) -> list[Look]:

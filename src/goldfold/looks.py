@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,6 +62,10 @@ class Noisy(Protocol):
     """A score with the standard deviation of its noise."""
 
     @property
+    def metric(self) -> str:
+        """Name of the metric."""
+
+    @property
     def noise(self) -> float:
         """Standard deviation; NaN if unknown."""
 
@@ -73,6 +77,14 @@ def luck(looks: Sequence[Noisy]) -> float:
     errors have in common cancels, so that it is less for submissions that resemble each other.
     """
     return of_deviations([look.noise for look in looks])
+
+
+def luck_by_metric(looks: Sequence[Noisy]) -> Iterator[tuple[str, int, float]]:
+    """Yield metric, number of looks and `luck` of each metric with several looks whose noise is known."""
+    for metric in dict.fromkeys(one.metric for one in looks):
+        own = [one for one in looks if one.metric == metric]
+        if len(own) > 1 and math.isfinite(gain := luck(own)):
+            yield metric, len(own), gain
 
 
 def _refuse_percent(metric: Metric, public: float) -> None:
@@ -108,8 +120,8 @@ def look(
         experiment=run.name,
         metric=metric.name,
         oof=score["value"],
-        oof_low=_number(score["low"]),
-        oof_high=_number(score["high"]),
+        oof_low=or_nan(score["low"]),
+        oof_high=or_nan(score["high"]),
         public=public,
         noise=short(of_public.sd),
         expected_low=short(score["value"] + of_public.low),
@@ -130,7 +142,8 @@ def out_of_fold(run: Finished) -> tuple[Metric, Evidence, list[str] | None]:
     return scores.metric(run.settings["metric"]), scores.evidence(found, truth), groups_of(truth)
 
 
-def _number(value: float | None) -> float:
+def or_nan(value: float | None) -> float:
+    """NaN for a number that JSON has no place for."""
     return math.nan if value is None else value
 
 

@@ -1,6 +1,5 @@
 """Ledger of openings: the scores on sealed holdouts, one row each, in a CSV file that all experiments share."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from goldfold import row_files
 from goldfold.base.files import write_text
+from goldfold.ledger import lies_within
 
 FILE = "openings.csv"
 """Ledger, in the folder where goldfold and Snakemake are started: it survives the removal of results."""
@@ -50,9 +50,7 @@ class Opening:
     @property
     def is_expected(self) -> bool | None:
         """Whether noise explains the difference between both scores; None without an interval."""
-        if not (math.isfinite(self.expected_low) and math.isfinite(self.expected_high)):
-            return None
-        return self.expected_low <= self.score <= self.expected_high
+        return lies_within(self.score, self.expected_low, self.expected_high)
 
 
 def of(openings: Sequence[Opening], holdout: str) -> list[Opening]:

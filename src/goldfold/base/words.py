@@ -13,6 +13,11 @@ def noun(number: int, one: str, many: str | None = None) -> str:
     return one if number == 1 else many or f"{one}s"
 
 
+def times(n: int) -> str:
+    """``once``, ``3 times``."""
+    return "once" if n == 1 else f"{n:,} times"
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Rows of cells as lines of aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from goldfold import openings
 from goldfold.base.files import finite
-from goldfold.base.words import aligned, count
+from goldfold.base.words import aligned, count, times
 from goldfold.commands.disk import readable_errors
 from goldfold.openings import Opening
 
@@ -98,51 +97,35 @@ def _scores(found: "Opened") -> Iterator[str]:
 
 def difference(one: Opening) -> str:
     """Sentence on whether holdout and out-of-fold score differ by more than noise."""
-    from goldfold.drawing.words import change, interval
+    from goldfold.drawing.words import change, interval, noise_in_words
 
     said = f"{one.metric}: the holdout differs by {change(one.score - one.oof)} from the out-of-fold score"
-    if one.is_expected is None:
-        return f"{said}; too few cases can be scored to say whether noise explains it."
     expected = f"{interval(one.expected_low, one.expected_high)} is expected with the noise of both scores"
-    if one.is_expected:
-        return f"{said}, within noise: {expected}."
-    return (
-        f"{said}, more than noise explains: {expected}. If the holdout is worse, the out-of-fold score may be too good, by "
-        "choices that were made on it, or by copies over several folds. Either way, the holdout may have cases of another kind."
+    causes = (
+        "If the holdout is worse, the out-of-fold score may be too good, by choices that were made on it, or by copies over "
+        "several folds. Either way, the holdout may have cases of another kind."
     )
+    return noise_in_words(said, one.is_expected, expected, causes)
 
 
 def listing(found: Sequence[Opening]) -> Iterator[str]:
     """The openings as a table."""
-    from goldfold.drawing.words import interval, score
+    from goldfold.drawing.words import VERDICTS, interval, score
 
     rows = [("time", "experiment", "metric", "out of fold", "holdout", "expected", "difference", "note")]
     for one in found:
-        verdict = {None: "unknown", True: "within noise", False: "more than noise"}[one.is_expected]
-        expected = interval(one.expected_low, one.expected_high)
-        rows.append(
-            (one.time, one.experiment, one.metric, score(one.oof), score(one.score), expected, verdict, one.note)
-        )
+        ends = score(one.oof), score(one.score), interval(one.expected_low, one.expected_high)
+        rows.append((one.time, one.experiment, one.metric, *ends, VERDICTS[one.is_expected], one.note))
     yield from aligned(rows)
 
 
 def luck_of(found: Sequence[Opening]) -> Iterator[str]:
     """Luck of the best of several openings, by metric."""
-    from goldfold.drawing.words import score
-    from goldfold.looks import luck
+    from goldfold.drawing.words import luck_in_words
+    from goldfold.looks import luck_by_metric
 
-    for metric in dict.fromkeys(one.metric for one in found):
-        own = [one for one in found if one.metric == metric]
-        if len(own) > 1 and math.isfinite(gain := luck(own)):
-            yield (
-                f"If all {len(own)} opened ensembles were equally good, the best of them would be expected to score up to "
-                f"{score(gain)} better than it is ({metric}), by chance."
-            )
-
-
-def times(n: int) -> str:
-    """``once``, ``3 times``."""
-    return "once" if n == 1 else f"{n:,} times"
+    for metric, n, gain in luck_by_metric(found):
+        yield f"{luck_in_words(f'{n} opened ensembles ', gain, f' ({metric})')}."
 
 
 def _of_others(found: "State") -> Iterator[str]:

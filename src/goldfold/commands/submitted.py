@@ -91,32 +91,26 @@ def _recorded(look: ledger.Look, looks: Sequence[ledger.Look], has_share: bool) 
 
 
 def _difference(look: ledger.Look) -> str:
-    from goldfold.drawing.words import change, interval
+    from goldfold.drawing.words import change, interval, noise_in_words
 
-    moved = change(look.public - look.oof)
-    if look.is_expected is None:
-        return f"{moved}; too few cases can be scored to say whether noise explains it."
-    within = f"{interval(look.expected_low, look.expected_high)} is expected with the noise of both scores"
-    if look.is_expected:
-        return f"{moved}, within noise: a public score of {within}."
-    return (
-        f"{moved}, more than noise explains: a public score of {within}. Test images may be of another kind; or, if the "
-        "public score is worse, the out-of-fold score too good: see the report's sections on shift and copies."
+    within = interval(look.expected_low, look.expected_high)
+    expected = f"a public score of {within} is expected with the noise of both scores"
+    causes = (
+        "Test images may be of another kind; or, if the public score is worse, the out-of-fold score too good: see the "
+        "report's sections on shift and copies."
     )
+    return noise_in_words(change(look.public - look.oof), look.is_expected, expected, causes)
 
 
 def _luck(looks: Sequence[ledger.Look]) -> str:
-    from goldfold.drawing.words import score
+    from goldfold.drawing.words import luck_in_words
     from goldfold.looks import luck
 
     number, gain = count(len(looks), "look"), luck(looks)
     said = f"{number} at these test images so far ({looks[-1].metric})"
     if len(looks) == 1 or not math.isfinite(gain):
         return f"{said}."
-    return (
-        f"{said}. If all were equally good, the best of them would be expected to score up to {score(gain)} better than it is, "
-        "by chance."
-    )
+    return f"{said}. {luck_in_words('', gain)}."
 
 
 def _listing(looks: Sequence[ledger.Look]) -> Iterator[str]:
@@ -134,8 +128,7 @@ def _listing(looks: Sequence[ledger.Look]) -> Iterator[str]:
 
 
 def _row(look: ledger.Look) -> tuple[str, ...]:
-    from goldfold.drawing.words import interval, score
+    from goldfold.drawing.words import VERDICTS, interval, score
 
-    verdict = {None: "unknown", True: "within noise", False: "more than noise"}[look.is_expected]
-    expected = interval(look.expected_low, look.expected_high)
-    return (look.time, look.experiment, look.metric, score(look.oof), score(look.public), expected, verdict, look.note)
+    ends = score(look.oof), score(look.public), interval(look.expected_low, look.expected_high)
+    return (look.time, look.experiment, look.metric, *ends, VERDICTS[look.is_expected], look.note)

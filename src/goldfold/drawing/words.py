@@ -37,6 +37,33 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+VERDICTS = {None: "unknown", True: "within noise", False: "more than noise"}
+"""Words for whether noise explains a difference; None if that is unknown."""
+
+
+def noise_in_words(said: str, is_expected: bool | None, expected: str, causes: str) -> str:
+    """Sentences on whether noise explains a difference of two scores.
+
+    Args:
+        said: the difference.
+        expected: what noise explains.
+        causes: sentences on what else may, if noise does not.
+    """
+    if is_expected is None:
+        return f"{said}; too few cases can be scored to say whether noise explains it."
+    return f"{said}, {VERDICTS[is_expected]}" + (
+        f": {expected}." if is_expected else f" explains: {expected}. {causes}"
+    )
+
+
+def luck_in_words(who: str, gain: float, of: str = "") -> str:
+    """Sentence, without its end, on the luck of the best of ``who``; ``of``: what they are scored by."""
+    return (
+        f"If all {who}were equally good, the best of them would be expected to score up to {score(gain)} better than it is"
+        f"{of}, by chance"
+    )
+
+
 def listed(names: Sequence[str], at_most: int = 5) -> str:
     """``a, b and c``; ``a, b and 7 more`` if there are many."""
     if len(names) > at_most:

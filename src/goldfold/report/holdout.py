@@ -1,20 +1,17 @@
 """Section on the sealed holdout: whether it was opened, how often, and the recorded scores. Nothing is scored here."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from goldfold import ledger, openings
-from goldfold.base.words import count
+from goldfold.base.words import count, times
 from goldfold.drawing.blocks import Block, Section, Table, Text
-from goldfold.drawing.words import interval, score, shortened
+from goldfold.drawing.words import VERDICTS, interval, luck_in_words, score, shortened
 from goldfold.images import cases
-from goldfold.looks import luck
+from goldfold.looks import luck_by_metric
 from goldfold.openings import Opening
 from goldfold.planning.outputs import HOLDOUT
 from goldfold.report.results import Results
-
-VERDICTS = {None: "unknown", True: "within noise", False: "more than noise"}
 
 
 def section(results: Results, path: str | Path = openings.FILE) -> Section | None:
@@ -28,13 +25,8 @@ def section(results: Results, path: str | Path = openings.FILE) -> Section | Non
     )
     if not found:
         return Section(HOLDOUT, "Holdout", f"{intro}The holdout is sealed: it has not been opened.")
-    n = "once" if len(found) == 1 else f"{len(found):,} times"
-    intro += f"The holdout was opened {n}, by the command goldfold holdout --open, which recorded these scores."
-    blocks: list[Block] = [_table(found)]
-    for metric in dict.fromkeys(one.metric for one in found):
-        own = [one for one in found if one.metric == metric]
-        if len(own) > 1 and math.isfinite(gain := luck(own)):
-            blocks.append(Text(_lucky(len(own), metric, gain)))
+    intro += f"The holdout was opened {times(len(found))}, by the command goldfold holdout --open, which recorded these scores."
+    blocks: list[Block] = [_table(found), *map(Text, _lucky(found))]
     return Section(HOLDOUT, "Holdout", intro, blocks)
 
 
@@ -49,8 +41,6 @@ def _table(found: Sequence[Opening]) -> Table:
     return Table(columns, rows, ["opened", "experiment", "metric", "difference", "note"], caption)
 
 
-def _lucky(n: int, metric: str, gain: float) -> str:
-    return (
-        f"If all {n} opened ensembles were equally good, the best of them would be expected to score up to {score(gain)} better "
-        f"than it is ({metric}), by chance; less if they resemble each other."
-    )
+def _lucky(found: Sequence[Opening]) -> Iterator[str]:
+    for metric, n, gain in luck_by_metric(found):
+        yield f"{luck_in_words(f'{n} opened ensembles ', gain, f' ({metric})')}; less if they resemble each other."

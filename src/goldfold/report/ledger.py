@@ -10,7 +10,7 @@ from goldfold import ledger
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Section, Table, Text
 from goldfold.drawing.looks import Point, public_against_oof
-from goldfold.drawing.words import interval, percent, score, shortened
+from goldfold.drawing.words import VERDICTS, interval, luck_in_words, percent, score, shortened
 from goldfold.ledger import Look
 from goldfold.looks import luck
 from goldfold.report.results import Results
@@ -75,10 +75,7 @@ def best(looks: Sequence[Look]) -> str:
     gain = luck(looks)
     if len(looks) < 2 or not math.isfinite(gain):
         return ""
-    return (
-        f"If all {len(looks)} were equally good, the best of them would be expected to score up to {score(gain)} better than it "
-        "is, by chance; less if the submissions resemble each other."
-    )
+    return f"{luck_in_words(f'{len(looks)} ', gain)}; less if the submissions resemble each other."
 
 
 def _table(looks: Sequence[Look]) -> Table:
@@ -96,5 +93,5 @@ def _cells(look: Look) -> Iterator[str]:
     yield score(look.oof)
     yield score(look.public)
     yield interval(look.expected_low, look.expected_high)
-    yield {None: "unknown", True: "within noise", False: "more than noise"}[look.is_expected]
+    yield VERDICTS[look.is_expected]
     yield shortened(look.note, 40)
