@@ -13,16 +13,24 @@ RESAMPLES_ASIDE = 200
 
 
 def every_metric(
-    facts: Facts, scores: Score, evidence: Evidence, truth: pd.DataFrame, metric: Metric
+    facts: Facts,
+    scores: Score,
+    evidence: Evidence,
+    truth: pd.DataFrame,
+    metric: Metric,
+    known: dict[str, float] | None = None,
 ) -> dict[str, dict[str, float]]:
     """Score by all metrics, ``metric`` first.
 
     A metric of grades is left out unless it is the one that counts, which is how a config declares classes to be grades;
     numbers are grades where they are integers.
+
+    Args:
+        known: score by ``metric``, as of `scored_by`, where it was computed before.
     """
     others = [scores.metric(name) for name in facts.reported if name != metric.name]
     return {
-        metric.name: scored_by(evidence, truth, metric),
+        metric.name: scored_by(evidence, truth, metric) if known is None else known,
         **{
             one.name: scored_by(evidence, truth, one, RESAMPLES_ASIDE)
             for one in others

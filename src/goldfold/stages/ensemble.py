@@ -22,7 +22,7 @@ from goldfold.members import Members
 from goldfold.metadata import of_cases
 from goldfold.metadata_gain import gain_of_metadata
 from goldfold.metrics import Evidence, Metric, resampling
-from goldfold.metrics.bootstrap import quantiles
+from goldfold.metrics.bootstrap import summary
 from goldfold.planning.full import full_of
 from goldfold.planning.grid import grid
 from goldfold.planning.outputs import HOLDOUT
@@ -118,7 +118,8 @@ def run(
     columns = of_cases.read(metadata_lists, metadata) if metadata else None
     steps = build(ForSteps(task, names, columns), wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
-    rows, made, evidence, drawn = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
+    rows, made, last = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
+    evidence = last.evidence
     fused = applied(steps, members.of_split("test"), made.fitted) if has_test else None
     fused_test = None if fused is None else _keep(facets, Path(folder), "test", fused)
     if not has_test:  # files of an earlier run that had test images
@@ -132,25 +133,25 @@ def run(
     write_json(Path(folder) / "weights.json", {"method": method, "weights": _shares(named)})
     write_json(Path(folder) / "fitted.json", _fitted([fusion or "average", *postprocessing], made))
     parts = {
-        "oof": every_metric(facets.facts, facets.scores, evidence, truth, chosen),
+        "oof": every_metric(facets.facts, facets.scores, evidence, truth, chosen, last.score),
         **_optimistic(facets, made, truth, chosen),
     }
-    resampled.write(Path(folder), drawn)
+    resampled.write(Path(folder), last.drawn)
     scores = _beside(pd.DataFrame(rows), parts, chosen.name)
     write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
-    last = scores[scores["round"] == whole.last]
-    best_first = last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
+    of_last = scores[scores["round"] == whole.last]
+    best_first = of_last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
     write_text(leaderboard, best_first.to_csv(index=False))
     if fused_test is not None and answers is not None:
         known = with_groups(read_table(answers), read_table(test) if test else None)
         parts["test"] = every_metric(
             facets.facts, facets.scores, facets.scores.evidence(fused_test, known), known, chosen
         )
-    more = {"members": _of_members(last, chosen.name), "classes": facets.scores.by_class(evidence).to_dict("index")}
+    more = {"members": _of_members(of_last, chosen.name), "classes": facets.scores.by_class(evidence).to_dict("index")}
     if metadata:
         plain = build(ForSteps(task, names), list(map(without, wanted)), workers)
-        known = members.oof(whole.last, truth["id"].tolist())
-        more["metadata"] = {**metadata, **gain_of_metadata(facets.scores, plain, known, evidence, truth, chosen)}
+        gained = gain_of_metadata(facets.scores, plain, last.members, evidence, truth, chosen)
+        more["metadata"] = {**metadata, **gained}
     about = {"task": task["name"], "metric": chosen.name}
     _write_scores(Path(metrics), Path(headline or Path(metrics).with_name("headline.json")), about, parts, more)
     print(best_first.to_string(index=False), flush=True)
@@ -186,6 +187,19 @@ def _write_scores(
     write_json(headline, {**about, **{part: {metric: entries[metric]} for part, entries in parts.items()}})
 
 
+@dataclass(frozen=True)
+class Last:
+    """The last round: out-of-fold predictions of its members, and its ensemble."""
+
+    members: Mapping[str, Arrays]
+    evidence: Evidence
+    """Of the ensemble."""
+    score: dict[str, float]
+    """Of the ensemble by the metric that counts, with its interval."""
+    drawn: resampled.Drawn
+    """Resampled scores of members and ensemble."""
+
+
 def _scored_rounds(
     task: Facets,
     members: Members,
@@ -194,10 +208,8 @@ def _scored_rounds(
     metric: Metric,
     steps: Sequence[Step],
     folder: Path,
-) -> tuple[list[dict[str, Any]], Nested, Evidence, resampled.Drawn]:
-    """Score every member and ensemble of every round; return rows, the last ensemble (which is saved) and its evidence.
-
-    The resampled scores of the last round are returned too.
+) -> tuple[list[dict[str, Any]], Nested, Last]:
+    """Score every member and ensemble of every round; return rows, the last ensemble, which is saved, and the last round.
 
     A round has no ensemble if no member with a weight was trained up to it.
     """
@@ -216,11 +228,10 @@ def _scored_rounds(
         for name, part in [*parts.items(), *fused]:
             evidence = task.scores.evidence(part, truth)
             drawn[name] = resampling.drawn(metric, evidence, groups_of(truth))
-            value = metric.value(evidence, np.arange(len(evidence)))
-            low, high = quantiles(drawn[name])
-            row = {"member": name, "round": number, metric.name: value, "low": low, "high": high}
+            found = summary(metric.value(evidence, np.arange(len(evidence))), drawn[name])
+            row = {"member": name, "round": number, metric.name: found.value, "low": found.low, "high": found.high}
             (wholes if name == "ensemble" else scores).append(row)
-    return scores + wholes, made, evidence, drawn
+    return scores + wholes, made, Last(parts, evidence, found.as_dict(), drawn)
 
 
 def _held(predictions: Arrays) -> Arrays:
