@@ -28,7 +28,7 @@ from goldfold.planning.lessons import lessons_of
 from goldfold.planning.plan import plan_of
 from goldfold.planning.runs import Lesson, Run
 from goldfold.predictions.arrays import load, save
-from goldfold.report import endings, notes
+from goldfold.report import choices, endings
 from goldfold.report import lessons as page
 from goldfold.stages import teach
 from goldfold.training.distilling import distilled, fuse
@@ -547,7 +547,7 @@ def test_the_report_warns_of_a_teacher_whose_epoch_was_chosen_on_the_validation_
     settings = slices.report(parse({**BASE, "models": [{**BIG, "train": chosen}, student()]}))["settings"]
     grid = grid_of(settings)
     results: Any = SimpleNamespace(settings=settings, grid=grid, row="image")
-    (note,) = notes._chosen_epoch(results)
+    (note,) = choices.notes(results)
     assert "small (by its teacher, big of round 0)" in note.text
     stopped = {"by": "early_stopping", "why": "no gain", "on_validation": True}
     results.runs = [SimpleNamespace(**vars(run), record={"stopped": stopped}) for run in grid.runs()]

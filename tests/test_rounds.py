@@ -23,7 +23,7 @@ from goldfold.config.dependencies import recipe
 from goldfold.planning.grid import grid_of
 from goldfold.planning.plan import Job, Plan, job_of, plan_of
 from goldfold.planning.runs import Member, Run, Start
-from goldfold.report import notes, scores, training
+from goldfold.report import choices, scores, training
 from goldfold.report import rounds as page
 from goldfold.training.learner import network_of
 from goldfold.training.spec import read
@@ -440,7 +440,7 @@ LAST: dict[str, Any] = {"train": {"checkpoint": "last"}}
     ],
 )
 def test_every_best_epoch_that_the_result_comes_from_is_flagged(results: Any, named: str) -> None:
-    said = [note.text for note in notes._chosen_epoch(results)]
+    said = [note.text for note in choices.notes(results)]
     assert len(said) == bool(named)
     assert all(f"With checkpoint: best, {named} kept the epoch" in text for text in said)
 

@@ -30,7 +30,7 @@ from goldfold.optim.cycles import cycle_ends
 from goldfold.planning.grid import grid_of
 from goldfold.planning.plan import Job, plan_of
 from goldfold.planning.runs import Member, Run
-from goldfold.report import notes, soups
+from goldfold.report import choices, soups
 from goldfold.stages import derive
 from goldfold.training.soup import Mean, greedy
 from test_engine import Given, run_fit, stateful
@@ -494,7 +494,7 @@ def test_every_greedy_soup_that_the_result_comes_from_is_flagged() -> None:
     def said(models: list[Any], **changes: Any) -> str:
         settings = slices.report(parse({**BASE, "models": models, **changes}))["settings"]
         results: Any = SimpleNamespace(settings=settings, grid=grid_of(settings), row="image")
-        return " ".join(note.text for note in [*soups.notes(results), *notes._chosen_epoch(results)])
+        return " ".join(note.text for note in choices.notes(results))
 
     assert said([B0, B3, SOUP]) == ""
     assert "With select: greedy, picked kept the ingredients with the best validation" in said([B0, B3, GREEDY])

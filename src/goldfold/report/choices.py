@@ -11,6 +11,25 @@ from goldfold.planning.runs import Run
 from goldfold.report import rounds
 from goldfold.report.results import Results
 
+WARNINGS = {
+    EPOCH: (
+        "The epoch was chosen on the validation fold",
+        "kept the epoch with the best validation score",
+        ". Use checkpoint: last to avoid this.",
+    ),
+    RATE: (
+        "The learning rate followed the validation fold",
+        "lowered the learning rate when the validation score stopped improving",
+        " slightly. A schedule that watches no score, such as cosine, avoids this.",
+    ),
+    INGREDIENTS: (
+        "The ingredients of a soup were chosen on the validation fold",
+        "kept the ingredients with the best validation score",
+        ". Use select: uniform to avoid this.",
+    ),
+}
+"""Choice -> title of its warning, what a network did by it, and the end of the text."""
+
 
 def made_by(results: Results, run: Run) -> list[str]:
     """Return the choices of a run itself, keys of `goldfold.config.fold_choices.INSTEAD`."""
@@ -19,35 +38,23 @@ def made_by(results: Results, run: Run) -> list[str]:
     return choices_of({"train": rounds.train_of(results.settings, run.model, run.round)})
 
 
-def keeps_best_epoch(results: Results, run: Run) -> bool:
-    """Return whether a run keeps the epoch with the best validation score."""
-    return EPOCH in made_by(results, run)
-
-
-def is_greedy_soup(results: Results, run: Run) -> bool:
-    """Return whether a run is a soup whose ingredients are chosen by the validation score."""
-    return INGREDIENTS in made_by(results, run)
-
-
-def lowers_rate(results: Results, run: Run) -> bool:
-    """Return whether the learning rate of a run follows its validation score."""
-    return RATE in made_by(results, run)
-
-
 def is_chosen(results: Results, final: Run) -> bool:
     """Return whether a choice of any kind was made for a final run, or for a run that it comes from, see `rounds.chosen`."""
     return bool(rounds.chosen(results, final, lambda run: bool(made_by(results, run))))
 
 
 def notes(results: Results) -> Iterator[Note]:
-    """Warn of learning rates that followed the validation score; other choices have notes of their own."""
-    final = rounds.final_runs(results)
-    found = dict.fromkeys(rounds.chosen(results, run, partial(lowers_rate, results)) for run in final)
-    if flattered := [name for name in found if name]:
-        yield Note(
-            "warn",
-            "The learning rate followed the validation fold",
-            f"With schedule: plateau, {listed(flattered)} lowered the learning rate when the validation score stopped improving "
-            f"and {noun(len(flattered), 'is', 'are')} scored on the same {results.row}s, which inflates the out-of-fold score "
-            f"slightly. A schedule that watches no score, such as cosine, avoids this.",
-        )
+    """Warn of choices that final runs come from; early stopping has a note of its own, which says what it ended."""
+    for choice, (title, did, end) in WARNINGS.items():
+        found = (rounds.chosen(results, run, partial(_is_made, results, choice)) for run in rounds.final_runs(results))
+        if flattered := list(dict.fromkeys(filter(None, found))):
+            yield Note(
+                "warn",
+                title,
+                f"With {choice}, {listed(flattered)} {did} and {noun(len(flattered), 'is', 'are')} scored on the same "
+                f"{results.row}s, which inflates the out-of-fold score{end}",
+            )
+
+
+def _is_made(results: Results, choice: str, run: Run) -> bool:
+    return choice in made_by(results, run)

@@ -1,11 +1,10 @@
 """Notes and warnings on how to read the score."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 
-from goldfold.base.words import count, noun
+from goldfold.base.words import count
 from goldfold.config.ablation import variants as variants_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
@@ -17,9 +16,7 @@ from goldfold.report import (
     endings,
     limits,
     quarantine,
-    rounds,
     shift,
-    soups,
     training,
     unscored,
 )
@@ -37,7 +34,7 @@ def collect(
 ) -> list[Note]:
     """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
-        *_gain(results, compared), *_fitted(results), *_chosen_epoch(results), *choices.notes(results), *soups.notes(results),
+        *_gain(results, compared), *_fitted(results), *choices.notes(results),
         *endings.notes(results), *limits.notes(results), *absent.notes(results),
         *unscored.notes(results), *_copies(clusters), *shift.notes(shifts),
         *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),
@@ -91,20 +88,6 @@ def _fitted(results: Results) -> Iterator[Note]:
             f"of each fold are in ensemble/fitted.json; fewer of them (per_class: false, fixed weights) may generalise better."
         )
         yield Note("warn", "The fitted steps of the ensemble generalise poorly", text)
-
-
-def _chosen_epoch(results: Results) -> Iterator[Note]:
-    final = rounds.final_runs(results)
-    found = (rounds.chosen(results, run, partial(choices.keeps_best_epoch, results)) for run in final)
-    flattered = list(dict.fromkeys(filter(None, found)))
-    if flattered:
-        yield Note(
-            "warn",
-            "The epoch was chosen on the validation fold",
-            f"With checkpoint: best, {listed(flattered)} kept the epoch with the best validation score and "
-            f"{noun(len(flattered), 'is', 'are')} scored on the same {results.row}s, which inflates the out-of-fold score. "
-            f"Use checkpoint: last to avoid this.",
-        )
 
 
 def _copies(clusters: list[Cluster]) -> Iterator[Note]:

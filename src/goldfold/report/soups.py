@@ -1,28 +1,11 @@
 """Soups and snapshots in the report: their ingredients, and the bias of those chosen on the validation fold."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
-from goldfold.base.words import noun
-from goldfold.drawing.blocks import Note, Table, Text
+from goldfold.drawing.blocks import Table, Text
 from goldfold.drawing.words import listed, score
-from goldfold.report import choices, rounds
 from goldfold.report.results import Results
-
-
-def notes(results: Results) -> Iterator[Note]:
-    """Warn of soups whose ingredients were chosen on the images that they are scored on."""
-    final = rounds.final_runs(results)
-    found = dict.fromkeys(rounds.chosen(results, run, partial(choices.is_greedy_soup, results)) for run in final)
-    if flattered := [name for name in found if name]:
-        yield Note(
-            "warn",
-            "The ingredients of a soup were chosen on the validation fold",
-            f"With select: greedy, {listed(flattered)} kept the ingredients with the best validation score and "
-            f"{noun(len(flattered), 'is', 'are')} scored on the same {results.row}s, which inflates the out-of-fold score. Use "
-            f"select: uniform to avoid this.",
-        )
 
 
 def blocks(results: Results) -> list[Text | Table]:
