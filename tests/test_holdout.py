@@ -32,10 +32,10 @@ from goldfold.predictions.arrays import load, save
 from goldfold.report import holdout as section
 from goldfold.splits.holdout import drawn, separate
 from goldfold.splits.together import joined
-from goldfold.stages import ensemble, folds, manifest
+from goldfold.stages import folds, manifest
 from test_compare import made
 from test_workflow import TINY, write_config, write_images
-from tiny_results import fusing, record
+from tiny_results import fusing, record, run_ensemble
 
 CLASSES = ["cat", "dog"]
 SHARE = {"share": 0.2}
@@ -655,11 +655,7 @@ def test_each_task_is_scored_on_its_holdout(tiny_of: dict[str, Tiny], in_tmp: Pa
         "task": tiny.task, "metric": tiny.metric, "models": ["net"], "seeds": [0], "n_folds": 2, "rounds": 1,
         "has_test": False, "has_holdout": True, "weights": {}, "settings": fusing(task),
     }  # fmt: skip
-    ensemble.run(
-        predictions=str(results / "predict"), train=str(results / "folds/train.csv"),
-        classes=str(results / "folds/classes.json"), folder=str(results / "ensemble"),
-        leaderboard=str(results / "leaderboard.csv"), metrics=str(results / "metrics.json"), workers=1, **settings,
-    )  # fmt: skip
+    run_ensemble(results, settings)
     (results / "ensemble/run.json").write_text(json.dumps({"recipe": {"settings": settings}}))
     finish(results)
     from goldfold.holdouts import opened

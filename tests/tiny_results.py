@@ -75,6 +75,15 @@ def _run(
     record(results, f"predict/{where}/run.json", "predict", settings, [weights], outputs)
 
 
+def run_ensemble(results: Path, settings: dict[str, Any]) -> None:
+    """Run the stage ensemble with the settings of its recipe."""
+    ensemble.run(
+        predictions=str(results / "predict"), train=str(results / "folds/train.csv"),
+        classes=str(results / "folds/classes.json"), folder=str(results / "ensemble"),
+        leaderboard=str(results / "leaderboard.csv"), metrics=str(results / "metrics.json"), workers=1, **settings,
+    )  # fmt: skip
+
+
 def fuse(tiny: Tiny, results: Path, weights: dict[str, float], **steps: Any) -> None:
     """Run the stage ensemble, as its job does.
 
@@ -86,11 +95,7 @@ def fuse(tiny: Tiny, results: Path, weights: dict[str, float], **steps: Any) -> 
         "rounds": 1, "has_test": True, "weights": {name: one for name, one in weights.items() if one != 1},
         "settings": fusing(tiny.task["name"]), "fusion": None, "postprocessing": [], **steps,
     }  # fmt: skip
-    ensemble.run(
-        predictions=str(results / "predict"), train=str(results / "folds/train.csv"),
-        classes=str(results / "folds/classes.json"), folder=str(results / "ensemble"),
-        leaderboard=str(results / "leaderboard.csv"), metrics=str(results / "metrics.json"), workers=1, **settings,
-    )  # fmt: skip
+    run_ensemble(results, settings)
     inputs = [str(path.relative_to(results)) for path in sorted(results.glob("*predict/**/*.npz"))]
     outputs = ["metrics.json", "leaderboard.csv", *(f"ensemble/{name}" for name in
                ("oof.npz", "oof.csv", "test.npz", "test.csv", "weights.json", "fitted.json"))]  # fmt: skip

@@ -34,7 +34,8 @@ from goldfold.images.given import given
 from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, encoder_beside, trained
 from goldfold.lineage.provenance import versions
-from goldfold.metadata.of_cases import OfCases, columns_of
+from goldfold.metadata.columns import Columns
+from goldfold.metadata.of_cases import OfCases
 from goldfold.predictions.arrays import Arrays, save
 from goldfold.predictions.finite import load
 from goldfold.sources.casing import Casing
@@ -281,7 +282,7 @@ def fused(
         table: id and metadata columns of the cases, where a step takes them.
     """
     how = None if table is None else manifest.preprocessing.metadata
-    known = OfCases(table, columns_of(how.model_dump())) if table is not None and how else None
+    known = OfCases(table, Columns.of(how.model_dump())) if table is not None and how else None
     task = ForSteps(manifest.task, manifest.classes, known)
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
     means = [of_folds(task, parts, manifest.ensemble, workers) for parts in predictions]

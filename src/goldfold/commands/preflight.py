@@ -120,7 +120,7 @@ def _branch(model: Mapping[str, Any]) -> Branch | None:
     if metadata is None:
         return None
     if "folds" in model:
-        check_lists(model["folds"], Columns(tuple(metadata["numeric"]), tuple(metadata["categorical"])))
+        check_lists(model["folds"], Columns.of(metadata))
     return branch_of(metadata, [1] * len(metadata["categorical"]))
 
 
@@ -261,7 +261,7 @@ def main(models: list[dict[str, Any]]) -> int:
     for model in models:
         try:
             if STACKED in model:
-                check_lists(model["folds"], Columns(*map(tuple, model[STACKED].values())), by_steps=True)
+                check_lists(model["folds"], Columns.of(model[STACKED]), by_steps=True)
                 continue
             without += [model["name"]] * check(model)
         except (Exception, SystemExit) as raised:

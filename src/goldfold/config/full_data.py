@@ -7,9 +7,10 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from goldfold.components import name_of
 from goldfold.config.base import UNSET, Section, Unique
+from goldfold.config.hooks import ENDING
 from goldfold.config.learning import Train
 from goldfold.config.rounds import Names
-from goldfold.planning.full import FROZEN, NOTHING, FullData, every_run
+from goldfold.planning.full import NOTHING, FullData, every_run
 
 if TYPE_CHECKING:
     from goldfold.config.root import Config
@@ -71,14 +72,14 @@ def takes_epochs_of_folds(train: Train) -> bool:
     """Return whether the folds decide how many epochs a network is trained for: by its scores, its time, or a hook of the user,
     which may end a training too."""
     hooks = [name_of(hook) for hook in train.every_hook]
-    return train.checkpoint == "best" or any(name in FROZEN or ":" in name for name in hooks)
+    return train.checkpoint == "best" or any(name in ENDING or ":" in name for name in hooks)
 
 
 def without_validation(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a training of a fold, as a training on all rows has them: without hooks that watch scores or the clock, and
     without snapshots."""
     train = {key: value for key, value in settings["model"]["train"].items() if key != "snapshots"}
-    train["hooks"] = [hook for hook in train["hooks"] if name_of(hook) not in FROZEN]
+    train["hooks"] = [hook for hook in train["hooks"] if name_of(hook) not in ENDING]
     return {**settings, "model": {**settings["model"], "train": train}}
 
 

@@ -20,6 +20,8 @@ SHORT = {
 """Key of ``train`` -> hook, and the parameter that the key sets; empty for a key that sets them all."""
 AVERAGES = ("ema", "swa")
 """Hooks that replace the network that is validated and saved."""
+ENDING = ("early_stopping", "max_hours")
+"""Hooks that may end a training before its last epoch."""
 
 
 def _params(value: Any) -> Any:

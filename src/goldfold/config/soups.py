@@ -7,14 +7,13 @@ from pydantic import BeforeValidator, Field
 
 from goldfold.components import parse
 from goldfold.config.base import Name, Section, Unique
+from goldfold.config.hooks import ENDING
 
 if TYPE_CHECKING:
     from goldfold.config.learning import Train
 
 CYCLES = {"cosine": 1, "cyclic": 4}
 """Schedules with cycles, and their default number of these."""
-SHORTENING = ("early_stopping", "max_hours")
-"""Hooks that may end a training before its last cycle."""
 
 
 class Soup(Section):
@@ -61,7 +60,7 @@ def snapshot_problems(train: "Train", hooks: list[str]) -> Iterator[str]:
         yield f"snapshots = {n}: a snapshot is the end of a cycle, and schedule {name!r} has none; {wanted}"
     elif (cycles := params.get("cycles", CYCLES[name])) != n:
         yield f"snapshots = {n}: a snapshot is the end of a cycle, and the schedule has {cycles}; {wanted}"
-    for hook in SHORTENING:
+    for hook in ENDING:
         if hook in hooks:
             yield f"snapshots = {n}: {hook} may end the training before its last cycle; remove one of them"
     if "swa" in hooks:

@@ -1,6 +1,6 @@
 """Metadata columns in the tables of the stages, and the lists with their values for training and prediction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,11 @@ class Columns:
 
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
+
+    @classmethod
+    def of(cls, kinds: Mapping[str, Sequence[str]]) -> "Columns":
+        """Return the columns in ``numeric`` and ``categorical``."""
+        return cls(tuple(kinds["numeric"]), tuple(kinds["categorical"]))
 
     @property
     def all(self) -> tuple[str, ...]:

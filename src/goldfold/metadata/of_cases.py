@@ -85,11 +85,6 @@ def encoder_of(fitted: Any) -> Encoder:
     return Encoder.from_header({KEY: json.dumps(fitted)}, "ensemble/fitted.json")
 
 
-def columns_of(kinds: Mapping[str, Sequence[str]]) -> Columns:
-    """Return the columns in ``numeric`` and ``categorical``."""
-    return Columns(tuple(kinds["numeric"]), tuple(kinds["categorical"]))
-
-
 def read(lists: Iterable[str], kinds: Mapping[str, Sequence[str]]) -> OfCases:
     """Read the metadata of all cases in some lists, of which several may have the same case.
 
@@ -99,7 +94,7 @@ def read(lists: Iterable[str], kinds: Mapping[str, Sequence[str]]) -> OfCases:
     Raises:
         DataError: a list lacks a column.
     """
-    columns = columns_of(kinds)
+    columns = Columns.of(kinds)
     parts: list[pd.DataFrame] = []
     seen: set[str] = set()
     for path in lists:

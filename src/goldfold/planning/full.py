@@ -18,8 +18,6 @@ from goldfold.planning.runs import WHOLE, Labels, Member, Run
 STAGES = tuple(FULL_WORK)
 JOIN = "join"
 """Way of testing by the fold networks and those of all rows; otherwise the latter replace the former."""
-FROZEN = ("early_stopping", "max_hours")
-"""Hooks that end a training of a fold early."""
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def files_of(plan: "Plan") -> dict[str, Files]:
             f"full_predict/{FULL}/run.json",
         ),
         "external": files(
-            {"parts": [f"{root}/external/{{external}}/{part}.npz" for part in _parts_of_result(plan)]},
+            {"parts": [f"{root}/external/{{external}}/{part}.npz" for part in ["oof", *["test"] * plan.has_test]]},
             "external/{external}",
             "external/{external}/run.json",
         ),
@@ -144,11 +144,6 @@ def _ensemble(plan: "Plan") -> dict[str, Any]:
         "metrics": f"{root}/metrics.json",
         "headline": f"{root}/headline.json",
     }
-
-
-def _parts_of_result(plan: "Plan") -> list[str]:
-    """Parts of the data that the ensemble predicts."""
-    return ["oof", "test"] if plan.has_test else ["oof"]
 
 
 def _submission(plan: "Plan") -> dict[str, Any]:

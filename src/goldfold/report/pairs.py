@@ -13,7 +13,7 @@ from goldfold.metrics.pairs import LEVEL, Pair, pairs
 from goldfold.planning.runs import Member
 from goldfold.predictions.resampled import Drawn
 from goldfold.report.comparison import compared
-from goldfold.report.limits import in_words
+from goldfold.report.limits import in_words, independent
 from goldfold.report.results import Results
 
 FILE = "pairs.csv"
@@ -126,7 +126,7 @@ def _left_out(n_shown: int, n: int) -> str:
 
 
 def _meaning(results: Results) -> str:
-    what = f"groups of {results.row}s" if "group" in results.truth else f"{results.row}s"
+    _, what = independent(results.truth, results.row)
     return (
         f"Interval and p: paired bootstrap over {what}, of each pair alone. p, Holm: corrected for the number of pairs. Noise: "
         f"the interval contains 0; unclear: it does not, but among so many pairs that is expected now and then."

@@ -123,7 +123,7 @@ def _tables(
     tables = {name: read_table(manifest / f"{name}.csv") for name in splits}
     metadata = {name: _metadata_apart(tables, name) for name in splits if name in ("train", "test")}
     if taken is not None:
-        columns = Columns(*(tuple(taken[kind]) for kind in ("numeric", "categorical")))
+        columns = Columns.of(taken)
         refuse_unusable(metadata["train"], metadata.get("test"), columns, "takers" in taken)
     return tables, metadata
 
