@@ -93,6 +93,9 @@ FIXMATCH: Entries = {
     "label": "goldfold.training.fixmatch:matched",
 }
 """Training on unlabelled images, by the kind of target that they can have."""
+_GENERATORS: Entries = {"mae": "goldfold.generating.mae:mae"}
+GENERATORS: dict[str, Entries] = dict.fromkeys(("label", "labels", "value"), _GENERATORS)
+"""Makers of further training images, by the kind of target that these can have."""
 METRICS: dict[str, Entries] = {
     "label": {
         "accuracy": "goldfold.metrics.classification:ACCURACY",

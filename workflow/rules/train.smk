@@ -11,6 +11,7 @@ rule train:
         start=start_file,
         lessons=lesson_files,
         clean=read_from("clean"),
+        generated=read_from("generate"),
     output:
         model=FILES["train"]["model"],
         history=FILES["train"]["history"],

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from goldfold.base.errors import ConfigError
 from goldfold.commands.augmentation_trial import check_augmentations, failed
 from goldfold.commands.ensemble_trial import check_ensemble
 from goldfold.config import kinds
+from goldfold.generating.protocol import Given, problem
 from goldfold.losses import class_weights, combined
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
@@ -60,7 +62,37 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
     check_augmentations(model)
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
+    if model.get("generated"):
+        _check_generator(model)
     check_ensemble(model, model.get("n_classes") or n_classes)
+
+
+class _Quiet:
+    """Progress bar that shows nothing."""
+
+    def __init__(self, total: int, unit: str) -> None:
+        pass
+
+    def advance(self, n: int = 1) -> None:
+        """Do nothing."""
+
+    close = advance
+
+
+def _check_generator(model: Mapping[str, Any]) -> None:
+    """Make images from two made-up ones, after one step."""
+    height, width = model.get("cache_size", model["size"])
+    drawn = np.random.default_rng(0).integers(256, size=(2, height, width, model["channels"]), dtype=np.uint8)
+    generator, known = model["generated"]["generator"], facts(model["task"])
+    classes = np.arange(2) if known.target == "label" else None
+    given = Given(drawn, classes, 1, ("trial",), progress=_Quiet, is_trial=True)
+    try:
+        made = components.load(generator, catalog.GENERATORS[known.target], "generator")(given)
+        wrong = problem(made, given)
+    except Exception as error:
+        raise failed("train.generated.generator", generator, error) from error
+    if wrong:
+        raise ConfigError(f"train.generated.generator {components.label(generator)}: {wrong}")
 
 
 def _check_loss(target: str, train: Mapping[str, Any], n_classes: int) -> None:

@@ -36,6 +36,7 @@ def places(config: Config, stage: str, model: str = "", number: int = 0) -> list
         "train": _training(config, model, number) if stage == "train" else [],
         "derive": [*_network(config, model), *metrics, catalog.VIEWS["identity"]] if stage == "derive" else [],
         **dict.fromkeys(("predict", "teach"), _predicting(config, model) if stage in ("predict", "teach") else []),
+        "generate": _generator(config, model, number) if stage == "generate" else [],
         "clean": methods,
         "pseudo_label": methods,
         "ensemble": [*methods, *metrics, *_steps(config)],
@@ -113,6 +114,11 @@ def _fixmatch(config: Config, settings: Train) -> list[str]:
         *_augmentations(settings.fixmatch.weak_view(settings.augment)),
         *_augmentations(settings.fixmatch.strong),
     ]
+
+
+def _generator(config: Config, model: str, number: int) -> list[str]:
+    how = config.model(model, number).train.generated
+    return [] if how is None else _of([how.generator], catalog.GENERATORS[facts(config.task).target])
 
 
 def _augmentations(wanted: Any) -> list[str]:

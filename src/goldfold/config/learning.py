@@ -10,6 +10,7 @@ from goldfold.config.augmentation import Augmentation
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, height_and_width
 from goldfold.config.distillation import Written as Distill
 from goldfold.config.fixmatch import FixMatch
+from goldfold.config.generated import Generated
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
@@ -69,6 +70,8 @@ class Train(Section):
     """Learn from a teacher of the same fold: `{teacher: big, weight: 0.7, temperature: 2}`, `{teacher: ensemble}`."""
     fixmatch: FixMatch | None = UNSET
     """Learn from unlabelled images by FixMatch: `{}`, `{mu: 3, strong: broad, sources: [unlabeled]}`."""
+    generated: Generated | None = UNSET
+    """Train on generated images besides: `{}`, `{generator: {mae: {mask: 0.7}}, per_image: 4, share: 0.5}`."""
     mixup_alpha: Number = Field(0.0, ge=0)
     """Short for `mix: [{mixup: {alpha: ...}}]`; 0 for none."""
     cutmix_alpha: Number = Field(0.0, ge=0)

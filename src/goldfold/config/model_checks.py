@@ -13,6 +13,7 @@ from goldfold.config.component_checks import component_problems
 from goldfold.config.distill_checks import distill_problems
 from goldfold.config.fixmatch_checks import fixmatch_problems
 from goldfold.config.fold_checks import no_file
+from goldfold.config.generated_checks import generated_problems
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import timm_backbones
 from goldfold.config.loss_checks import check_loss
@@ -69,6 +70,7 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from check_monitor(model.train, config.task, task, config.metric)
     yield from distill_problems(model.train, config.task, task)
     yield from fixmatch_problems(model, config, task)
+    yield from generated_problems(model, config, task)
     yield from _of_detectors(model.train, task)
 
 

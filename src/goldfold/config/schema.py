@@ -19,6 +19,7 @@ from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, S
 from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
 from goldfold.config.full_data import FullDataSection
+from goldfold.config.generated import Generated
 from goldfold.config.holdout import Holdout
 from goldfold.config.learning import MetadataBranch, Model, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
@@ -67,6 +68,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "train": Train,
     "train.distill": Distill,
     "train.fixmatch": FixMatch,
+    "train.generated": Generated,
     "models[]": Model,
     "models[].metadata": MetadataBranch,
     "models[].soup": Soup,

@@ -149,6 +149,8 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
         )  # has no effect
     settings["train"]["augment"] = expanded(model.train.augment)
     settings["train"] |= _unlabeled(config, model)
+    if model.train.generated is not None:  # how its images are made is a setting of the job that makes them
+        settings["train"] |= {"generated": model.train.generated.model_dump(include={"share", "weight"})}
     more = {**_size(config, model), **_metadata(config, model)}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
     return {**settings, "loss_keys": keys, "params": params, **more}
@@ -276,6 +278,9 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 **_start_size(config, model, number),
                 **({"tta": config.tta} if views.needs_trial(config.tta) else {}),
                 **({"shows_features": True} if model.name in featured else {}),
+                **(
+                    {"generated": how.model_dump()} if (how := config.model(model.name, number).train.generated) else {}
+                ),
             }
             if wanted not in found:
                 found.append(wanted)

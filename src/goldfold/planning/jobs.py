@@ -3,13 +3,13 @@
 from typing import Any, NamedTuple
 
 from goldfold.planning.outputs import SHARD
-from goldfold.planning.runs import FULL, INNER, LABELS, RUN, WHOLE, Run
+from goldfold.planning.runs import FULL, IMAGES, INNER, LABELS, RUN, WHOLE, Run
 
 UPSTREAM = ("demo", "manifest", "folds")
 """Stages that write or read the raw data; later stages depend on the lists that they write."""
 STAGES = (
-    *UPSTREAM, "cache", "inner_train", "inner_predict", "clean", "train", "derive", "predict", "teach", "pseudo_label",
-    "full_label", "full_train", "full_predict", "external", "ensemble", "submit", "report",
+    *UPSTREAM, "cache", "inner_train", "inner_predict", "clean", "generate", "train", "derive", "predict", "teach",
+    "pseudo_label", "full_label", "full_train", "full_predict", "external", "ensemble", "submit", "report",
 )  # fmt: skip
 OF_RUNS = ("train", "derive", "predict", "teach")
 """Stages with jobs of runs."""
@@ -26,6 +26,7 @@ WILDCARDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(INNER_WORK, ("model", "round", "fold", "part", "seed")),
     **dict.fromkeys(FULL_WORK, ("model", "round", "seed")),
     "full_label": ("round",),
+    "generate": ("model", "round", "fold"),
     "clean": ("round", "fold"),
     "pseudo_label": ("round", "fold"),
     "external": ("external",),
@@ -62,7 +63,15 @@ class Job(NamedTuple):
         """
         inner, of_fold = dict.fromkeys(INNER_WORK, INNER), dict.fromkeys(("clean", "pseudo_label"), LABELS)
         full = {**dict.fromkeys(FULL_WORK, FULL), "full_label": "round{round}"}
-        patterns = {"cache": SHARD, "external": "{external}", **dict.fromkeys(OF_RUNS, RUN), **of_fold, **inner, **full}
+        patterns = {
+            "cache": SHARD,
+            "generate": IMAGES,
+            "external": "{external}",
+            **dict.fromkeys(OF_RUNS, RUN),
+            **of_fold,
+            **inner,
+            **full,
+        }
         return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
 
     @property

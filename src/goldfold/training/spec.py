@@ -44,6 +44,7 @@ class Train:
     snapshots: int | None = None
     distill: Mapping[str, Any] | None = None
     fixmatch: Mapping[str, Any] | None = None
+    generated: Mapping[str, Any] | None = None
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:
