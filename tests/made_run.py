@@ -69,7 +69,7 @@ def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **cha
     made, plan = config(), plan_of(config())
     make_folds()
     of_members = (
-        "inner_train", "inner_predict", "clean", "pseudo_label", "train", "derive", "predict", "teach", *full.STAGES,
+        "inner_train", "inner_predict", "clean", "generate", "pseudo_label", "train", "derive", "predict", "teach", *full.STAGES,
     )  # fmt: skip
     jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
     members = [job for job in jobs if job.stage in of_members]
@@ -122,6 +122,7 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
     lists, shard = f"{plan.results}/folds", f"shards/{job.shard}.csv"
     names = {
         "cache": [shard],
+        "generate": [f"fold{job.fold}.csv", "classes.json"],
         "train": [f"fold{job.fold}.csv", "classes.json"],
         "derive": [f"fold{job.fold}.csv", "classes.json"],
         "predict": [f"fold{job.fold}.csv", "classes.json", *(f"{split}.csv" for split in plan.splits[1:])],
@@ -154,9 +155,10 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
     weights = [plan.outputs(other)[0] for other in above]
     of = {
         "cache": plan.made_data,
+        "generate": [],
         "train": [
             *(plan.outputs(other)[0] for other in [*plan.jobs_of_labels(job), *plan.start_of(job)]), *plan.lesson_files(job),
-            *(plan.outputs(other)[0] for other in inner.cleaning_of(plan.grid, job)),
+            *(plan.outputs(other)[0] for other in [*inner.cleaning_of(plan.grid, job), *plan.images_of(job)]),
         ] if job.stage == "train" else [],
         "derive": [*weights, *weight_files(weights, plan.grid.origins[job.model].snapshot)]
         if job.stage == "derive"

@@ -477,9 +477,9 @@ def test_results_of_other_versions_are_made_again_where_the_config_asks_for_it(
 
 def test_a_plan_knows_what_snakemake_would_run_and_from_what(tmp_path: Path, code: Path) -> None:
     """All jobs of a run that has only its folds, with every file that they read and write; a model takes metadata, another one
-    learns from unlabelled images."""
+    learns from unlabelled and generated images."""
     wide, slim = made_run.METADATA["models"]
-    models = [{**wide, "train": {"fixmatch": {}}}, slim]
+    models = [{**wide, "train": {"fixmatch": {}, "generated": {}}}, slim]
     made_run.finish(tmp_path, made_run.write_metadata, **{**made_run.METADATA, "models": models})
     plan = made_run.session().plan
     for job in (job for stage in plan.stages()[2:] for job in plan.jobs(stage)):

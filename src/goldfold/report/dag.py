@@ -8,7 +8,16 @@ from goldfold.drawing.blocks import Figure
 
 NODE_WIDTH, NODE_HEIGHT, GAP = 118, 66, 30
 LINE_OF_STAGES = ("manifest", "folds", "cache", "train", "derive", "predict", "ensemble", "submit")
-LOWER_STAGES = ("inner_train", "inner_predict", "clean", "teach", "pseudo_label", "full_train", "full_predict")
+LOWER_STAGES = (
+    "inner_train",
+    "inner_predict",
+    "clean",
+    "generate",
+    "teach",
+    "pseudo_label",
+    "full_train",
+    "full_predict",
+)
 """Stages below the line, in their order: those that make something to train on, and those of networks of all rows."""
 TOP, LOWER = 34.0, 168.0
 ASIDE = 22
@@ -46,7 +55,7 @@ def _places(line: list[str], details: Mapping[str, str]) -> Places:
     lower: dict[str, float] = {}
     if "inner_train" in details:
         lower |= {"inner_train": columns["folds"], "inner_predict": columns["cache"]}
-    makers = [name for name in ("clean", "teach", "pseudo_label") if name in details]
+    makers = [name for name in ("clean", "generate", "teach", "pseudo_label") if name in details]
     if makers in ([], ["pseudo_label"]):
         lower["pseudo_label"] = (columns["train"] + columns["predict"]) / 2
     else:
@@ -70,6 +79,8 @@ def _arrows(places: Places, details: Mapping[str, str]) -> list[str]:
         arrows += [_down(places["predict"], places["pseudo_label"]), _up(places["pseudo_label"], places["train"])]
     if "teach" in details:
         arrows += [_down(places["train"], places["teach"], ASIDE), _up(places["teach"], places["train"])]
+    if "generate" in details:
+        arrows += [_down(places["cache"], places["generate"]), _up(places["generate"], places["train"])]
     if "clean" in details:
         arrows += [_down(places["cache"], places["inner_train"]), _up(places["clean"], places["train"])]
         arrows += [_forward(places, a, b) for a, b in pairwise(("inner_train", "inner_predict", "clean"))]
