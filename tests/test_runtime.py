@@ -525,7 +525,7 @@ def test_each_rule_asks_for_the_recipe_of_its_own_stage(repo: Path) -> None:
             re.findall(r'"\.\./scripts/(\w+)\.py"', text),
         )
         asked |= dict(zip(script, [word for word in words if word not in WORK], strict=True))
-    assert asked == {stage: stage for stage in [*STAGES, "derive", "external"]}
+    assert asked == {stage: stage for stage in [*STAGES, "derive", "external", "generate"]}
 
 
 @pytest.mark.parametrize("stage", STAGES)

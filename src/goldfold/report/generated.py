@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.cache.stores import Rows, open_rows
-from goldfold.drawing.blocks import Gallery, Section, Text
+from goldfold.drawing.blocks import Block, Gallery, Section, Text
 from goldfold.drawing.pictures import picture
 from goldfold.generating.files import SOURCE
 from goldfold.planning.runs import IMAGES
@@ -19,7 +19,7 @@ from goldfold.tables import read_table
 
 def section(results: Results, gallery: int) -> Section | None:
     """Numbers and pictures for each model and round that trains on generated images; None if there is none."""
-    blocks = [
+    blocks: list[Block] = [
         block for model, number, folder in _folders(results) for block in _of(results, model, number, folder, gallery)
     ]
     if not blocks:
