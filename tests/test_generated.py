@@ -268,7 +268,7 @@ def test_an_edit_of_the_generator_reruns_its_images_and_what_is_trained_on_them(
     wide, slim = made_run.METADATA["models"]
     models = [{**wide, "train": {"generated": {"per_image": 3}}}, {key: slim[key] for key in slim if key != "metadata"}]
     made_run.finish(tmp_path, models=models)
-    assert would_run(tmp_path) == []
+    assert not would_run(tmp_path)
     models[0]["train"]["generated"]["per_image"] = 4
     made_run.write_config(tmp_path, models=models)
     again = would_run(tmp_path)
