@@ -6,7 +6,7 @@ from goldfold.base.words import noun
 from goldfold.drawing.blocks import Block, Section, Table, Text
 from goldfold.drawing.figures import ScoreLine, forest
 from goldfold.drawing.words import change, interval, listed, score
-from goldfold.report import limits, rounds, verdict
+from goldfold.report import fits, limits, rounds, verdict
 from goldfold.report import pseudo_labels as pseudo
 from goldfold.report.comparison import Comparison, luck_in_words
 from goldfold.report.results import ENSEMBLE, Results
@@ -32,11 +32,17 @@ def leaderboard(results: Results, folds: FoldScores, compared: Comparison | None
         )
         for row in results.named(results.leaderboard).to_dict("records")
     ]  # fmt: skip
-    weights = results.ensemble["weights"]
+    weights = results.ensemble["weights"] if fits.are_weighted(results) else {}
     table = Table(
-        ["", "member", results.metric, "95 % interval", "weight"],
+        ["", "member", results.metric, "95 % interval", *["weight"] * bool(weights)],
         [
-            [str(place), line.name, score(line.value), interval(line.low, line.high), _weight(weights.get(line.name))]
+            [
+                str(place),
+                line.name,
+                score(line.value),
+                interval(line.low, line.high),
+                *[_weight(weights.get(line.name))] * bool(weights),
+            ]
             for place, line in enumerate(lines, start=1)
         ],
         text_columns=["member"],
