@@ -472,6 +472,19 @@ def test_results_of_other_versions_are_made_again_where_the_config_asks_for_it(
     ]
 
 
+def test_a_record_of_fewer_folds_is_not_called_unreadable_and_a_torn_one_is(
+    states: States, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert "folds" in would_run(states.left, folds={"n_folds": 3})
+    assert caplog.messages == [], "a setting changed, as `goldfold why` says"
+    record = "results/tiny/folds/run.json"
+    (states.left / record).write_text("{")
+    assert "folds" in would_run(states.left)
+    assert set(caplog.messages) == {
+        f"{record} cannot be read as a record (empty, truncated or edited): its job runs again"
+    }
+
+
 # --- the same through Snakemake
 
 
