@@ -17,7 +17,7 @@ from logging import Logger
 from pathlib import Path
 
 from goldfold import ledger, openings
-from goldfold.base import run_lock, status
+from goldfold.base import log, run_lock, status
 from goldfold.base.errors import DataError, GoldfoldError
 from goldfold.base.files import cannot_write, read_json, refuse_unusable, refuse_unwritable, write_json
 from goldfold.base.signals import handle_apart
@@ -166,8 +166,14 @@ class Session:
         except GoldfoldError as error:
             sys.exit(f"goldfold: {error}")
 
-    def begin(self) -> None:
-        """Lock the folder of results, check that every network can be built, and set earlier results aside."""
+    def begin(self, is_quiet: bool = False) -> None:
+        """Lock the folder of results, check that every network can be built, and set earlier results aside.
+
+        Args:
+            is_quiet: Snakemake shows no errors of jobs (``-q rules``); then the jobs do.
+        """
+        if is_quiet:
+            os.environ[log.VARIABLE] = "1"
         handle_apart(signal.SIGTERM)
         try:
             run_lock.take(self.results)
