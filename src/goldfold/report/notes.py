@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from goldfold.base.words import count
-from goldfold.config.ablation import variants as variants_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
-from goldfold.planning.runs import Member
 from goldfold.report import (
+    ablation,
     absent,
     answers,
     choices,
@@ -49,10 +48,7 @@ def collect(
 
 def _gain(results: Results, compared: Comparison | None = None) -> Iterator[Note]:
     """Compare the ensemble with its best member."""
-    variants = [
-        Member(model, seed).name for model in variants_of(results.settings) for seed in results.settings["seeds"]
-    ]
-    members = results.leaderboard[~results.leaderboard["member"].isin(["ensemble", *variants])]
+    members = results.leaderboard[~results.leaderboard["member"].isin(["ensemble", *ablation.members(results)])]
     whole = results.leaderboard[results.leaderboard["member"] == "ensemble"].iloc[0]
     if len(members) < 2 or not results.is_ensemble:
         return
