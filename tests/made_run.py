@@ -136,6 +136,7 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
         "full_label": ["classes.json"],
         "full_train": ["full.csv", "classes.json"],
         "full_predict": ["test.csv", "classes.json"],
+        "external": [*(f"{split}.csv" for split in plan.splits if split in ("train", "test")), "classes.json", "class_ids.json"],
         "ensemble": ["train.csv", "classes.json", *["answers.csv", "test.csv"] * ("answers" in plan.tables)],
         "submit": ["test.csv", "classes.json", "class_ids.json"],
         "report": [
@@ -182,7 +183,9 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         ],
         "full_train": [*(path for path in weights if "/train/" not in path), *plan.histories(job)],
         "full_predict": weights,
+        "external": [],
         "ensemble": [
+            *(path for job in plan.jobs("external") for path in plan.outputs(job)),
             *plan.predictions("oof", plan.runs),
             *(path for job in plan.jobs("full_predict") for path in plan.outputs(job) if path.endswith(".npz")),
             *(path for split in plan.predicted for path in plan.predictions(split, plan.grid.final_runs())),

@@ -83,6 +83,9 @@ def test_looks_of_several_experiments_share_one_ledger_and_are_counted(
     assert "that of 50.0 % of 60 test images." in text
     assert "1 look at these test images so far (accuracy)." in text
     assert "best of them" not in text
+    assert re.search(
+        r"^30 public images are few: accuracy has a standard deviation of 0\.\d{3}, and a difference below", text, re.M
+    )
     text = said(capsys, "0.99", str(finished("two", 2.0)))
     assert "+0.3700, more than noise explains" in text
     assert "50.0 % of 60 test images; --public-share sets another share." in text, "the share of the look before"

@@ -1,5 +1,6 @@
 import ast
 import functools
+import io
 import json
 import os
 import re
@@ -16,8 +17,8 @@ from typing import Any
 import pytest
 
 from goldfold import cli
-from goldfold.base import status
-from goldfold.base.errors import GoldfoldError, nearest, unknown
+from goldfold.base import log, status
+from goldfold.base.errors import DataError, GoldfoldError, nearest, unknown
 from goldfold.base.files import atomic, read_json, write_if_changed, write_json, write_text
 from goldfold.base.fingerprint import sha256_of
 from goldfold.catalog import TASKS
@@ -700,15 +701,18 @@ from goldfold.base.files import write_json
 from goldfold.lineage.job import job
 class Files(list):
     def __init__(self, **named):
-        super().__init__(named.values())
+        flat = [value if isinstance(value, list) else [value] for value in named.values()]
+        super().__init__(sum(flat, []))
         self.__dict__.update(named)
+        self.get = named.get
 recipe = {"settings": {"seed": 3}, "data": {}, "code": {"of": ["folds", "classification", ""], "digest": "x"}}
 write_json(".goldfold/recipes/results/t/train/a/run.json", recipe)
 Path("results/t/train/a").mkdir(parents=True, exist_ok=True)
 Path("fold0.csv").write_text("abc")
 snakemake = SimpleNamespace(
     log=["results/t/logs/train/a.log"], rule="train", wildcards={"model": "a", "fold": "0"}, params={},
-    input=Files(recipe=".goldfold/recipes/results/t/train/a/run.json", fold="fold0.csv"),
+    input=Files(recipe=".goldfold/recipes/results/t/train/a/run.json", fold="fold0.csv",
+        checked=["results/t/external/other/run.json"]),
     output=Files(model="results/t/train/a/model", record="results/t/train/a/run.json"),
 )
 with job(snakemake) as made:
@@ -782,6 +786,18 @@ def test_a_log_that_cannot_be_written_costs_its_text_and_not_the_job() -> None:
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert records.read("results/t/train/a/run.json") is not None
+
+
+def test_an_error_reaches_the_terminal_where_snakemake_shows_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(status, "terminal", shown)
+    log.tell(DataError("oof.csv: no row of image '7'"), tmp_path, "external external=other")
+    assert not shown.getvalue(), "it is in the log, which Snakemake shows"
+    monkeypatch.setenv(log.VARIABLE, "1")
+    log.tell(DataError("oof.csv: no row of image '7'"), tmp_path, "external external=other")
+    assert shown.getvalue() == "external external=other failed:\ngoldfold: oof.csv: no row of image '7'\n"
 
 
 @pytest.mark.usefixtures("full_log")

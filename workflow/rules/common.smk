@@ -113,6 +113,16 @@ def cache_for(stage):
     return get
 
 
+def checked_first(stage):
+    """Input function for records of external members, of a training that will run: a refused file stops it before it starts."""
+
+    def get(wildcards):
+        jobs = PLAN.jobs("external") if will_run(job_at(stage, wildcards)) else []
+        return [PLAN.record(job) for job in jobs]
+
+    return get
+
+
 def read_from(above, stage="train"):
     """Input function for the file that a training reads of a job of stage ``above``: pseudo labels, removed rows, weights."""
 

@@ -7,6 +7,7 @@ rule train:
         groups=group_lists("train"),
         unlabeled=unlabeled_lists("train"),
         cache=cache_for("train"),
+        checked=checked_first("train"),
         pseudo=read_from("pseudo_label"),
         start=start_file,
         lessons=lesson_files,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold import components
 from goldfold.base.words import count
+from goldfold.ensembling.steps import has_weights
 from goldfold.planning.full import JOIN
 
 if TYPE_CHECKING:
@@ -121,13 +122,15 @@ def _classes(manifest: "Manifest") -> Iterator[str]:
 
 def _members(manifest: "Manifest") -> Iterator[str]:
     total = sum(member.weight for member in manifest.members)
+    is_weighted = manifest.fusion is None or manifest.fusion.fitted is None or has_weights(manifest.fusion.fitted)
     yield "## Networks"
     yield ""
     yield "| member | share | network | input (height x width) | networks |"
     yield "|---|---|---|---|---|"
     for member in manifest.members:
         size = f"{' x '.join(map(str, member.network.size))}, {member.network.resize}"
-        yield f"| {member.name} | {member.weight / total:.3g} | {_network(member)} | {size} | {len(member.weights)} |"
+        share = f"{member.weight / total:.3g}" if is_weighted else "–"
+        yield f"| {member.name} | {share} | {_network(member)} | {size} | {len(member.weights)} |"
     yield ""
     left = manifest.validation["left_out"]
     if left:
