@@ -187,7 +187,8 @@ class Server:
             os.dup2(number, wanted)
         for number in [*spare, *(number for number in files if number not in asked["files"])]:
             os.close(number)
-        os.getppid = lambda: asked["parent"]
+        pid, parent_of_this = os.getpid(), os.getppid
+        os.getppid = lambda: asked["parent"] if os.getpid() == pid else parent_of_this()  # not in its own children
         os.chdir(asked["folder"])
         os.environ.clear()
         os.environ.update(asked["environment"])
