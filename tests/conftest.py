@@ -43,13 +43,14 @@ SCENE_PX = (48, 64)
 WORKFLOW = (
     "test_dvc", "test_killed_runs", "test_workflow_dense", "test_ddp", "test_own_task", "test_run_lock",
     "test_back_and_forth", "test_reruns_real", "test_workflow", "test_reruns", "test_resume", "test_benchmarks",
-    "test_distilled_run", "test_holdout_run", "test_gpu_slots", "test_leak", "test_cache", "test_digits", "test_slurm",
+    "test_whole_features", "test_gpu_slots", "test_leak", "test_cache", "test_digits", "test_slurm",
 )  # fmt: skip
 """Files marked `workflow`: they start whole runs, or kill processes. The longest first: begun last, one would keep a
 single process of pytest busy at the end."""
 LONGER = (
-    "test_runtime", "test_networks", "test_report", "test_report_tasks", "test_report_data", "test_engine", "test_bundle",
-    "test_dense_tasks", "test_imports", "test_preflight", "test_shift", "test_masks_boxes", "test_pretrained",
+    "test_full_data", "test_cleaning", "test_pseudo_labels", "test_members_chosen", "test_stacked_metadata",
+    "test_runtime", "test_networks", "test_report", "test_report_tasks", "test_report_data", "test_engine",
+    "test_bundle", "test_dense_tasks", "test_imports", "test_preflight", "test_shift", "test_masks_boxes", "test_pretrained",
     "test_contract", "test_honesty", "test_metadata", "test_cache_size", "test_case_tables", "test_demo", "test_earlier_results",
     "test_batch_norm", "test_bad_targets", "test_config", "test_sizes", "test_init", "test_docs", "test_plan",
     "test_properties", "test_train_sizes", "test_contact_sheet", "test_compile", "test_distillation", "test_holdout",

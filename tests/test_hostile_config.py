@@ -161,10 +161,10 @@ def test_a_component_that_is_no_name_is_told_without_a_part_of_it() -> None:
     assert error_of(BASE + "tta: [{a: b}]\n").endswith("\n  tta[0]: write a name, or {name: {parameter: value}}")
 
 
-def test_thousands_of_problems_are_counted_and_the_first_are_named() -> None:
-    text = error_of(BASE + "".join(f"k{number}: 1\n" for number in range(2000)))
-    assert text.startswith("c.yaml: 2000 problems\n  k0: unknown key; ")
-    assert text.endswith("\n  and 1950 more")
+def test_hundreds_of_problems_are_counted_and_the_first_are_named() -> None:
+    text = error_of(BASE + "".join(f"k{number}: 1\n" for number in range(200)))
+    assert text.startswith("c.yaml: 200 problems\n  k0: unknown key; ")
+    assert text.endswith("\n  and 150 more")
     assert text.count("\n") == 51
 
 
