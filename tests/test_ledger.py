@@ -17,9 +17,9 @@ from goldfold import cli, ledger
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json
 from goldfold.config.dependencies import recipe
+from goldfold.drawing.words import noise_in_words
 from goldfold.ledger import Look
 from goldfold.lineage.staleness import causes
-from goldfold.drawing.words import noise_in_words
 from goldfold.looks import luck, noise
 from goldfold.metrics.luck import expected_maximum
 from goldfold.planning.plan import Job, plan_of
