@@ -417,6 +417,15 @@ def test_a_loss_augmentation_or_metric_that_fails_is_named(
     assert words in said(capsys, train={**TRAIN, "batch_size": 2, **train}, metric=metric)
 
 
+def test_a_problem_of_the_whole_config_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    written = {"": "models (m)", "metric": "metric", "ensemble": "ensemble"}
+    one = entry(train={**TRAIN, "batch_size": 2}, metric={"map_at_k": {"k": 0}}, written=written)
+    assert preflight.main([one, {**one, "name": "n"}]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "goldfold: metric = {'map_at_k': {'k': 0}}: map_at_k: k = 0: must be at least 1"
+    ]
+
+
 @every("task", ["classification", "multilabel", "regression", "segmentation"])
 def test_every_loss_of_a_task_can_be_computed_on_made_up_values(task: str) -> None:
     for loss in catalog.LOSSES[facts(task).target]:

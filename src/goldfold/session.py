@@ -23,7 +23,7 @@ from goldfold.base.files import cannot_write, read_json, refuse_unusable, refuse
 from goldfold.base.signals import handle_apart
 from goldfold.base.snakemake_log import Quiet
 from goldfold.base.words import count
-from goldfold.config import Config, slices, stacked
+from goldfold.config import Config, slices, stacked, tried
 from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, dates, keeping, provenance, recipes, records
 from goldfold.lineage.staleness import Standing
@@ -188,11 +188,13 @@ class Session:
     def _preflight(self) -> None:
         """Build every network and optimizer and fetch weights, in a separate process, since this one loads no torch."""
         checks = slices.network_checks(self.config)
-        takes = self.plan.with_metadata or self.plan.stacks_metadata
-        if takes and not self.config.quick and not self.standing().is_stale(Job("folds")):
-            folds = f"{self.results}/folds"
-            checks = [{**one, "folds": folds} for one in checks] if self.plan.with_metadata else checks
-            checks += [{"folds": folds, "stacked": columns} for columns in [stacked.columns(self.config)] if columns]
+        takes = (self.plan.with_metadata or self.plan.stacks_metadata) and not self.config.quick
+        coverages = tried.coverages(self.config)
+        if (takes or coverages) and not self.standing().is_stale(Job("folds")):
+            folds, columns = f"{self.results}/folds", stacked.columns(self.config) if takes else {}
+            checks = [{**one, "folds": folds} for one in checks] if takes and self.plan.with_metadata else checks
+            checks += [{"folds": folds, "stacked": columns}] if columns else []
+            checks += [{"folds": folds, "coverages": coverages}] if coverages else []
         command = [sys.executable, "-m", "goldfold.commands.preflight", json.dumps(checks)]
         if subprocess.run(command).returncode:
             sys.exit("goldfold: a model cannot be used; see above. Nothing was run.")

@@ -26,7 +26,8 @@ from goldfold.commands.start_trial import check_start
 from goldfold.commands.view_trial import check_views
 from goldfold.components import load, name_of
 from goldfold.config.libraries import without_library
-from goldfold.config.trial_keys import as_written
+from goldfold.config.trial_keys import WHOLE, as_written
+from goldfold.ensembling.coverage import refuse_unreachable
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
@@ -35,6 +36,7 @@ from goldfold.models.fusion import Branch, branch_of
 from goldfold.models.norm_layers import layers
 from goldfold.models.timm_models import input_size, offline
 from goldfold.samples.sizes import sizes_of
+from goldfold.tables import read_table
 
 N_CLASSES = 2
 """Number of classes to try if the config names none; the true number is known only when the data are read."""
@@ -47,8 +49,8 @@ DYNAMIC = (
     "A network of another size than image_size_px must take any size: convolutional ones do, at multiples of their stride; "
     "vision transformers of timm with params: {dynamic_img_size: true}, at multiples of their patch."
 )
-STACKED = "stacked"
-"""Key of a check of the metadata columns that steps of the ensemble take."""
+STACKED, COVERAGES = "stacked", "coverages"
+"""Keys of checks of what steps of the ensemble take: metadata columns, and enough cases for a coverage."""
 STEPS, WARMUP_STEPS = 500, 50
 """Steps of the trial schedule."""
 
@@ -253,31 +255,35 @@ def _check_hooks(network: Any, train: Mapping[str, Any]) -> None:
 
 
 def main(models: list[dict[str, Any]]) -> int:
-    """Check each model, and metadata of the ensemble; print one line per model that cannot be used; return the exit status."""
+    """Check each model, and metadata of the ensemble; print one line per problem; return the exit status."""
     logging.getLogger("timm").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
-    failed, without = 0, []
-    networks = [model for model in models if STACKED not in model]
+    said, without = dict[str, None](), []
+    networks = [model for model in models if "name" in model]
     for model in models:
         try:
             if STACKED in model:
                 check_lists(model["folds"], Columns.of(model[STACKED]), by_steps=True)
                 continue
+            if COVERAGES in model:
+                refuse_unreachable(read_table(f"{model['folds']}/train.csv"), model[COVERAGES])
+                continue
             without += [model["name"]] * check(model)
         except (Exception, SystemExit) as raised:
             error = as_error(raised)
             what = str(error) if isinstance(error, GoldfoldError) else f"{type(error).__name__}: {cause(error)}"
-            written = model.get("written", {"": f"models ({model['name']})" if "name" in model else "ensemble"})
-            print(f"goldfold: {as_written(what, written)}", file=sys.stderr)
-            failed += 1
+            written = model.get("written") or (
+                {"": f"models ({model['name']})"} if "name" in model else {"": "ensemble", **WHOLE}
+            )
+            said[f"goldfold: {as_written(what, written)}"] = None
     if networks and len(without) == len(networks):
-        print(
-            f"goldfold: batch_norm: adapted has no effect, since no model has batch normalisation ({', '.join(without)}). "
-            f"Remove it.",
-            file=sys.stderr,
-        )
-        failed += 1
-    return min(failed, 1)
+        listed = ", ".join(without)
+        said[
+            f"goldfold: batch_norm: adapted has no effect, since no model has batch normalisation ({listed}). Remove it."
+        ] = None
+    for line in said:  # one of the whole config is found with each model
+        print(line, file=sys.stderr)
+    return int(bool(said))
 
 
 if __name__ == "__main__":

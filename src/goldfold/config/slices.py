@@ -11,6 +11,7 @@ from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
 from goldfold.config.trial_keys import written_keys
+from goldfold.config.tried import after_prediction
 from goldfold.planning import inner
 from goldfold.samples.presets.reading import expanded
 from goldfold.tasks import facts
@@ -270,11 +271,7 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 "params": model.params,
                 "channels": config.data.channels,
                 "batch_norm": config.batch_norm,
-                "task": config.task,
-                "n_classes": _n_outputs(config),
-                "metric": config.metric,
-                "method": config.average.method,
-                "steps": [step for step in config.written_steps if step != "average" and ":" not in name_of(step)],
+                **after_prediction(config),
                 **_start_size(config, model, number),
                 **({"tta": config.tta} if views.needs_trial(config.tta) else {}),
                 **({"shows_features": True} if model.name in featured else {}),
@@ -293,13 +290,6 @@ def _start_size(config: Config, model: Model, number: int) -> dict[str, list[int
     origin, _ = config.grid.rounds[number].starts.get(model.name, (model.name, 0))
     size = _model(config, origin).size
     return {} if size == model.size else {"start_size": list(size)}
-
-
-def _n_outputs(config: Config) -> int | None:
-    """Number of outputs of a network per image or pixel; None if the config does not determine it."""
-    classes = config.data.named_classes
-    of_classes = len(classes) if classes and config.task in ("classification", "multilabel", "detection") else None
-    return 1 if config.task == "regression" else of_classes
 
 
 def _model(config: Config, name: str) -> Any:

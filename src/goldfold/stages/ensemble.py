@@ -23,7 +23,7 @@ from goldfold.members import Members
 from goldfold.metadata import of_cases
 from goldfold.metadata_gain import gain_of_metadata
 from goldfold.metrics import Evidence, Metric, resampling
-from goldfold.metrics.bootstrap import summary
+from goldfold.metrics.bootstrap import independent, summary
 from goldfold.planning.full import full_of
 from goldfold.planning.grid import grid
 from goldfold.planning.outputs import HOLDOUT
@@ -228,7 +228,8 @@ def _scored_rounds(
         for name, part in [*parts.items(), *fused]:
             evidence = task.scores.evidence(part, truth)
             drawn[name] = resampling.drawn(metric, evidence, groups_of(truth))
-            found = summary(metric.value(evidence, np.arange(len(evidence))), drawn[name])
+            value, n = metric.value(evidence, np.arange(len(evidence))), independent(len(truth), groups_of(truth))
+            found = summary(value, drawn[name], n)
             row = {"member": name, "round": number, metric.name: found.value, "low": found.low, "high": found.high}
             (wholes if name == "ensemble" else scores).append(row)
     return scores + wholes, made, Last(parts, evidence, found.as_dict(), drawn)
