@@ -188,7 +188,7 @@ WRONG = [
     (
         "backbone",
         {"models": [{"name": "a", "backbone": "resnet19", "image_size_px": 32}]},
-        ["models[0] (a).backbone = 'resnet19'", "nearest is 'resnet1", "timm.list_models"],
+        ["(a).backbone = 'resnet19'", "nearest are 'resnet1", "goldfold models --filter NAME"],
     ),
     (
         "no backbone",

@@ -55,6 +55,10 @@ NETWORKS: dict[str, Entries] = {
         "faster_rcnn": "goldfold.models.detectors:faster_rcnn",
     },
 }
+POOLINGS: Entries = {
+    "gem": "goldfold.models.blocks:GeM",
+}
+"""Poolings of maps (images, channels, height, width) to features (images, channels), for `models[].head`."""
 LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
     NETWORKS["boxes"], frozenset({"score_threshold", "nms_iou", "max_boxes"})
 )

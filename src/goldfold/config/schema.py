@@ -19,6 +19,7 @@ from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, S
 from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
 from goldfold.config.full_data import FullDataSection
+from goldfold.config.head import Head
 from goldfold.config.holdout import Holdout
 from goldfold.config.learning import MetadataBranch, Model, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
@@ -69,6 +70,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "train.fixmatch": FixMatch,
     "models[]": Model,
     "models[].metadata": MetadataBranch,
+    "models[].head": Head,
     "models[].soup": Soup,
     "pseudo_labels": PseudoLabels,
     "rounds[]": Round,
@@ -183,6 +185,7 @@ def _components() -> str:
         "Ensemble steps that follow": (kinds.STEP, every(catalog.POSTPROCESSING)),
         "Class weights": (kinds.CLASS_WEIGHTS, catalog.CLASS_WEIGHTS),
         "Networks": (kinds.NETWORK, every(catalog.NETWORKS)),
+        "Poolings": (kinds.POOLING, catalog.POOLINGS),
         "Schedules": (kinds.SCHEDULE, catalog.SCHEDULES),
         "Update rules": (kinds.UPDATE, catalog.UPDATES),
         "Hooks": (kinds.HOOK, catalog.HOOKS),

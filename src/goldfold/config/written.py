@@ -104,6 +104,7 @@ Hook = Annotated[Written, One, WithJsonSchema(named_schema(catalog.HOOKS))]
 Update = Annotated[Written, One, WithJsonSchema(named_schema(catalog.UPDATES))]
 Sampler = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SAMPLERS))]
 Mix = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.MIXES)))]
+Pooling = Annotated[Written, One, WithJsonSchema(named_schema(catalog.POOLINGS))]
 Splitter = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SPLITTERS))]
 WEIGHTS_SCHEMA = named_schema(catalog.CLASS_WEIGHTS)
 WEIGHTS_SCHEMA["anyOf"][-1] = {"minProperties": 1, "type": "object", "additionalProperties": True}
