@@ -426,7 +426,7 @@ WRONG_FOR_TASK = [
         ["train.loss = 'cross_entropy'", "ce, dice"],
     ),
     ("detection", {"train": {"loss": "focal"}}, ["train.loss: task 'detection' does not use it; remove it"]),
-    ("classification", {"models": [UNET]}, ["(a).network = 'unet'", "timm, small_resnet, package.module"]),
+    ("classification", {"models": [UNET]}, ["(a).network = 'unet'", "timm, small_resnet, densenet7x7, "]),
     ("segmentation", {"models": [FCOS]}, ["(a).network = 'fcos'", "deeplabv3, ", "unet, "]),
     ("detection", {"models": [SMALL]}, ["(a).network = 'small_resnet'", "fcos, retinanet, faster_rcnn"]),
     (

@@ -43,7 +43,10 @@ FACETS: Entries = {
 NETWORKS: dict[str, Entries] = {
     "values": {
         "timm": "goldfold.models.timm_models:build",
-        "small_resnet": "goldfold.models.small_resnet:build",
+        **{
+            name: f"goldfold.models.{name}:build"
+            for name in ("small_resnet", "densenet7x7", "dual_branch", "inception_fsd", "dilated_group_conv")
+        },
     },
     "maps": _of(
         "goldfold.models.smp_models",

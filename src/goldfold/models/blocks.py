@@ -6,6 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from goldfold.base.errors import ConfigError, SizeError
+
 SMALLEST_P = 0.1
 """Lower bound of the exponent of `GeM`, so that a step of training cannot make it 0 or negative."""
 
@@ -29,6 +31,33 @@ class ConvNorm(nn.Sequential):
             nn.BatchNorm2d(width),
             *[nn.ReLU()] * has_relu,
         )
+
+
+class Residual(nn.Module):
+    """Two convolutions with batch normalisation beside a shortcut; ReLU after the sum."""
+
+    def __init__(self, width_in: int, width: int, stride: int, kernel: int, drop_path: float = 0.0) -> None:
+        super().__init__()
+        first, second = ConvNorm(width_in, width, kernel, stride), ConvNorm(width, width, kernel, has_relu=False)
+        self.body = nn.Sequential(*first, *second)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or width_in != width:
+            self.shortcut = ConvNorm(width_in, width, 1, stride, has_relu=False)
+        self.drop_path, self.activation = path_dropped(drop_path), nn.ReLU()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return maps (n, width, h / stride, w / stride) for maps (n, width_in, h, w)."""
+        result: Tensor = self.activation(self.drop_path(self.body(maps)) + self.shortcut(maps))
+        return result
+
+
+def path_dropped(rate: float) -> nn.Module:
+    """Return drop path: in training, the branch of a sample is left out with probability ``rate`` (Huang et al. 2016)."""
+    if not rate:
+        return nn.Identity()
+    from timm.layers import DropPath
+
+    return DropPath(rate)
 
 
 class SpaceToDepthConv(nn.Module):
@@ -104,3 +133,53 @@ class Mlp(nn.Sequential):
 def mlp(in_features: int, hidden: Sequence[int], n_outputs: int, dropout: float) -> nn.Module:
     """Return a head for features (n, in_features): an `Mlp`, or a linear layer if there are no ``hidden`` units."""
     return Mlp(in_features, hidden, n_outputs, dropout) if hidden else nn.Linear(in_features, n_outputs)
+
+
+class Classifier(nn.Module):
+    """A network of images: ``body`` makes maps or features of them, ``global_pool`` features, a linear layer the outputs.
+
+    Args:
+        body: images (n, channels, height, width) -> maps (n, num_features, h, w), or features (n, num_features).
+        num_features: channels of the maps.
+        pools: average the maps over places; otherwise ``body`` returns features.
+    """
+
+    def __init__(self, body: nn.Module, num_features: int, n_classes: int, dropout: float, pools: bool = True) -> None:
+        super().__init__()
+        self.body, self.num_features = body, num_features
+        self.global_pool = nn.AdaptiveAvgPool2d(1) if pools else nn.Identity()
+        self.flatten, self.dropout = nn.Flatten(), nn.Dropout(dropout)
+        self.classifier: nn.Module = nn.Linear(num_features, n_classes)
+
+    def get_classifier(self) -> nn.Module:
+        """Return the last layer, as networks of timm do."""
+        return self.classifier
+
+    def reset_classifier(self, n_classes: int) -> None:
+        """Replace the last layer; with 0 classes by none, so that the output is features."""
+        self.classifier = nn.Linear(self.num_features, n_classes) if n_classes else nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return outputs (n, n_classes) of images (n, channels, height, width)."""
+        features = self.flatten(self.global_pool(self.body(images)))
+        outputs: Tensor = self.classifier(self.dropout(features))
+        return outputs
+
+
+def at_depth(rate: float, index: int, n: int) -> float:
+    """Return the rate of drop path of block ``index`` of ``n``: it rises linearly, to ``rate`` at the last."""
+    return rate * (index + 1) / n
+
+
+def require(network: str, is_met: bool, what: str) -> None:
+    """Raise ConfigError unless the parameters of a network are possible."""
+    if not is_met:
+        raise ConfigError(f"{network} needs {what}. Correct models[].params.")
+
+
+def require_size(network: str, image_size: tuple[int, int], least: int, multiple: int = 1) -> None:
+    """Raise SizeError unless both sides of images are at least ``least`` pixels, and multiples of ``multiple``."""
+    if min(image_size) >= least and not any(side % multiple for side in image_size):
+        return
+    sides = f" whose sides are multiples of {multiple}" if multiple > 1 else ""
+    raise SizeError(f"{network} needs images of at least {least} pixels{sides}, not {image_size}.")
