@@ -1,5 +1,6 @@
 """Contract of backbones: one small member of each family that docs/models.md lists, at a square size and at another."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from goldfold import tasks
 from goldfold.commands import preflight
+from goldfold.config.libraries import timm_backbones
 from goldfold.inference.predictor import build
 from test_preflight import entry
 
@@ -53,9 +55,11 @@ UNFIT: dict[str, tuple[str, dict[str, Any], Size, str]] = {
 
 def test_families_are_those_of_the_page() -> None:
     page = (Path(__file__).parents[1] / "docs" / "models.md").read_text()
-    rows = [line.split("|")[1].strip() for line in page.splitlines() if "`backbone:" in line or "backbone: " in line]
-    assert {*FAMILIES} <= {*rows}
-    assert len(FAMILIES) == 18
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| ") and "backbone: " in line]
+    assert {row[1].strip() for row in rows} == {*FAMILIES}
+    named = {re.search(r"backbone: ([\w.]+)", row[2])[1].split(".")[0] for row in rows}
+    assert named <= timm_backbones()
+    assert len(named) == len(FAMILIES) == 18
 
 
 def made(family: str, size: Size, **more: Any) -> Any:
