@@ -49,7 +49,7 @@ def test_the_catalog_names_each_kind() -> None:
     assert len(EVERY) > 90
     assert {name.split()[0] for name in EVERY} == {
         "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
-        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS", "CLASS_WEIGHTS", "SAMPLERS", "MIXES", "PRESETS",
+        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS", "CLASS_WEIGHTS", "POOLINGS", "SAMPLERS", "MIXES", "PRESETS",
         "DISTILLATIONS", "FIXMATCH", "INVERTED",
     }  # fmt: skip
 
@@ -233,7 +233,7 @@ def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pyte
     before = {stage: chosen.places(one, stage, one.models[0].name) for stage in stages}
     for names in (*catalog.LOSSES.values(), *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
                   catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS,
-                  catalog.HOOKS, catalog.UPDATES, catalog.DEMOS, catalog.CLASS_WEIGHTS, catalog.SAMPLERS,
+                  catalog.HOOKS, catalog.UPDATES, catalog.DEMOS, catalog.CLASS_WEIGHTS, catalog.POOLINGS, catalog.SAMPLERS,
                   *catalog.MIXES.values()):  # fmt: skip
         monkeypatch.setitem(names, "added", "goldfold.added:added")
     assert {stage: chosen.places(one, stage, one.models[0].name) for stage in stages} == before

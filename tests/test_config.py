@@ -188,7 +188,7 @@ WRONG = [
     (
         "backbone",
         {"models": [{"name": "a", "backbone": "resnet19", "image_size_px": 32}]},
-        ["models[0] (a).backbone = 'resnet19'", "nearest is 'resnet1", "timm.list_models"],
+        ["(a).backbone = 'resnet19'", "nearest are 'resnet1", "goldfold models --filter NAME"],
     ),
     (
         "no backbone",
@@ -426,7 +426,7 @@ WRONG_FOR_TASK = [
         ["train.loss = 'cross_entropy'", "ce, dice"],
     ),
     ("detection", {"train": {"loss": "focal"}}, ["train.loss: task 'detection' does not use it; remove it"]),
-    ("classification", {"models": [UNET]}, ["(a).network = 'unet'", "timm, small_resnet, package.module"]),
+    ("classification", {"models": [UNET]}, ["(a).network = 'unet'", "timm, small_resnet, densenet7x7, "]),
     ("segmentation", {"models": [FCOS]}, ["(a).network = 'fcos'", "deeplabv3, ", "unet, "]),
     ("detection", {"models": [SMALL]}, ["(a).network = 'small_resnet'", "fcos, retinanet, faster_rcnn"]),
     (

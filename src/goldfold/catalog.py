@@ -43,7 +43,10 @@ FACETS: Entries = {
 NETWORKS: dict[str, Entries] = {
     "values": {
         "timm": "goldfold.models.timm_models:build",
-        "small_resnet": "goldfold.models.small_resnet:build",
+        **{
+            name: f"goldfold.models.{name}:build"
+            for name in ("small_resnet", "densenet7x7", "dual_branch", "inception_fsd", "dilated_group_conv")
+        },
     },
     "maps": _of(
         "goldfold.models.smp_models",
@@ -55,6 +58,10 @@ NETWORKS: dict[str, Entries] = {
         "faster_rcnn": "goldfold.models.detectors:faster_rcnn",
     },
 }
+POOLINGS: Entries = {
+    "gem": "goldfold.models.blocks:GeM",
+}
+"""Poolings of maps (images, channels, height, width) to features (images, channels), for `models[].head`."""
 LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
     NETWORKS["boxes"], frozenset({"score_threshold", "nms_iou", "max_boxes"})
 )

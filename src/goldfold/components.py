@@ -168,6 +168,7 @@ def _kinds_of(name: str) -> list[str]:
         "augmentation": catalog.AUGMENTATIONS,
         "view": catalog.VIEWS,
         "splitter": catalog.SPLITTERS,
+        "pooling": catalog.POOLINGS,
         "data source": catalog.SOURCES,
         "demo data set": catalog.DEMOS,
     }

@@ -102,9 +102,10 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
         key: _only([run.settings["runtime"][key] for run in runs], key) for key in ("precision", "torch_threads")
     }
     branch = next((member.network.metadata for member in members if member.network.metadata), None)
+    has_heads = any(member.network.head for member in members)
     of_steps: dict[str, list[str]] | None = settings.get("metadata")
     manifest = form.Manifest(
-        schema_version=form.SCHEMA if of_steps else form.OF_NETWORKS if branch else form.WITHOUT_METADATA,
+        schema_version=form.SCHEMA if of_steps or has_heads else form.OF_NETWORKS if branch else form.WITHOUT_METADATA,
         goldfold=VERSION,
         name=found.name,
         task=settings["task"],

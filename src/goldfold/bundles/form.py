@@ -16,7 +16,8 @@ from goldfold.samples.presets.reading import names
 from goldfold.version import VERSION
 
 SCHEMA = 4
-"""Schema version, increased whenever earlier releases would read a new bundle wrongly or not at all."""
+"""Schema version, increased whenever earlier releases would read a new bundle wrongly or not at all; of bundles with steps that
+take metadata, or networks with own heads."""
 OF_NETWORKS = 3
 """Schema version of bundles in which networks take metadata, but no step after them, which earlier releases read too."""
 WITHOUT_METADATA = 2
@@ -72,6 +73,14 @@ class Branch(Part):
     categorical: list[str]
 
 
+class Head(Part):
+    """Own head of a network, see `goldfold.config.head.Head`."""
+
+    pooling: Written | None = Field(None, exclude_if=lambda pooling: pooling is None)
+    hidden: list[Positive] = Field([], exclude_if=lambda hidden: not hidden)
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, exclude_if=lambda dropout: dropout == 0)
+
+
 class Preprocessing(Part):
     """Settings from a file to a network's input, except the input size of each network."""
 
@@ -104,6 +113,8 @@ class Network(Part):
     resize: Literal["squash", "pad", "crop"]
     metadata: Branch | None = Field(None, exclude_if=lambda branch: branch is None)
     """Branch for metadata; None where the network takes images alone."""
+    head: Head | None = Field(None, exclude_if=lambda head: head is None)
+    """Pooling and layers that replace those of the network."""
 
     @property
     def frame(self) -> tuple[tuple[int, int], str]:
@@ -191,6 +202,8 @@ class Manifest(Part):
         steps = components.every(catalog.FUSIONS) | components.every(catalog.POSTPROCESSING)
         yield "task", self.task["name"], catalog.TASKS
         yield from (("network", member.network.network, networks) for member in self.members)
+        heads = (member.network.head for member in self.members)
+        yield from (("pooling", head.pooling, catalog.POOLINGS) for head in heads if head and head.pooling)
         yield from (("view", view, catalog.VIEWS) for view in self.views)
         yield from (("augmentation", name, catalog.AUGMENTATIONS) for view in self.views for name in _own_steps(view))
         if "method" in self.ensemble:

@@ -66,8 +66,10 @@ def _predicting(config: Config, model: str) -> list[str]:
 
 
 def _network(config: Config, model: str) -> list[str]:
-    network = next(one.network for one in config.models if one.name == model)
-    return _of([network], facts(config.task).networks)
+    """Network, and the pooling of its own head."""
+    chosen = next(one for one in config.models if one.name == model)
+    pooling = None if chosen.head is None else chosen.head.pooling
+    return [*_of([chosen.network], facts(config.task).networks), *_of([pooling], catalog.POOLINGS)]
 
 
 def _training(config: Config, model: str, number: int) -> list[str]:

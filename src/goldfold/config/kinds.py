@@ -40,9 +40,12 @@ AUGMENTATION = Kind("augmentation", ("size", "channels", "turns"))
 TRANSFORM = Kind("transform", filled=frozenset({"size", "height", "width"}))
 VIEW = Kind("view")
 SOURCE = Kind("data source")
+POOLING = Kind("pooling")
 SPLITTER = Kind("splitter", ("table", "content", "n_folds", "seed"))
 NETWORK = Kind(
     "network",
     (),
-    frozenset({"backbone", "drop_path", "dropout", "image_size", "in_channels", "n_classes", "pretrained"}),
-)
+    frozenset({
+        "backbone", "drop_path", "dropout", "head_settings", "image_size", "in_channels", "n_classes", "pretrained", "statistics",
+    }),
+)  # fmt: skip

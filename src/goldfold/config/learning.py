@@ -11,6 +11,7 @@ from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, height
 from goldfold.config.distillation import Written as Distill
 from goldfold.config.fixmatch import FixMatch
 from goldfold.config.generated import Generated
+from goldfold.config.head import Head, Statistic
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
@@ -215,7 +216,14 @@ class Model(Section):
     ] = Field(False, exclude_if=lambda value: value is False)
     """Whether the network takes the columns of `data.metadata` besides the images: `true`, `false`, or `{width: 64, dropout:
     0.1}` for the branch that takes them."""
+    head: Head | None = UNSET
+    """Own pooling and hidden layers before the last one: `{pooling: gem, hidden: [256], dropout: 0.3}`."""
+    mean: Statistic | None = UNSET
+    """Mean of the pixels, of 0..1, by which images are normalised: a number or one per channel; by default the backbone's."""
+    std: Statistic | None = UNSET
+    """Standard deviation of the pixels, as `mean`."""
     dropout: Number = Field(0.0, ge=0, lt=1)
+    """Dropout before the head, `drop_rate` of timm; 0 keeps the default of the network."""
     drop_path: Number = Field(0.0, ge=0, lt=1)
     train: Train = Train()
     """Overrides of the top-level `train`."""

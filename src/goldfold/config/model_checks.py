@@ -14,6 +14,7 @@ from goldfold.config.distill_checks import distill_problems
 from goldfold.config.fixmatch_checks import fixmatch_problems
 from goldfold.config.fold_checks import no_file
 from goldfold.config.generated_checks import generated_problems
+from goldfold.config.head_checks import head_problems
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import timm_backbones
 from goldfold.config.loss_checks import check_loss
@@ -34,6 +35,7 @@ MOST_COMPILED = 8
 def check_model(model: Model, config: Config, task: Facts) -> Iterator[str]:
     """Problems of a model: its network, its training, its loss and its images."""
     yield from _network(model, task)
+    yield from head_problems(model, task, config.data.channels)
     yield from _learning(model, config, task)
     yield from _images(model, config.tta)
 
@@ -104,8 +106,8 @@ def _backbone(network: str, backbone: str | None) -> Iterator[str]:
     if backbone is None:
         yield f"backbone: network {network!r} needs one, e.g. backbone: resnet18"
     elif backbone.split(".")[0] not in timm_backbones() and not backbone.startswith(("hf-hub:", "local-dir:")):
-        hint = nearest(backbone.split(".")[0], timm_backbones())
-        yield f"backbone = {backbone!r}: {hint}timm knows {len(timm_backbones())}: timm.list_models('*')"
+        hint = nearest(backbone.split(".")[0], timm_backbones(), n=3)
+        yield f"backbone = {backbone!r}: {hint}timm knows {len(timm_backbones())}: goldfold models --filter NAME"
 
 
 def _training(model: Model) -> Iterator[str]:

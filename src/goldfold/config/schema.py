@@ -20,6 +20,7 @@ from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
 from goldfold.config.full_data import FullDataSection
 from goldfold.config.generated import Generated
+from goldfold.config.head import Head
 from goldfold.config.holdout import Holdout
 from goldfold.config.learning import MetadataBranch, Model, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
@@ -71,6 +72,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "train.generated": Generated,
     "models[]": Model,
     "models[].metadata": MetadataBranch,
+    "models[].head": Head,
     "models[].soup": Soup,
     "pseudo_labels": PseudoLabels,
     "rounds[]": Round,
@@ -185,6 +187,7 @@ def _components() -> str:
         "Ensemble steps that follow": (kinds.STEP, every(catalog.POSTPROCESSING)),
         "Class weights": (kinds.CLASS_WEIGHTS, catalog.CLASS_WEIGHTS),
         "Networks": (kinds.NETWORK, every(catalog.NETWORKS)),
+        "Poolings": (kinds.POOLING, catalog.POOLINGS),
         "Schedules": (kinds.SCHEDULE, catalog.SCHEDULES),
         "Update rules": (kinds.UPDATE, catalog.UPDATES),
         "Hooks": (kinds.HOOK, catalog.HOOKS),

@@ -105,6 +105,7 @@ Update = Annotated[Written, One, WithJsonSchema(named_schema(catalog.UPDATES))]
 Sampler = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SAMPLERS))]
 Mix = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.MIXES)))]
 Generator = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.GENERATORS)))]
+Pooling = Annotated[Written, One, WithJsonSchema(named_schema(catalog.POOLINGS))]
 Splitter = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SPLITTERS))]
 WEIGHTS_SCHEMA = named_schema(catalog.CLASS_WEIGHTS)
 WEIGHTS_SCHEMA["anyOf"][-1] = {"minProperties": 1, "type": "object", "additionalProperties": True}

@@ -43,7 +43,12 @@ def _classifier(network: nn.Module) -> Iterator[str]:
 
 
 def _layers(module: nn.Module) -> Iterable[str]:
-    """Return the names of a network's classifier within it: of timm's configuration, or of what `get_classifier` returns."""
+    """Return the names of a network's classifier within it: of timm's configuration, or of what `get_classifier` returns; and of
+    the parts of an own head, see `goldfold.models.heads`."""
+    return dict.fromkeys([*_named(module), *getattr(module, "head_parts", ())])
+
+
+def _named(module: nn.Module) -> Iterable[str]:
     settings: Any = getattr(module, "pretrained_cfg", None)
     listed = settings.get("classifier") if isinstance(settings, dict) else None
     if listed:

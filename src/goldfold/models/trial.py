@@ -13,6 +13,7 @@ from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, Size
 from goldfold.base.words import count
 from goldfold.cases import Inputs
 from goldfold.models.fusion import Branch, fused
+from goldfold.models.patches import ignored
 from goldfold.models.wrapping import Normalised
 
 Make = Callable[[tuple[int, int]], nn.Module]
@@ -144,6 +145,8 @@ def _pass_on(device: str, make: Make, wanted: Wanted, trains: bool) -> nn.Module
         network = make(wanted.size)
         if not isinstance(network, nn.Module):
             raise _Failed(f"used: it is of type {type(network).__name__}, not a torch.nn.Module.")
+        if rest := ignored(network, wanted.size):
+            raise _Failed(f"used at {words(wanted.size)}: {rest}.")
         if device == "meta" and any(isinstance(part, nn.RNNBase) for part in network.modules()):
             raise NotImplementedError("recurrent layers are slower on the meta device than on the CPU")
         fusion = None if wanted.branch is None else fused(network, "of this model", wanted.n_classes, wanted.branch)
@@ -247,13 +250,22 @@ def _sizes_that_work(make: Make, wanted: Wanted, own_size: Size | None) -> tuple
 
 
 def _candidates(size: Size, own: Size | None) -> list[Size]:
-    """Return the network's own size, then multiples of strides around ``size``, nearest first; at most six."""
-    near = set[Size]()
+    """Return the network's own size, then multiples of strides around ``size``, nearest first; at most six.
+
+    Each stride has the nearest of its multiples among them, since a network may take no others.
+    """
+    of_each, near = set[Size](), set[Size]()
     for unit in (14, 16, 32):
+        multiples = set[Size]()
         for sides in (size, (max(size),) * 2):
-            near |= {tuple(max(side // unit, 1) * unit for side in sides)}  # type: ignore[arg-type]
-            near |= {tuple(math.ceil(side / unit) * unit for side in sides)}  # type: ignore[arg-type]
-    nearest = sorted(near - {size, own}, key=lambda other: _distance(other, size))[:3]
+            multiples |= {tuple(max(side // unit, 1) * unit for side in sides)}  # type: ignore[arg-type]
+            multiples |= {tuple(math.ceil(side / unit) * unit for side in sides)}  # type: ignore[arg-type]
+        multiples -= {size}
+        near |= multiples - {own}
+        of_each |= {min(multiples, key=lambda other: (_distance(other, size), other))} if multiples else set()
+    by_distance = sorted(near, key=lambda other: (_distance(other, size), other))
+    chosen = (of_each - {own}) | {*by_distance[:2]}
+    nearest = [other for other in by_distance if other in chosen][: 5 if own is not None else 4]
     first, last = ([own], []) if own is not None else ([], [(128, 128), (224, 224)])
     return [other for other in dict.fromkeys([*first, *nearest, *last]) if other != size]
 
