@@ -191,7 +191,7 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: one of them cannot be built or used on this machine.
     """
-    name, scales = train["optimizer"], (train.get("layer_decay"), train.get("lr_scale"))
+    name, scales = train["optimizer"], (train.get("layer_decay"), train.get("lr_scale"), train.get("freeze") or ())
     try:
         optimizer = optim.build_optimizer(network, name, train["lr"], train["weight_decay"], *scales)
         _step(train, "plain")
