@@ -16,7 +16,7 @@ from goldfold.tasks.steps import ForSteps
 
 N_CASES = 24
 """Made-up cases."""
-TASKS = ("classification", "multilabel")
+TASKS = ("classification", "ordinal", "multilabel")
 """Tasks whose predictions are made up."""
 
 
@@ -72,5 +72,5 @@ def _made_up(name: str, classes: list[str]) -> tuple[list[Any], Any]:
     ]
     places = np.arange(N_CASES) % len(classes)
     label = [classes[place] for place in places]
-    cells = label if name == "classification" else [to_text([one]) for one in label]
-    return members, pd.DataFrame({"id": ids, "label" if name == "classification" else "labels": cells})
+    cells = [to_text([one]) for one in label] if name == "multilabel" else label
+    return members, pd.DataFrame({"id": ids, "labels" if name == "multilabel" else "label": cells})

@@ -39,7 +39,7 @@ from goldfold.samples.sizes import sizes_of
 N_CLASSES = 2
 """Number of classes to try if the config names none; the true number is known only when the data are read."""
 GIVES = {
-    "classification": "values", "multilabel": "values", "regression": "values", "segmentation": "maps",
+    "classification": "values", "ordinal": "values", "multilabel": "values", "regression": "values", "segmentation": "maps",
     "detection": "boxes",
 }  # fmt: skip
 """Task -> kind of output that it needs from networks."""

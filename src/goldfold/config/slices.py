@@ -293,7 +293,9 @@ def _start_size(config: Config, model: Model, number: int) -> dict[str, list[int
 def _n_outputs(config: Config) -> int | None:
     """Number of outputs of a network per image or pixel; None if the config does not determine it."""
     classes = config.data.named_classes
-    of_classes = len(classes) if classes and config.task in ("classification", "multilabel", "detection") else None
+    of_classes = (
+        len(classes) if classes and config.task in ("classification", "ordinal", "multilabel", "detection") else None
+    )
     return 1 if config.task == "regression" else of_classes
 
 
