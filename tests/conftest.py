@@ -228,6 +228,7 @@ COCO = {
 }  # fmt: skip
 NETS: dict[str, dict[str, Any]] = {
     "classification": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
+    "ordinal": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
     "multilabel": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
     "regression": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
     "segmentation": {
@@ -432,6 +433,15 @@ def tiny_labels(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         return prepare(
             Tiny(root, {**data, "label_separator": " ", "empty_label": "no_class"}, task, "f1_macro"), ["train", "test"]
         )
+
+
+@pytest.fixture(scope="session")
+def tiny_grades(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """One of four ordered classes an image: 24 training and 6 test images."""
+    root = tmp_path_factory.mktemp("tiny_grades")
+    data = _listed(root, "label", lambda number: number % 4)
+    with contextlib.chdir(root):
+        return prepare(Tiny(root, data, {"name": "ordinal"}, "quadratic_kappa"), ["train", "test"])
 
 
 @pytest.fixture(scope="session")

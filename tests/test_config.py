@@ -357,6 +357,7 @@ UNET = {"name": "a", "network": "unet", "backbone": "resnet18", "image_size_px":
 FCOS = {"name": "a", "network": "fcos", "backbone": "resnet18", "image_size_px": 64}
 OF_TASK: dict[str, dict[str, Any]] = {
     "classification": {"data": CSV, "models": [SMALL]},
+    "ordinal": {"data": CSV, "models": [SMALL]},
     "multilabel": {"data": {**CSV, "label_separator": " "}, "models": [SMALL]},
     "regression": {"data": {**CSV, "target_column": "y"}, "models": [SMALL]},
     "segmentation": {"data": MASKS, "models": [UNET]},
@@ -434,7 +435,7 @@ WRONG_FOR_TASK = [
         {"train": {"mixup_alpha": 0.2}},
         [
             "train.mixup_alpha = 0.2: task 'detection' cannot use mixup (boxes have no shares)",
-            "can: classification, multilabel",
+            "can: classification, ordinal, multilabel",
         ],
     ),
     (
@@ -764,7 +765,7 @@ def test_the_sources_of_the_config_are_those_of_the_catalog() -> None:
     assert field(Train, "flips") == set(FLIPS)
 
 
-TASK_OF_TARGET = {tasks.facts(name).target: name for name in TASKS}
+TASK_OF_TARGET = {tasks.facts(name).target: name for name in TASKS if name != "ordinal"}
 
 
 def test_every_source_is_asked_for_its_settings() -> None:

@@ -100,6 +100,17 @@ def test_two_processes_learn_as_one_with_twice_the_batch(
 
 
 @pytest.mark.usefixtures("quick_start")
+def test_two_processes_unfreeze_as_one_does(tiny: Tiny, tmp_path: Path) -> None:
+    for name, batch_size, gpus in (("pair", 4, 2), ("alone", 8, 1)):
+        made = tiny.model({**PLAIN, "batch_size": batch_size}, gpus=gpus, **VIT)
+        freeze = [[0, "backbone"], [1, {"first": 3}], [2, "none"]]
+        tiny.train(tmp_path / name, model={**made, "train": {**made["train"], "freeze": freeze}})
+    assert curve(tmp_path / "pair") == pytest.approx(curve(tmp_path / "alone"), rel=1e-5)
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("pair", "alone"))
+    assert max((one[name] - other[name]).abs().max().item() for name in one) < 1e-5
+
+
+@pytest.mark.usefixtures("quick_start")
 def test_two_processes_learn_from_the_unlabelled_images_of_one_with_twice_the_batch(tiny: Tiny, tmp_path: Path) -> None:
     how = {"sources": ["unlabeled"], "mu": 3, "threshold": 0.5, "strong": "broad"}
     unlabeled = {"unlabeled": [str(tiny.folds / "unlabeled.csv")], "caches": tiny.caches("train", "unlabeled")}

@@ -316,8 +316,8 @@ def test_the_hooks_of_the_catalog_can_be_made_of_a_network_that_was_tried() -> N
     ("train", "text"),
     [
         (
-            {"layer_decay": 0.7},
-            "train.layer_decay = 0.7: the network does not say which layers it has; a network of timm",
+            {"freeze": [[0, {"first": 9}]]},
+            "train.freeze: first: 9: the backbone has 4 stages; give at most 4.",
         ),
         (
             {"schedule": {"cosine": {"min_lr": 0.1}}},

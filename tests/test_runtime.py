@@ -393,7 +393,7 @@ OF_ONE_TASK = {
 
 @pytest.mark.parametrize(("task", "file"), [(task, file) for task, files in OF_ONE_TASK.items() for file in files])
 def test_an_edit_of_what_one_task_has_alone_changes_no_digest_of_another(sources: Any, task: str, file: str) -> None:
-    assert set(OF_ONE_TASK) == set(TASKS) == set(NETWORK_OF)
+    assert set(OF_ONE_TASK) == set(TASKS) - {"ordinal"} == set(NETWORK_OF), "which stands on classification"
     runs = [(stage, *of) for of in NETWORK_OF.items() for stage in OF_EVERY_TASK]
     assert len(runs) == 55
     before = unedited(sources, runs)

@@ -15,6 +15,7 @@ def _of(module: str, names: str) -> Entries:
 
 TASKS: Entries = {
     "classification": "goldfold.tasks.classification",
+    "ordinal": "goldfold.tasks.ordinal",
     "multilabel": "goldfold.tasks.multilabel",
     "regression": "goldfold.tasks.regression",
     "segmentation": "goldfold.tasks.segmentation",
@@ -67,7 +68,7 @@ LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
 )
 """Parameters of networks that take effect only after training: changing them retrains nothing."""
 
-# --- by target: label, labels, value, mask, boxes
+# --- by target: label, order (a label whose classes are in order), labels, value, mask, boxes
 
 LOSSES: dict[str, Entries] = {
     "label": {
@@ -76,6 +77,10 @@ LOSSES: dict[str, Entries] = {
         "symmetric_cross_entropy": "goldfold.losses.classification:symmetric_cross_entropy",
         "asymmetric": "goldfold.losses.classification:asymmetric",
         "soft_auc": "goldfold.losses.classification:soft_auc",
+    },
+    "order": {
+        **_of("goldfold.losses.ordinal", "cumulative earth_mover"),
+        **_of("goldfold.losses.classification", "cross_entropy focal"),
     },
     "labels": {
         **_of("goldfold.losses.multilabel", "bce focal class_balanced asymmetric soft_auc"),
@@ -119,6 +124,15 @@ METRICS: dict[str, Entries] = {
         "auc_above_tpr": "goldfold.metrics.positives:AUC_ABOVE_TPR",
         **_of("goldfold.metrics.positives", "pf1 map_at_k"),
         "gap": "goldfold.metrics.positives:GAP",
+    },
+    "order": {
+        "quadratic_kappa": "goldfold.metrics.classification:QUADRATIC_KAPPA",
+        "mae": "goldfold.metrics.ordinal:MAE",
+        "accuracy": "goldfold.metrics.classification:ACCURACY",
+        "balanced_accuracy": "goldfold.metrics.classification:BALANCED_ACCURACY",
+        "f1_macro": "goldfold.metrics.classification:F1_MACRO",
+        "log_loss": "goldfold.metrics.classification:LOG_LOSS",
+        "roc_auc": "goldfold.metrics.classification:ROC_AUC",
     },
     "labels": {
         "f1_macro": "goldfold.metrics.multilabel:F1_MACRO",

@@ -58,7 +58,8 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
     known = facts(model["task"])
     if model["task"] in catalog.TASKS and known.target in MADE:  # other tasks call their losses as they like
         known_classes = model.get("n_classes")
-        _check_loss(known.target, model["train"], known_classes or _listed(model["train"]["loss"]) or n_classes)
+        n = known_classes or _listed(model["train"]["loss"]) or n_classes
+        _check_loss(known.target, known.losses, model["train"], n)
     check_augmentations(model)
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
@@ -95,12 +96,12 @@ def _check_generator(model: Mapping[str, Any]) -> None:
         raise ConfigError(f"train.generated.generator {components.label(generator)}: {wrong}")
 
 
-def _check_loss(target: str, train: Mapping[str, Any], n_classes: int) -> None:
+def _check_loss(target: str, entries: Mapping[str, str], train: Mapping[str, Any], n_classes: int) -> None:
     outputs, *others = MADE[target](n_classes)
     counts = [float(N_CASES)] * n_classes if target in kinds.COUNTED else None
     harden = partial(torch.argmax, dim=1) if target == "label" else lambda given: given
     try:
-        total = combined(catalog.LOSSES[target], train["loss"], counts, harden)(outputs.requires_grad_(), *others).total
+        total = combined(entries, train["loss"], counts, harden)(outputs.requires_grad_(), *others).total
         torch.autograd.backward(total.mean())
     except Exception as error:
         raise failed("train.loss", train["loss"], error) from error

@@ -1,7 +1,7 @@
 """Made-up predictions of two members, and their truth, by task: what the metric and the steps of a config are tried on."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ GRADES = 5
 """Made-up numbers are whole numbers from 0 to 4, which metrics of grades take too."""
 SIDE = 64
 """Height and width of made-up images in pixels."""
-TASKS = ("classification", "multilabel", "regression", "segmentation", "detection")
+TASKS = ("classification", "ordinal", "multilabel", "regression", "segmentation", "detection")
 """Tasks whose predictions can be made up."""
 
 
@@ -51,6 +51,10 @@ def _logits(ids: NDArray[Any], classes: Sequence[str], draw: np.random.Generator
 def _label(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> Made:
     truth = pd.DataFrame({"id": ids, "label": _in_turn(classes)})
     return Made("classification", classes, _logits(ids, classes, draw), truth)
+
+
+def _grade(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> Made:
+    return replace(_label(ids, classes, draw), task="ordinal")
 
 
 def _labels(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> Made:
@@ -91,6 +95,7 @@ def _in_turn(classes: Sequence[str]) -> list[str]:
 
 _BY_TASK: dict[str, Callable[[NDArray[Any], list[str], np.random.Generator], Made]] = {
     "classification": _label,
+    "ordinal": _grade,
     "multilabel": _labels,
     "regression": _value,
     "segmentation": _mask,

@@ -41,7 +41,7 @@ from goldfold.tables import read_table
 N_CLASSES = 2
 """Number of classes to try if the config names none; the true number is known only when the data are read."""
 GIVES = {
-    "classification": "values", "multilabel": "values", "regression": "values", "segmentation": "maps",
+    "classification": "values", "ordinal": "values", "multilabel": "values", "regression": "values", "segmentation": "maps",
     "detection": "boxes",
 }  # fmt: skip
 """Task -> kind of output that it needs from networks."""
@@ -193,7 +193,7 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: one of them cannot be built or used on this machine.
     """
-    name, scales = train["optimizer"], (train.get("layer_decay"), train.get("lr_scale"))
+    name, scales = train["optimizer"], (train.get("layer_decay"), train.get("lr_scale"), train.get("freeze") or ())
     try:
         optimizer = optim.build_optimizer(network, name, train["lr"], train["weight_decay"], *scales)
         _step(train, "plain")

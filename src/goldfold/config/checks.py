@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import TASKS
 from goldfold.components import name_of
-from goldfold.config import kinds
+from goldfold.config import freezing, kinds
 from goldfold.config.ablation_checks import check_ablation
 from goldfold.config.case_checks import check_cases
 from goldfold.config.choice_checks import check_choices
@@ -52,6 +52,7 @@ def check(config: Config) -> None:
         *_members(config),
         *_weights(config),
         *check_overrides(config, task),
+        *freezing.problems(config),
         *check_source(config),
         *_files(config),
         *_roi(config, task),

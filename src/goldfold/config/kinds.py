@@ -4,11 +4,12 @@ from goldfold.components import COUNTS, Kind
 
 PREDICTION = {
     "label": ("logits", "target"),
+    "order": ("logits", "target"),
     "labels": ("logits", "target", "positive_weight"),
     "value": ("output", "target"),
     "mask": ("logits", "target"),
 }
-COUNTED = ("label", "labels")
+COUNTED = ("label", "order", "labels")
 """Targets whose losses may have a parameter ``counts``."""
 LOSSES = {
     target: Kind("loss", given, frozenset({"ignore_index", "weight", *[COUNTS] * (target in COUNTED)}))
@@ -17,6 +18,7 @@ LOSSES = {
 CLASS_WEIGHTS = Kind("weighting of classes", (COUNTS,))
 EVIDENCE = {
     "label": ("probabilities", "labels"),
+    "order": ("probabilities", "labels"),
     "labels": ("found",),
     "value": ("predicted", "truth"),
     "mask": ("overlap",),

@@ -10,6 +10,7 @@ from goldfold.config.augmentation import Augmentation
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, height_and_width
 from goldfold.config.distillation import Written as Distill
 from goldfold.config.fixmatch import FixMatch
+from goldfold.config.freezing import Freeze, train_problems
 from goldfold.config.generated import Generated
 from goldfold.config.head import Head, Statistic
 from goldfold.config.hooks import Params, every_hook, problems
@@ -49,6 +50,10 @@ class Train(Section):
     fraction of the next one's (0.65 to 0.9 for pretrained transformers)."""
     lr_scale: LrScale | None = UNSET
     """Factors of the learning rate: `{head: 10}`, `{backbone: 0.1}`."""
+    freeze: Freeze = UNSET
+    """Parts of the network that are not trained, whose batch norm keeps its statistics: `backbone` (trains the head alone),
+    `{first: 2}` or `{all_but_last: 1}` stages of the backbone; or by epoch, `[[0, backbone], [2, {all_but_last: 1}], [4,
+    none]]`."""
     weight_decay: Number = Field(0.05, ge=0)
     schedule: Schedule = "cosine"
     """Learning rate schedule: `cosine`, `{cosine: {min_lr: 1e-6, cycles: 3}}`, `{plateau: {monitor: val_loss}}`, ..."""
@@ -156,6 +161,7 @@ class Train(Section):
         if self.lr_scale is not None and self.lr_scale == type(self.lr_scale)():
             yield "lr_scale: all factors are 1, which has no effect; set backbone, norm or head, or remove it"
         yield from problems(self)
+        yield from train_problems(self)
         yield from snapshot_problems(self, [name_of(hook) for hook in self.every_hook])
         for problem in (
             clipping_problem(self.every_hook),

@@ -178,9 +178,9 @@ def _components() -> str:
     """Parameters of every component of the catalog, from the signatures of its functions."""
     targets = {name: facts(name).target for name in TASKS}
     by_task = {
-        "Losses": (kinds.LOSSES, catalog.LOSSES),
-        "Metrics": (kinds.METRICS, catalog.METRICS),
-        "Ensemble methods": (kinds.METHODS, catalog.ENSEMBLES),
+        "Losses": (kinds.LOSSES, "losses"),
+        "Metrics": (kinds.METRICS, "metrics"),
+        "Ensemble methods": (kinds.METHODS, "methods"),
     }
     shared = {
         "Ensemble steps that come first": (kinds.STEP, every(catalog.FUSIONS)),
@@ -197,11 +197,11 @@ def _components() -> str:
         "Splitters": (kinds.SPLITTER, catalog.SPLITTERS),
     }
     tables = []
-    for title, (kind_of, names_of) in by_task.items():
+    for title, (kind_of, key) in by_task.items():
         rows = [
             (task, name, _component(read(place), kind_of[target]))
             for task, target in targets.items()
-            for name, place in names_of[target].items()
+            for name, place in getattr(facts(task), key).items()
         ]
         tables.append(_component_table(title, rows, tasks=True))
     for title, (kind, names) in shared.items():

@@ -11,6 +11,8 @@ OUTPUTS = ("segmentation_head", "cls_logits", "bbox_reg", "bbox_pred", "bbox_ctr
 """Names of the layers of these networks that give the output."""
 FUSION = "fusion."
 """Prefix of the metadata branch and the head that it shares with the images, see `goldfold.models.fusion`."""
+AFTER = (FUSION, "link.")
+"""Prefixes of what follows the network of the images: the fusion, and the link of ordered classes."""
 
 
 def backbone(network: nn.Module) -> set[str]:
@@ -23,7 +25,7 @@ def backbone(network: nn.Module) -> set[str]:
         if any(name.startswith(prefix) for name in names):
             return {name for name in names if name.startswith(prefix)}
     classifier = set(_classifier(network))
-    head = classifier | {name for name in names if name.startswith(FUSION)}
+    head = classifier | {name for name in names if name.startswith(AFTER)}
     return set(names) - head if head else set()
 
 

@@ -67,6 +67,10 @@ class SmallResNet(nn.Module):
         """Put a new last layer in place of the old one; with 0 classes none, so that the output is features."""
         self.head[-1] = nn.Linear(self.num_features, n_classes) if n_classes else nn.Identity()
 
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """Return patterns of the names of the parameters of each stage, or each block, as networks of timm do."""
+        return {"stem": r"^stem", "blocks": r"^stages\.(\d+)" if coarse else r"^stages\.(\d+)\.(\d+)"}
+
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (batch, classes) for images (batch, channels, height, width)."""
         logits: Tensor = self.head(self.stages(self.stem(images)))

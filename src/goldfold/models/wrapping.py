@@ -28,6 +28,8 @@ class Normalised(nn.Module):
         std = getattr(network, "std", None) or (NEUTRAL[1],) * channels
         self.network = network.to(memory_format=torch.channels_last)
         self.fusion = fusion
+        self.link: nn.Module | None = None
+        """Maps the outputs of cases to those of the task, such as log-probabilities of ordered classes."""
         self.register_buffer("mean", _column(mean))
         self.register_buffer("std", _column(std))
 
@@ -38,9 +40,11 @@ class Normalised(nn.Module):
             targets: passed through to networks that compute their own losses (detectors).
         """
         if isinstance(inputs, Tensor):
-            return self._outputs(inputs, *targets)
-        outputs = inputs.mean(self._outputs(inputs.there, *targets))
-        return outputs if self.fusion is None else self.fusion(outputs, inputs.metadata)
+            outputs = self._outputs(inputs, *targets)
+        else:
+            outputs = inputs.mean(self._outputs(inputs.there, *targets))
+            outputs = outputs if self.fusion is None else self.fusion(outputs, inputs.metadata)
+        return outputs if self.link is None else self.link(outputs)
 
     def _outputs(self, images: Tensor, *targets: Any) -> Any:
         scaled = images.float().contiguous(memory_format=torch.channels_last) / 255

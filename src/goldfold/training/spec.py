@@ -37,6 +37,7 @@ class Train:
     class_weights: Written | None = None
     layer_decay: float | None = None
     lr_scale: Mapping[str, float] | None = None
+    freeze: Sequence[Any] = ()
     compile: bool = False
     sampler: Written = "shuffled"
     mix: Sequence[Written] = ()
