@@ -44,6 +44,7 @@ class Train:
     snapshots: int | None = None
     distill: Mapping[str, Any] | None = None
     fixmatch: Mapping[str, Any] | None = None
+    drop_view: float = 0.0
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:
