@@ -60,6 +60,11 @@ LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
 )
 """Parameters of networks that take effect only after training: changing them retrains nothing."""
 
+AGGREGATIONS: Entries = {
+    **_of("goldfold.models.aggregation", "mean attention concat lstm transformer"),
+}
+"""Ways in which the images of a case become one output of a network."""
+
 # --- by target: label, labels, value, mask, boxes
 
 LOSSES: dict[str, Entries] = {

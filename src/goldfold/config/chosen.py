@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import name_of, parse, place, summed
-from goldfold.config.learning import Train
+from goldfold.config.learning import MEAN, Train
 from goldfold.config.root import Config
 from goldfold.ensembling.steps import entries
 from goldfold.inference.parameters import AUGMENT
@@ -65,8 +65,10 @@ def _predicting(config: Config, model: str) -> list[str]:
 
 
 def _network(config: Config, model: str) -> list[str]:
-    network = next(one.network for one in config.models if one.name == model)
-    return _of([network], facts(config.task).networks)
+    """Network, and the layers over the images of a case."""
+    wanted = next(one for one in config.models if one.name == model)
+    views = [] if wanted.views == MEAN else _of([wanted.views], catalog.AGGREGATIONS)
+    return [*_of([wanted.network], facts(config.task).networks), *views]
 
 
 def _training(config: Config, model: str, number: int) -> list[str]:

@@ -40,6 +40,7 @@ TRANSFORM = Kind("transform", filled=frozenset({"size", "height", "width"}))
 VIEW = Kind("view")
 SOURCE = Kind("data source")
 SPLITTER = Kind("splitter", ("table", "content", "n_folds", "seed"))
+AGGREGATION = Kind("aggregation of views", ("n_features",))
 NETWORK = Kind(
     "network",
     (),

@@ -17,6 +17,7 @@ from goldfold.config.soups import Snapshot, snapshot_problems
 from goldfold.config.soups import Written as Soup
 from goldfold.config.train_sizes import Sizes
 from goldfold.config.written import (
+    Aggregation,
     ClassWeights,
     Hook,
     Loss,
@@ -78,6 +79,9 @@ class Train(Section):
     as `package.module:function`; a mixed sample uses one of them, each with equal probability."""
     mix_probability: Number = Field(1.0, ge=0, le=1)
     """Probability that a sample is mixed, if there is a way of mixing."""
+    drop_view: Number = Field(0.0, ge=0, lt=1, exclude_if=lambda value: value == 0)
+    """Probability that an image of a case is left out of a training sample, never all of them, so that the network also learns
+    from cases that lack a view."""
     sampler: Sampler = Field("shuffled", exclude_if=lambda value: value == "shuffled")
     """Order of the training cases of an epoch: `shuffled`, `balanced`, `{weighted: {power: 0.5}}`, `{oversampled: {by:
     group}}`, or your own as `package.module:function`; `by` is `class`, `group` or a categorical metadata column."""
@@ -175,6 +179,8 @@ class MetadataBranch(Section):
     """After each layer."""
 
 
+MEAN = "mean"
+"""Value of `views` that needs no layers."""
 OF_TRAINING = ("pretrained", "partly_pretrained", "train", "gpus")
 """Keys of a model that concern its training alone."""
 
@@ -212,6 +218,12 @@ class Model(Section):
     ] = Field(False, exclude_if=lambda value: value is False)
     """Whether the network takes the columns of `data.metadata` besides the images: `true`, `false`, or `{width: 64, dropout:
     0.1}` for the branch that takes them."""
+    views: Aggregation = Field(MEAN, exclude_if=lambda value: value == MEAN)
+    """How the images of a case (views, frames) become one output: `mean` of the outputs, `attention`, `concat` of fixed views,
+    `lstm` or `transformer` over frames in order, `{lstm: {hidden: 256}}`, or your own as `package.module:function`."""
+    max_images: Annotated[int, Field(ge=1)] | None = UNSET
+    """Most images of a case that the network gets: evenly spaced ones in validation and prediction; in training one drawn from
+    each of as many equal parts of the case. By default all."""
     dropout: Number = Field(0.0, ge=0, lt=1)
     drop_path: Number = Field(0.0, ge=0, lt=1)
     train: Train = Train()

@@ -183,6 +183,7 @@ def _components() -> str:
         "Ensemble steps that follow": (kinds.STEP, every(catalog.POSTPROCESSING)),
         "Class weights": (kinds.CLASS_WEIGHTS, catalog.CLASS_WEIGHTS),
         "Networks": (kinds.NETWORK, every(catalog.NETWORKS)),
+        "Aggregation of the images of a case": (kinds.AGGREGATION, catalog.AGGREGATIONS),
         "Schedules": (kinds.SCHEDULE, catalog.SCHEDULES),
         "Update rules": (kinds.UPDATE, catalog.UPDATES),
         "Hooks": (kinds.HOOK, catalog.HOOKS),

@@ -9,8 +9,9 @@ BACKBONES = ("network.encoder.", "network.model.backbone.body.")
 """Prefixes of the backbone in a segmentation network of smp and in a detector."""
 OUTPUTS = ("segmentation_head", "cls_logits", "bbox_reg", "bbox_pred", "bbox_ctrness", "cls_score")
 """Names of the layers of these networks that give the output."""
-FUSION = "fusion."
-"""Prefix of the metadata branch and the head that it shares with the images, see `goldfold.models.fusion`."""
+FUSION, VIEWS = "fusion.", "views."
+"""Prefixes of a head for cases, with the metadata branch that it may have, and of the layers over the images of a case, see
+`goldfold.models.case_head`."""
 
 
 def backbone(network: nn.Module) -> set[str]:
@@ -23,7 +24,7 @@ def backbone(network: nn.Module) -> set[str]:
         if any(name.startswith(prefix) for name in names):
             return {name for name in names if name.startswith(prefix)}
     classifier = set(_classifier(network))
-    head = classifier | {name for name in names if name.startswith(FUSION)}
+    head = classifier | {name for name in names if name.startswith((FUSION, VIEWS))}
     return set(names) - head if head else set()
 
 

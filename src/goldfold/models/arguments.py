@@ -14,6 +14,7 @@ OUR_OWN = frozenset(
         "n_classes",
         "network",
         "pretrained",
+        "views",
     }
 )
 """Arguments set by goldfold itself, not allowed in ``params``."""
