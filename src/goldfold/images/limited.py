@@ -27,9 +27,17 @@ def chosen(own: Ids, most: int | None, draw: int | None = None) -> Ids:
         return own
     there = [id for id in own if id is not None]
     if len(there) > most:
-        at = 0.5 if draw is None else np.random.default_rng(draw).random(most)
-        there = [there[int(place)] for place in (np.arange(most) + at) * len(there) / most]
+        there = [there[place] for place in _places(len(there), most, draw)]
     return [*there, *[None] * (min(most, len(own)) - len(there))]
+
+
+def _places(n: int, most: int, draw: int | None) -> list[int]:
+    """One place in each of ``most`` parts of ``n`` places."""
+    if draw is None:
+        return [(2 * part + 1) * n // (2 * most) for part in range(most)]
+    edges = np.arange(most + 1) * n // most
+    found: list[int] = np.random.default_rng(draw).integers(edges[:-1], edges[1:]).tolist()
+    return found
 
 
 def limited(cases: Mapping[str, Ids], most: int | None) -> Mapping[str, Ids]:
