@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 import goldfold
 from conftest import Tiny, picture, prepare, save_picture
@@ -19,6 +20,8 @@ from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles import form
 from goldfold.bundles.export import export
 from goldfold.cache.images import CachedImages
+from goldfold.catalog import AGGREGATIONS
+from goldfold.commands import preflight
 from goldfold.config import load, slices
 from goldfold.config.chosen import places
 from goldfold.config.root import Config
@@ -29,6 +32,7 @@ from goldfold.predictions.arrays import load as load_arrays
 from goldfold.report import view_weights
 from goldfold.samples.dataset import TrainingSet, kept
 from goldfold.samples.transforms import Augment
+from test_resume import run_until
 from tiny_results import record, write_results
 
 # --- order of frames
@@ -205,6 +209,15 @@ def test_labels_of_validation_cases_change_no_byte_of_a_recurrent_network(of_fra
     assert made[0] == made[1]
 
 
+def test_a_recurrent_network_that_is_killed_ends_with_the_same_bytes(of_frames: Tiny, tmp_path: Path) -> None:
+    model = of_frames.model({**SHORT, "epochs": 3, "batch_size": 4, "ema_decay": 0.9, "mixup_alpha": 0.2}, **LSTM)
+    of_frames.train(tmp_path / "whole", model=model)
+    run_until(4, of_frames, tmp_path / "killed", model=model)
+    assert of_frames.train(tmp_path / "killed", model=model)["resumed_at_step"] == [3]
+    made = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
+    assert made[0] == made[1]
+
+
 def found_results(results: Path, **changes: Any) -> Any:
     """What the section on weights reads of results."""
     train = pd.read_csv(results / "folds/train.csv", dtype=str, keep_default_na=False)
@@ -293,6 +306,38 @@ def test_settings_of_views_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         config(data, model)
+
+
+@pytest.mark.parametrize("views", [name for name in AGGREGATIONS if name != "mean"])
+def test_networks_are_tried_before_any_job(views: str, in_tmp: Path) -> None:
+    (wanted,) = slices.network_checks(config(FRAMES, {"views": views, "params": {"widths": [4, 8]}}))
+    assert preflight.check(wanted) is False
+    (wrong,) = slices.network_checks(config(FRAMES, {"views": {"lstm": {"hidden": 0}}}))
+    with pytest.raises(ConfigError, match="views: hidden = 0 must be a whole number of at least 1"):
+        preflight.check(wrong)
+    (headless,) = slices.network_checks(config(FRAMES, {"views": views, "network": "test_frames_of_cases:headless"}))
+    with pytest.raises(
+        ConfigError, match=r"views: the head of network 'of this model' cannot be removed\. Use timm or"
+    ):
+        preflight.check(headless)
+
+
+def headless(n_classes: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
+    """Network whose head is not known."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * image_size[0] * image_size[1], n_classes))
+
+
+def test_a_round_cannot_start_from_weights_of_another_aggregation(in_tmp: Path) -> None:
+    config(FRAMES, {})
+    values = json.loads(Path("c.yaml").read_text())
+    one = values["models"][0]
+    values["models"] = [{**one, "name": "a", "views": "lstm"}, {**one, "name": "b"}]
+    values["rounds"] = [{}, {"models": ["b"], "start": "a"}]
+    Path("c.yaml").write_text(json.dumps(values))
+    with pytest.raises(
+        ConfigError, match=r"b cannot use its weights: views is 'lstm' there and 'mean' here; name a model"
+    ):
+        load("c.yaml")
 
 
 def test_a_config_without_the_new_keys_has_the_same_recipes(in_tmp: Path) -> None:
