@@ -247,7 +247,7 @@ def test_the_part_of_a_new_image_is_found_as_in_training(in_tmp: Path) -> None:
     lit[20:60, 10:40] = 200
     paths = [str(save_picture(in_tmp / "lit.png", lit)), str(save_picture(in_tmp / "flat.png", lit * 0))]
     table = pd.DataFrame({"id": ["lit", "flat"], "path": paths, "width": 60, "height": 80})
-    wanted = with_rois({"test": table}, roi, 1)["test"]
+    wanted = with_rois({"test": table}, roi, 1, table)["test"]
     find = finder(roi, table)
     found = [find(row, path, 60, 80) for row, path in enumerate(paths)]
     assert found[1] == (None, "nothing stands out")
