@@ -1,9 +1,11 @@
 """Images of a case that become one output: attention, concatenation, recurrent networks and transformers over views."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from goldfold import catalog, components
@@ -16,6 +18,7 @@ from goldfold.models.features import Heard, head_of
 from goldfold.models.fusion import Branch
 from goldfold.models.small_resnet import build
 from goldfold.models.wrapping import Normalised
+from whole_task import classification
 
 LAYERS = [name for name in catalog.AGGREGATIONS if name != "mean"]
 WEIGHTED = [name for name in LAYERS if name != "concat"]
@@ -169,6 +172,20 @@ def test_the_head_of_a_case_is_after_its_layers() -> None:
         ConfigError, match=r"views: the head of network 'mine' cannot be removed\. Use timm or small_resnet,"
     ):
         case_head(nn.Linear(1, 1), "mine", 2, views="lstm")
+
+
+@pytest.mark.parametrize("network", [{"network": "small_resnet"}, {"network": "timm", "backbone": "test_resnet"}])
+def test_a_file_of_weights_fits_models_with_other_layers_over_images(network: dict[str, Any], tmp_path: Path) -> None:
+    infer, size, path = classification("ab"), (32, 32), tmp_path / "model.safetensors"
+    first = infer.model(image_size=size, channels=3, views="attention", **network)
+    save_file({name: value.contiguous() for name, value in first.state_dict().items()}, path)
+    for views in ("mean", "lstm"):
+        made = infer.model(image_size=size, channels=3, views=views, pretrained=str(path), **network)
+        known = first.state_dict()
+        same = [name for name, value in made.state_dict().items() if name in known and torch.equal(value, known[name])]
+        new = {name.split(".")[0] for name in made.state_dict().keys() - set(same)}
+        assert new == ({"network"} if views == "mean" else {"views", "fusion"}), "the head alone is new"
+    assert made.network.new == ["the head, and the layers over the images of a case"]
 
 
 # --- what they can learn

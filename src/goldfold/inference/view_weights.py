@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from goldfold.images.cases import WEIGHTS
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from goldfold.cases import Inputs
     from goldfold.inference.predictor import Predicting, Predictor
     from goldfold.inference.views import View
-
-NAME = "view_weights"
 
 
 def with_view_weights(predictor: Predictor) -> Predictor:
@@ -59,7 +59,7 @@ class _WithWeights:
             found = self.task.predict(model, inputs, views)
         finally:
             hook.remove()
-        return {**found, NAME: torch.stack(recorded).float().mean(dim=0).cpu().numpy()}
+        return {**found, WEIGHTS: torch.stack(recorded).float().mean(dim=0).cpu().numpy()}
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str
@@ -68,4 +68,4 @@ class _WithWeights:
         listed = list(parts)
         yield from self.task.pack(table, listed, frame, resize)
         if listed:
-            yield NAME, np.concatenate([part[NAME] for part in listed])
+            yield WEIGHTS, np.concatenate([part[WEIGHTS] for part in listed])

@@ -9,9 +9,8 @@ import pandas as pd
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Cell, Gallery, Picture, Section, Table
 from goldfold.drawing.pictures import side_by_side
-from goldfold.images.cases import PATHS, from_text, view_names
+from goldfold.images.cases import PATHS, WEIGHTS, from_text, view_names
 from goldfold.images.limited import chosen
-from goldfold.inference.view_weights import NAME
 from goldfold.report.results import Results
 
 FILE = "view_weights.csv"
@@ -53,7 +52,7 @@ def _rows(results: Results, member: str) -> Iterator[list[Any]]:
     names, most = view_names(train), _most_images(results, member)
     paths = dict(zip(train["id"], train[PATHS], strict=True)) if PATHS in train else {}
     for arrays in results.members[member].values():
-        for id, weights in zip(arrays["ids"].tolist(), arrays[NAME], strict=True) if NAME in arrays else ():
+        for id, weights in zip(arrays["ids"].tolist(), arrays[WEIGHTS], strict=True) if WEIGHTS in arrays else ():
             for view, path in enumerate(chosen(from_text(paths[id]), most)) if id in paths else ():
                 if path is not None:
                     yield [member, id, names[view] if names else view, path, float(weights[view])]
