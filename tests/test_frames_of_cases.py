@@ -209,6 +209,14 @@ def test_labels_of_validation_cases_change_no_byte_of_a_recurrent_network(of_fra
     assert made[0] == made[1]
 
 
+def test_views_are_left_out_in_training(of_frames: Tiny, tmp_path: Path) -> None:
+    made = set()
+    for drop in (0.0, 0.6):
+        of_frames.train(tmp_path / str(drop), model=of_frames.model({**SHORT, "drop_view": drop}, views="attention"))
+        made.add((tmp_path / str(drop) / "model.safetensors").read_bytes())
+    assert len(made) == 2
+
+
 def test_a_recurrent_network_that_is_killed_ends_with_the_same_bytes(of_frames: Tiny, tmp_path: Path) -> None:
     model = of_frames.model({**SHORT, "epochs": 3, "batch_size": 4, "ema_decay": 0.9, "mixup_alpha": 0.2}, **LSTM)
     of_frames.train(tmp_path / "whole", model=model)
