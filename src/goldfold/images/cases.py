@@ -16,8 +16,6 @@ VIEW_NAMES = "view_names"
 """Optional column of the training table: a JSON list of the views' names, the same in each row."""
 PASTING = ("cutmix", "mosaic")
 """Entries of ``train.mix`` that put parts of several images together."""
-WEIGHTS = "view_weights"
-"""Entry of prediction files: the weights that the network gave to the images of each case, (n, images)."""
 CASE, VIEW = "case", "view"
 """Columns of a table of images: the case's id, and the number of the view from 0."""
 

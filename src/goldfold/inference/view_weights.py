@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from goldfold.images.cases import WEIGHTS
+from goldfold.predictions.view_weights import WEIGHTS
 
 if TYPE_CHECKING:
     import pandas as pd

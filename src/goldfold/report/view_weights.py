@@ -9,8 +9,9 @@ import pandas as pd
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Cell, Gallery, Picture, Section, Table
 from goldfold.drawing.pictures import side_by_side
-from goldfold.images.cases import PATHS, WEIGHTS, from_text, view_names
+from goldfold.images.cases import PATHS, from_text, view_names
 from goldfold.images.limited import chosen
+from goldfold.predictions.view_weights import WEIGHTS
 from goldfold.report.results import Results
 
 FILE = "view_weights.csv"
