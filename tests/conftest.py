@@ -322,7 +322,9 @@ class Tiny:
             "lists": {name: str(self.folds / f"{name}.csv") for name in splits},
             "task": self.task,
             "model": {
-                name: model[name] for name in ("network", "backbone", "params", "size", "metadata") if name in model
+                name: model[name]
+                for name in ("network", "backbone", "params", "size", "metadata", "views", "max_images")
+                if name in model
             },
             "resize": "squash",
             "channels": 3,

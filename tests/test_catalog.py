@@ -50,7 +50,7 @@ def test_the_catalog_names_each_kind() -> None:
     assert {name.split()[0] for name in EVERY} == {
         "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
         "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS", "CLASS_WEIGHTS", "POOLINGS", "SAMPLERS", "MIXES", "PRESETS",
-        "DISTILLATIONS", "FIXMATCH", "INVERTED", "GENERATORS",
+        "DISTILLATIONS", "FIXMATCH", "INVERTED", "GENERATORS", "AGGREGATIONS",
     }  # fmt: skip
 
 
@@ -234,7 +234,7 @@ def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pyte
     for names in (*catalog.LOSSES.values(), *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
                   catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS,
                   catalog.HOOKS, catalog.UPDATES, catalog.DEMOS, catalog.CLASS_WEIGHTS, catalog.POOLINGS, catalog.SAMPLERS,
-                  *catalog.MIXES.values()):  # fmt: skip
+                  catalog.AGGREGATIONS, *catalog.MIXES.values(), *catalog.GENERATORS.values()):  # fmt: skip
         monkeypatch.setitem(names, "added", "goldfold.added:added")
     assert {stage: chosen.places(one, stage, one.models[0].name) for stage in stages} == before
     assert len(before["train"]) == 15

@@ -783,6 +783,7 @@ def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: An
     config = parse({"name": "t", "task": task, **OF_TASK[task], "data": {"source": source, **given}, **splitter})
     handed = slices.manifest(config)["source"]
     asked_for = {"roi_columns", "refuse"}  # handed where data.roi is method: column alone; and by init alone
+    asked_for |= {"frame_column"}  # handed where it is set alone
     assert (
         handed["source"] == {"digits": "csv", "scenes": "masks"}.get(source.split("_")[0], source)
         or source == "scenes_boxes"

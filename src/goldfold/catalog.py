@@ -68,6 +68,11 @@ LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
 )
 """Parameters of networks that take effect only after training: changing them retrains nothing."""
 
+AGGREGATIONS: Entries = {
+    **_of("goldfold.models.aggregation", "mean attention concat lstm transformer"),
+}
+"""Ways in which the images of a case become one output of a network."""
+
 # --- by target: label, order (a label whose classes are in order), labels, value, mask, boxes
 
 LOSSES: dict[str, Entries] = {

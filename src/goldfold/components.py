@@ -159,6 +159,7 @@ def _kinds_of(name: str) -> list[str]:
         "ensemble step": [*catalog.FUSIONS.values(), *catalog.POSTPROCESSING.values()],
     }
     single = {
+        "aggregation of views": catalog.AGGREGATIONS,
         "schedule": catalog.SCHEDULES,
         "hook": catalog.HOOKS,
         "update rule": catalog.UPDATES,

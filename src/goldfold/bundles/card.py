@@ -152,7 +152,9 @@ def _images(manifest: "Manifest") -> Iterator[str]:
     channels = kinds.get(images.channels, f"{images.channels} channels")
     yield f"Images are read as {channels}; 16-bit images are scaled to 8 bits by the rule {images.scale_16bit}.{cut}"
     if images.cases is not None:
-        yield "A case may have several images, whose outputs are averaged; a table lists them (`goldfold predict --table`)."
+        how = dict.fromkeys(components.label(member.network.views or "mean") for member in manifest.members)
+        joined = f"joined by {', '.join(how)}" if how != {"mean": None} else "whose outputs are averaged"
+        yield f"A case may have several images, {joined}; a table lists them (`goldfold predict --table`)."
     if images.metadata is not None:
         names = ", ".join([*images.metadata.numeric, *images.metadata.categorical])
         of_networks = any(member.network.metadata for member in manifest.members)

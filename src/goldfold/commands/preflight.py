@@ -31,6 +31,7 @@ from goldfold.ensembling.coverage import refuse_unreachable
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
+from goldfold.models.case_head import MEAN
 from goldfold.models.features import refuse_headless
 from goldfold.models.fusion import Branch, branch_of
 from goldfold.models.norm_layers import layers
@@ -77,12 +78,13 @@ def check(model: dict[str, Any]) -> bool:
         _gives(model),
         min(batch_size, trial.TRAIN_IMAGES),
         _branch(model),
+        model.get("views", MEAN),
     )
     params = {**arguments(model), "n_classes": wanted.n_classes, "in_channels": wanted.channels}
     make = partial(_at_size, model["network"], params)
     network = trial.check(make, _named(model), wanted, partial(_own_size, model))
     _check_weights(model, {**params, "image_size": wanted.size})
-    if model.get("shows_features") and wanted.branch is None:
+    if model.get("shows_features") and wanted.branch is None and wanted.views == MEAN:
         refuse_headless(network)
     if lost := trial.without_gradient(network):
         n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and keep their initial values"

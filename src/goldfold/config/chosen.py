@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import name_of, parse, place, summed
-from goldfold.config.learning import Train
+from goldfold.config.learning import MEAN, Train
 from goldfold.config.root import Config
 from goldfold.ensembling.steps import entries
 from goldfold.inference.parameters import AUGMENT
@@ -66,10 +66,11 @@ def _predicting(config: Config, model: str) -> list[str]:
 
 
 def _network(config: Config, model: str) -> list[str]:
-    """Network, and the pooling of its own head."""
-    chosen = next(one for one in config.models if one.name == model)
-    pooling = None if chosen.head is None else chosen.head.pooling
-    return [*_of([chosen.network], facts(config.task).networks), *_of([pooling], catalog.POOLINGS)]
+    """Network, the pooling of its own head, and the layers over the images of a case."""
+    wanted = next(one for one in config.models if one.name == model)
+    pooling = None if wanted.head is None else wanted.head.pooling
+    views = [] if wanted.views == MEAN else _of([wanted.views], catalog.AGGREGATIONS)
+    return [*_of([wanted.network], facts(config.task).networks), *_of([pooling], catalog.POOLINGS), *views]
 
 
 def _training(config: Config, model: str, number: int) -> list[str]:

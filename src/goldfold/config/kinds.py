@@ -44,6 +44,7 @@ VIEW = Kind("view")
 SOURCE = Kind("data source")
 POOLING = Kind("pooling")
 SPLITTER = Kind("splitter", ("table", "content", "n_folds", "seed"))
+AGGREGATION = Kind("aggregation of views", ("n_features",))
 NETWORK = Kind(
     "network",
     (),

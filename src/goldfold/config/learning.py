@@ -20,6 +20,7 @@ from goldfold.config.soups import Snapshot, snapshot_problems
 from goldfold.config.soups import Written as Soup
 from goldfold.config.train_sizes import Sizes
 from goldfold.config.written import (
+    Aggregation,
     ClassWeights,
     Hook,
     Loss,
@@ -87,6 +88,9 @@ class Train(Section):
     as `package.module:function`; a mixed sample uses one of them, each with equal probability."""
     mix_probability: Number = Field(1.0, ge=0, le=1)
     """Probability that a sample is mixed, if there is a way of mixing."""
+    drop_view: Number = Field(0.0, ge=0, lt=1, exclude_if=lambda value: value == 0)
+    """Probability that an image of a case is left out of a training sample, never all of them, so that the network also learns
+    from cases that lack a view."""
     sampler: Sampler = Field("shuffled", exclude_if=lambda value: value == "shuffled")
     """Order of the training cases of an epoch: `shuffled`, `balanced`, `{weighted: {power: 0.5}}`, `{oversampled: {by:
     group}}`, or your own as `package.module:function`; `by` is `class`, `group` or a categorical metadata column."""
@@ -185,6 +189,8 @@ class MetadataBranch(Section):
     """After each layer."""
 
 
+MEAN = "mean"
+"""Value of `views` that needs no layers."""
 OF_TRAINING = ("pretrained", "partly_pretrained", "train", "gpus")
 """Keys of a model that concern its training alone."""
 
@@ -228,6 +234,12 @@ class Model(Section):
     """Mean of the pixels, of 0..1, by which images are normalised: a number or one per channel; by default the backbone's."""
     std: Statistic | None = UNSET
     """Standard deviation of the pixels, as `mean`."""
+    views: Aggregation = Field(MEAN, exclude_if=lambda value: value == MEAN)
+    """How the images of a case (views, frames) become one output: `mean` of the outputs, `attention`, `concat` of fixed views,
+    `lstm` or `transformer` over frames in order, `{lstm: {hidden: 256}}`, or your own as `package.module:function`."""
+    max_images: Annotated[int, Field(ge=1)] | None = UNSET
+    """Most images of a case that the network gets: evenly spaced ones in validation and prediction; in training one drawn from
+    each of as many equal parts of the case. By default all."""
     dropout: Number = Field(0.0, ge=0, lt=1)
     """Dropout before the head, `drop_rate` of timm; 0 keeps the default of the network."""
     drop_path: Number = Field(0.0, ge=0, lt=1)

@@ -9,6 +9,7 @@ from goldfold.base.errors import nearest, shown
 from goldfold.catalog import HOOKS, SCHEDULES, UPDATES
 from goldfold.components import name_of
 from goldfold.config import augmentation, hooks, kinds
+from goldfold.config.aggregation_checks import aggregation_problems, dropping_problems
 from goldfold.config.component_checks import component_problems
 from goldfold.config.distill_checks import distill_problems
 from goldfold.config.fixmatch_checks import fixmatch_problems
@@ -36,6 +37,7 @@ def check_model(model: Model, config: Config, task: Facts) -> Iterator[str]:
     """Problems of a model: its network, its training, its loss and its images."""
     yield from _network(model, task)
     yield from head_problems(model, task, config.data.channels)
+    yield from aggregation_problems(model, config, task)
     yield from _learning(model, config, task)
     yield from _images(model, config.tta)
 
@@ -68,6 +70,7 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     """Problems of the training settings of a model."""
     yield from _training(model)
     yield from sample_problems(model, config, task)
+    yield from dropping_problems(model, config)
     yield from check_loss(model.train, config.task, task, config.data.named_classes)
     yield from check_monitor(model.train, config.task, task, config.metric)
     yield from distill_problems(model.train, config.task, task)

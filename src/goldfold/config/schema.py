@@ -188,6 +188,7 @@ def _components() -> str:
         "Class weights": (kinds.CLASS_WEIGHTS, catalog.CLASS_WEIGHTS),
         "Networks": (kinds.NETWORK, every(catalog.NETWORKS)),
         "Poolings": (kinds.POOLING, catalog.POOLINGS),
+        "Aggregation of the images of a case": (kinds.AGGREGATION, catalog.AGGREGATIONS),
         "Schedules": (kinds.SCHEDULE, catalog.SCHEDULES),
         "Update rules": (kinds.UPDATE, catalog.UPDATES),
         "Hooks": (kinds.HOOK, catalog.HOOKS),

@@ -93,6 +93,7 @@ LOSS_SCHEMA = named_schema(_all(catalog.LOSSES))
 LOSS_SCHEMA["anyOf"][-1] = {"minProperties": 1, "type": "object", "additionalProperties": True}
 One = BeforeValidator(component)
 Network = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.NETWORKS)))]
+Aggregation = Annotated[Written, One, WithJsonSchema(named_schema(catalog.AGGREGATIONS))]
 Metric = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.METRICS)))]
 Method = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.ENSEMBLES)))]
 STEP_SCHEMA = named_schema([*_all(catalog.FUSIONS), *_all(catalog.POSTPROCESSING)])

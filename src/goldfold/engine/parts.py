@@ -9,10 +9,11 @@ BACKBONES = ("network.encoder.", "network.model.backbone.body.")
 """Prefixes of the backbone in a segmentation network of smp and in a detector."""
 OUTPUTS = ("segmentation_head", "cls_logits", "bbox_reg", "bbox_pred", "bbox_ctrness", "cls_score")
 """Names of the layers of these networks that give the output."""
-FUSION = "fusion."
-"""Prefix of the metadata branch and the head that it shares with the images, see `goldfold.models.fusion`."""
-AFTER = (FUSION, "link.")
-"""Prefixes of what follows the network of the images: the fusion, and the link of ordered classes."""
+FUSION, VIEWS = "fusion.", "views."
+"""Prefixes of a head for cases, with the metadata branch that it may have, and of the layers over the images of a case, see
+`goldfold.models.case_head`."""
+AFTER = (FUSION, VIEWS, "link.")
+"""Prefixes of what follows the network of the images: these two, and the link of ordered classes."""
 
 
 def backbone(network: nn.Module) -> set[str]:

@@ -16,6 +16,7 @@ OUR_OWN = frozenset(
         "network",
         "pretrained",
         "statistics",
+        "views",
     }
 )
 """Arguments set by goldfold itself, not allowed in ``params``."""

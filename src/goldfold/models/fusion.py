@@ -76,12 +76,14 @@ class Fusion(nn.Module):
         return outputs
 
 
-def fused(network: nn.Module, name: str, n_outputs: int, branch: Branch) -> Fusion:
-    """Remove the head of a network, and return the fusion that replaces it.
+def headless(network: nn.Module, name: str, key: str, new: str) -> int:
+    """Remove the head of a network, and return the number of its features per image.
 
     Args:
         network: a timm network, or one whose ``reset_classifier(0)`` makes it return features (images, ``num_features``).
         name: name of the network in errors.
+        key: key of the config that replaces the head, for errors.
+        new: layers that replace it, for the list of layers that a pretrained file did not have.
 
     Raises:
         ConfigError: the network has no ``reset_classifier`` or no ``num_features``.
@@ -91,26 +93,24 @@ def fused(network: nn.Module, name: str, n_outputs: int, branch: Branch) -> Fusi
         place, n_features = last_layer(network)
         network.set_submodule(place, nn.Identity())  # reset_classifier would restore the network's own pooling
     else:
-        n_features = _reset(network, name)
+        n_features = _reset(network, name, key)
     if hasattr(network, "new"):  # weights that a pretrained file did not have
-        kept = _without_head(network.new, network)
-        network.new = [*kept, "the head, and the branch of metadata"]  # type: ignore[assignment]
-    more = {key: settings[key] for key in ("hidden", "dropout") if key in settings} if settings else {}
-    return Fusion(n_features, n_outputs, branch, **more)
+        network.new = [*_without_head(network.new, network), new]  # type: ignore[assignment]
+    return n_features
 
 
-def _reset(network: nn.Module, name: str) -> int:
+def _reset(network: nn.Module, name: str, key: str) -> int:
     """Remove the last layer of a network without an own head, and return the number of its features."""
     reset: Any = getattr(network, "reset_classifier", None)
     if reset is None:
         raise ConfigError(
-            f"metadata: the head of network {name!r} cannot be removed. Use timm or small_resnet, or give your network "
+            f"{key}: the head of network {name!r} cannot be removed. Use timm or small_resnet, or give your network "
             f"reset_classifier(0), after which it returns features (images, num_features)."
         )
     reset(0)
     n_features: Any = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
     if not isinstance(n_features, int):
-        raise ConfigError(f"metadata: network {name!r} has no attribute num_features (number of its features).")
+        raise ConfigError(f"{key}: network {name!r} has no attribute num_features (number of its features).")
     return n_features
 
 

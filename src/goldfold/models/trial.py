@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
 from goldfold.base.words import count
 from goldfold.cases import Inputs
-from goldfold.models.fusion import Branch, fused
+from goldfold.components import Written
+from goldfold.models.case_head import MEAN, case_head
+from goldfold.models.fusion import Branch
 from goldfold.models.patches import ignored
 from goldfold.models.wrapping import Normalised
 
@@ -45,6 +47,8 @@ class Wanted:
     """Images of the trial batch in training: 1 if batches have one image, which may fail in batch normalisation."""
     branch: Branch | None = None
     """Metadata branch, if the network has one."""
+    views: Written = MEAN
+    """How the images of a case become one."""
 
 
 class _Failed(Exception):
@@ -149,8 +153,8 @@ def _pass_on(device: str, make: Make, wanted: Wanted, trains: bool) -> nn.Module
             raise _Failed(f"used at {words(wanted.size)}: {rest}.")
         if device == "meta" and any(isinstance(part, nn.RNNBase) for part in network.modules()):
             raise NotImplementedError("recurrent layers are slower on the meta device than on the CPU")
-        fusion = None if wanted.branch is None else fused(network, "of this model", wanted.n_classes, wanted.branch)
-        whole = Normalised(network, wanted.channels, fusion)
+        head = case_head(network, "of this model", wanted.n_classes, wanted.branch, wanted.views)
+        whole = Normalised(network, wanted.channels, *head)
         if trains:
             targets = _targets(wanted) if wanted.gives == "boxes" else None
             _pass(whole.train(), "trained", wanted.train_images, wanted, targets)
@@ -170,6 +174,8 @@ def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) 
     images: Any = torch.zeros(n, wanted.channels, *wanted.size, dtype=torch.uint8)
     if wanted.branch is not None:
         images = replace(Inputs.of(images), metadata=torch.zeros(n, wanted.branch.n_columns))
+    elif wanted.views != MEAN:
+        images = Inputs.of(images)
     try:
         output = network(images) if targets is None else network(images, targets)
     except Exception as error:

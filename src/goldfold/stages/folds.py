@@ -220,13 +220,15 @@ def _write_tables(out: Path, tables: Mapping[str, pd.DataFrame], cached: Sequenc
         images = cases.as_cached(table)
         pieces = np.array([shard_of(id, shards) for id in images["id"]], int)
         for piece in range(shards):
-            rows = images[pieces == piece].reindex(columns=[*CACHED, *cached, *_cut(table), *_cases(table)])
+            rows = images[pieces == piece].reindex(
+                columns=[*CACHED, *cached, *_cut(images.drop(columns=cases.ROIS, errors="ignore")), *_cases(table)]
+            )
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
 
 
 def _cut(table: pd.DataFrame) -> list[str]:
-    """Column of the cropped part of each image, where there is one."""
-    return ["roi"] if "roi" in table else []
+    """Column of the cropped part of each image, or of the images of each case, where there is one."""
+    return [name for name in ("roi", cases.ROIS) if name in table]
 
 
 def _cases(table: pd.DataFrame) -> list[str]:

@@ -145,8 +145,9 @@ def loader(
     order = _order(spec, TrainingCases(len(rows), values), processes, rows)
     mixing = mixing_of(spec, learn, images.lacking(rows["id"]), order)
     samples = TrainingSet(
-        list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing, more
-    )
+        list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing, more,
+        spec.train.drop_view,
+    )  # fmt: skip
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
     return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes, order)
 

@@ -46,6 +46,7 @@ class Train:
     distill: Mapping[str, Any] | None = None
     fixmatch: Mapping[str, Any] | None = None
     generated: Mapping[str, Any] | None = None
+    drop_view: float = 0.0
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:
