@@ -229,7 +229,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"models": [model(generator="mea")]}, r"models\[0\] \(b3\)\.train\.generated\.generator = 'mea': nearest is 'mae'"),
     ({"models": [model(generator={"mae": {"step": 2}})]}, r"models\[0\] \(b3\)\.train\.generated\.generator.*step"),
     ({"models": [model()], "task": "segmentation"}, r"models\[0\] \(b3\)\.train\.generated: task 'segmentation' has no "
-     r"generated images yet; these tasks have: classification, multilabel, regression\. Remove it"),
+     r"generated images yet; these tasks have: classification, ordinal, multilabel, regression\. Remove it"),
     ({"models": [{**model(), "metadata": True}], "data": {**BASE["data"], "metadata": {"numeric": ["age"]}}},
      r"models\[0\] \(b3\)\.train\.generated: generated images have no metadata"),
     ({"models": [{"name": "b0", **NET}, model(train={"distill": {"teacher": "b0"}})]},

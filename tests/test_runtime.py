@@ -425,7 +425,7 @@ def test_a_hook_or_update_rule_that_nobody_chose_reruns_nothing(sources: Any) ->
 
 
 def test_what_nobody_uses_may_be_added_to_any_file(sources: Any) -> None:
-    before = {run: sources(run[1], run[0], NETWORK_OF[run[0]]) for run in product(TASKS, OF_EVERY_TASK)}
+    before = {run: sources(run[1], run[0], NETWORK_OF[run[0]]) for run in product(NETWORK_OF, OF_EVERY_TASK)}
     files = list(Path("src/goldfold").rglob("*.py"))
     assert len(files) > 200
     for file in files:
@@ -434,7 +434,7 @@ def test_what_nobody_uses_may_be_added_to_any_file(sources: Any) -> None:
 
 
 def test_new_entries_of_the_catalog_that_no_config_names_count_for_no_job(sources: Any) -> None:
-    before = {run: sources(run[1], run[0], NETWORK_OF[run[0]]) for run in product(TASKS, OF_EVERY_TASK)}
+    before = {run: sources(run[1], run[0], NETWORK_OF[run[0]]) for run in product(NETWORK_OF, OF_EVERY_TASK)}
     path = Path("src/goldfold/catalog.py")
     text, n = re.subn(
         r"(?<!\}) \{\n(?=    (?:    )?\")", ' {\n"added": "goldfold.losses.added:added",\n', path.read_text()
