@@ -24,7 +24,7 @@ from goldfold.bundles import form, predicting
 from goldfold.bundles.export import export
 from goldfold.cases import Inputs
 from goldfold.commands import preflight
-from goldfold.config import parse, slices
+from goldfold.config import columns, parse, slices
 from goldfold.inference.predictor import build, encoder_beside
 from goldfold.metadata.columns import Columns, check_lists, joined
 from goldfold.metadata.encoder import Encoder
@@ -244,11 +244,11 @@ def test_what_a_model_takes_is_in_the_recipes_of_its_own_jobs() -> None:
     config = with_metadata(metadata={"width": 8})
     expected = {"width": 8, "dropout": 0.1, **KINDS}
     assert slices.learning(config, "net")["metadata"] == slices.network(config, "net")["metadata"] == expected
-    assert slices.taken(config) == KINDS
+    assert columns.taken(config) == KINDS
     plain = with_metadata(metadata=False)
     assert "metadata" not in slices.learning(plain, "net") | slices.network(plain, "net") | plain.models[0].model_dump()
-    assert slices.taken(plain) is None
-    assert slices.taken(with_metadata(quick=True)) is None, "few cases may all be alike"
+    assert columns.taken(plain) is None
+    assert columns.taken(with_metadata(quick=True)) is None, "few cases may all be alike"
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_source_of_ones_own_says_which_of_its_columns_are_numbers() -> None:
     data = {"source": "test_metadata:own", "brings": "label", "files": [], "tables": ["test"], "metadata": KINDS}
     model = {"name": "net", "network": "small_resnet", "image_size_px": 16, "metadata": True}
     config = parse({"name": "t", "data": data, "models": [model], "folds": {"n_folds": 2}})
-    assert slices.taken(config) == KINDS
+    assert columns.taken(config) == KINDS
     assert plan_of(config).metadata_parts == ["fold0", "fold1", "test"]
     assert "metadata" not in slices.manifest(config)["source"], "the manifest has them whatever they are"
     assert slices.manifest(with_metadata())["source"]["metadata"] == KINDS
@@ -535,7 +535,7 @@ def test_folds_refuse_them_only_where_a_model_takes_them(in_tmp: Path) -> None:
 
     config = parse({**json.loads(json.dumps(made_run.TINY)), **made_run.METADATA})
     with pytest.raises(DataError, match="test: there is no column 'site', which models with metadata: true take"):
-        folds.run("results/tiny/manifest", "elsewhere", taken=slices.taken(config), **slices.folds(config))
+        folds.run("results/tiny/manifest", "elsewhere", taken=columns.taken(config), **slices.folds(config))
     with pytest.raises(DataError, match=r"no metadata of case 'zz'"):
         joined(pd.DataFrame({"id": ["zz"]}), ["results/tiny/folds/fold0-metadata.csv"], AGE_SITE)
 

@@ -20,7 +20,7 @@ from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles import form
 from goldfold.bundles.export import export
 from goldfold.commands import preflight
-from goldfold.config import parse, slices
+from goldfold.config import columns, parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.drawing.blocks import Table
 from goldfold.ensembling import stacking
@@ -243,8 +243,8 @@ def config(step: Any, quick: bool = False, **data: Any) -> Any:
 def test_columns_are_in_the_recipe_of_the_ensemble_and_their_lists_its_inputs() -> None:
     made = config({"boosted_stacking": {"metadata": ["site"]}})
     assert recipe(made, Job("ensemble"))["settings"]["metadata"] == {"numeric": [], "categorical": ["site"]}
-    assert slices.taken(made) == {"numeric": [], "categorical": ["site"], "takers": ["steps"]}
-    assert slices.taken(config(STACKS[0], quick=True)) is None
+    assert columns.taken(made) == {"numeric": [], "categorical": ["site"], "takers": ["steps"]}
+    assert columns.taken(config(STACKS[0], quick=True)) is None
     assert recipe(config(STACKS[0]), Job("ensemble"))["settings"]["metadata"] == KINDS
     lists = [*(f"fold{fold}-metadata.csv" for fold in range(5)), "test-metadata.csv"]
     assert [plan_of(made).metadata_lists(Job(stage)) for stage in ("ensemble", "report", "submit")] == [
@@ -255,7 +255,7 @@ def test_columns_are_in_the_recipe_of_the_ensemble_and_their_lists_its_inputs() 
     plain = config("stacking")
     assert "metadata" not in recipe(plain, Job("ensemble"))["settings"]
     assert plan_of(plain).metadata_lists(Job("ensemble")) == []
-    assert slices.taken(plain) is None
+    assert columns.taken(plain) is None
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_rows_without_the_columns_are_refused_by_the_folds_and_before_the_first_
     rows.drop(columns="meta_site").to_csv("results/tiny/manifest/test.csv", index=False)
     made = made_run.config()
     with pytest.raises(DataError) as caught:
-        folds.run("results/tiny/manifest", "elsewhere", taken=slices.taken(made), **slices.folds(made))
+        folds.run("results/tiny/manifest", "elsewhere", taken=columns.taken(made), **slices.folds(made))
     assert str(caught.value) == said
     constant = pd.DataFrame({"meta_site": ["a", "a"]})
     with pytest.raises(DataError, match=r"so that no stack can learn from it\. List only other columns"):

@@ -106,6 +106,8 @@ DISTILLATIONS: Entries = {
 """Losses against a teacher, by the kind of target that can be distilled."""
 STUDENT = "goldfold.training.distilling:distilled"
 """Training with a teacher."""
+AUXILIARY = "goldfold.training.auxiliary:with_auxiliary"
+"""Training with auxiliary targets."""
 FIXMATCH: Entries = {
     "label": "goldfold.training.fixmatch:matched",
 }

@@ -188,11 +188,12 @@ class Session:
     def _preflight(self) -> None:
         """Build every network and optimizer and fetch weights, in a separate process, since this one loads no torch."""
         checks = slices.network_checks(self.config)
-        takes = (self.plan.with_metadata or self.plan.stacks_metadata) and not self.config.quick
+        by_models = self.plan.with_metadata or self.plan.by_metadata
+        takes = (by_models or self.plan.stacks_metadata) and not self.config.quick
         coverages = tried.coverages(self.config)
         if (takes or coverages) and not self.standing().is_stale(Job("folds")):
             folds, columns = f"{self.results}/folds", stacked.columns(self.config) if takes else {}
-            checks = [{**one, "folds": folds} for one in checks] if takes and self.plan.with_metadata else checks
+            checks = [{**one, "folds": folds} for one in checks] if takes and by_models else checks
             checks += [{"folds": folds, "stacked": columns}] if columns else []
             checks += [{"folds": folds, "coverages": coverages}] if coverages else []
         command = [sys.executable, "-m", "goldfold.commands.preflight", json.dumps(checks)]

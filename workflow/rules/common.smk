@@ -6,7 +6,7 @@ import sys
 # Import the code next to this Snakefile, even if another goldfold is installed.
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from goldfold.config import merged, slices, tried, with_classes
+from goldfold.config import columns, merged, slices, tried, with_classes
 from goldfold.config import parse as parse_config
 from goldfold.planning.inner import inner_list
 from goldfold.planning.plan import job_at

@@ -24,7 +24,7 @@ checkpoint folds:
         mem_mb=2000,
     params:
         named=slices.given(CONFIG),
-        taken=slices.taken(CONFIG),
+        taken=columns.taken(CONFIG),
         coverages=tried.coverages(CONFIG),
     script:
         "../scripts/folds.py"

@@ -29,7 +29,7 @@ from goldfold.base.words import count
 from goldfold.catalog import PRESETS
 from goldfold.commands.external_trial import check_external
 from goldfold.components import name_of
-from goldfold.config import Config, load, slices, with_classes
+from goldfold.config import Config, columns, load, slices, with_classes
 from goldfold.config.trial_keys import as_written
 from goldfold.config.tried import after_prediction, coverages
 from goldfold.images.files import passed_over, tools_in_words
@@ -155,7 +155,7 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
         manifest=str(folder / "manifest"),
         folder=str(folder / "folds"),
         keys=slices.given(config),
-        taken=slices.taken(config),
+        taken=columns.taken(config),
         coverages=coverages(config),
         **slices.folds(config),
     )
@@ -190,7 +190,7 @@ def _look_at_tables(config: Config, tables: dict[str, pd.DataFrame], task: dict[
     _refuse_pasting(config, cases.lacking(tables["train"]))
     found.doubts += about_unread(config.data.raw_paths())
     found.doubts += about_masks(tables["train"], task)
-    found.doubts += about_metadata(tables, (slices.taken(config) or {"categorical": []})["categorical"])
+    found.doubts += about_metadata(tables, (columns.taken(config) or {"categorical": []})["categorical"])
     listed = [path for name, table in images.items() if name != "answers" for path in table["path"]]
     listed += [row["path"] for row in found.left_out]
     found.doubts += about_unlisted(config.data.listed_folders, listed)

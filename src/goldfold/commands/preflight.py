@@ -28,11 +28,11 @@ from goldfold.components import load, name_of
 from goldfold.config.libraries import without_library
 from goldfold.config.trial_keys import WHOLE, as_written
 from goldfold.ensembling.coverage import refuse_unreachable
-from goldfold.metadata.columns import Columns, check_lists
+from goldfold.metadata.columns import Columns, check_learnable, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
 from goldfold.models.case_head import MEAN
-from goldfold.models.features import refuse_headless
+from goldfold.models.features import n_features, refuse_headless
 from goldfold.models.fusion import Branch, branch_of
 from goldfold.models.norm_layers import layers
 from goldfold.models.timm_models import input_size, offline
@@ -86,6 +86,7 @@ def check(model: dict[str, Any]) -> bool:
     _check_weights(model, {**params, "image_size": wanted.size})
     if model.get("shows_features") and wanted.branch is None and wanted.views == MEAN:
         refuse_headless(network)
+    _check_auxiliary(model, network, wanted)
     if lost := trial.without_gradient(network):
         n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and keep their initial values"
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
@@ -112,6 +113,16 @@ def _check_sizes(model: Mapping[str, Any], make: trial.Make, wanted: trial.Wante
         except GoldfoldError as error:
             said = str(error).removeprefix("image_size_px: ")
             raise ConfigError(f"train.sizes: {trial.words(size)}: {said} {DYNAMIC}") from error
+
+
+def _check_auxiliary(model: Mapping[str, Any], network: nn.Module, wanted: trial.Wanted) -> None:
+    """Raise GoldfoldError if the network has no features for auxiliary targets, or nothing can be learnt from these."""
+    if "auxiliary" not in model:
+        return
+    if wanted.branch is None and wanted.views == MEAN:
+        n_features(network, "train.auxiliary")
+    if "folds" in model:
+        check_learnable(model["folds"], Columns.of(model["auxiliary"]))
 
 
 def _branch(model: Mapping[str, Any]) -> Branch | None:

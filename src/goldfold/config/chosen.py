@@ -92,6 +92,7 @@ def _training(config: Config, model: str, number: int) -> list[str]:
         *_augmentations(settings.augment),
         *_distillation(config, settings),
         *_fixmatch(config, settings),
+        *([] if settings.auxiliary is None else [catalog.AUXILIARY]),
         *_of([config.metric, *task.reported], task.metrics),
         catalog.VIEWS["identity"],
     ]

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_serializer
 
 from goldfold.components import name_of, parse
 from goldfold.config.augmentation import Augmentation
+from goldfold.config.auxiliary import Auxiliary
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, height_and_width
 from goldfold.config.distillation import Written as Distill
 from goldfold.config.fixmatch import FixMatch
@@ -79,6 +80,8 @@ class Train(Section):
     """Learn from unlabelled images by FixMatch: `{}`, `{mu: 3, strong: broad, sources: [unlabeled]}`."""
     generated: Generated | None = UNSET
     """Train on generated images besides: `{}`, `{generator: {mae: {mask: 0.7}}, per_image: 4, share: 0.5}`."""
+    auxiliary: Auxiliary | None = UNSET
+    """Learn metadata columns besides, which prediction does not read: `{columns: [age, site], weight: 0.3}`."""
     mixup_alpha: Number = Field(0.0, ge=0)
     """Short for `mix: [{mixup: {alpha: ...}}]`; 0 for none."""
     cutmix_alpha: Number = Field(0.0, ge=0)

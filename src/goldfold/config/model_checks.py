@@ -10,6 +10,7 @@ from goldfold.catalog import HOOKS, SCHEDULES, UPDATES
 from goldfold.components import name_of
 from goldfold.config import augmentation, hooks, kinds
 from goldfold.config.aggregation_checks import aggregation_problems, dropping_problems
+from goldfold.config.auxiliary_checks import auxiliary_problems
 from goldfold.config.component_checks import component_problems
 from goldfold.config.distill_checks import distill_problems
 from goldfold.config.fixmatch_checks import fixmatch_problems
@@ -76,6 +77,7 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from distill_problems(model.train, config.task, task)
     yield from fixmatch_problems(model, config, task)
     yield from generated_problems(model, config, task)
+    yield from auxiliary_problems(model, config, task)
     yield from _of_detectors(model.train, task)
 
 

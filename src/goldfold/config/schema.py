@@ -13,6 +13,7 @@ from goldfold import catalog
 from goldfold.catalog import TASKS
 from goldfold.components import Kind, every
 from goldfold.config import kinds
+from goldfold.config.auxiliary import Auxiliary
 from goldfold.config.box_sources import Coco, Voc, Yolo
 from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
@@ -69,6 +70,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "train": Train,
     "train.distill": Distill,
     "train.fixmatch": FixMatch,
+    "train.auxiliary": Auxiliary,
     "train.generated": Generated,
     "models[]": Model,
     "models[].metadata": MetadataBranch,

@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import Written, label, name_of, parse
-from goldfold.config import hooks, roi, stacked, views
+from goldfold.config import columns, hooks, roi, views
 from goldfold.config.full_data import for_ensemble
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
@@ -152,7 +152,7 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     settings["train"] |= _unlabeled(config, model)
     if model.train.generated is not None:  # how its images are made is a setting of the job that makes them
         settings["train"] |= {"generated": model.train.generated.model_dump(include={"share", "weight"})}
-    more = {**_size(config, model), **_metadata(config, model)}
+    more = {**_size(config, model), **columns.of_branch(config, model), **columns.auxiliary(config, model)}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
     return {**settings, "loss_keys": keys, "params": params, **more}
 
@@ -195,31 +195,7 @@ def network(config: Config, name: str) -> dict[str, Any]:
     """Settings of a model that its prediction depends on."""
     model = _model(config, name)
     described = model.model_dump(include={"network", "backbone", "params", "head", "views", "max_images"})
-    return {**described, **_size(config, model), **_metadata(config, model)}
-
-
-def _metadata(config: Config, model: Model) -> dict[str, Any]:
-    """Metadata columns that a network takes, and its branch for them."""
-    if model.branch is None:
-        return {}
-    return {"metadata": {**model.branch.model_dump(), **columns(config)}}
-
-
-def columns(config: Config) -> dict[str, list[str]]:
-    """Metadata columns by kind."""
-    found = getattr(config.data, "metadata", None)
-    return found.model_dump() if found else {"numeric": [], "categorical": []}
-
-
-def taken(config: Config) -> dict[str, list[str]] | None:
-    """Metadata columns that models or steps take, ``takers`` if steps alone do: checked with the folds, part of no recipe
-    before that of their users. The few cases of a quick look may all have one value."""
-    if config.quick:
-        return None
-    if any(model.branch is not None for model in config.models):
-        return columns(config)
-    found = stacked.columns(config)
-    return {**found, "takers": ["steps"]} if found else None
+    return {**described, **_size(config, model), **columns.of_branch(config, model)}
 
 
 def _size(config: Config, model: Model) -> dict[str, list[int]]:

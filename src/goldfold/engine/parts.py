@@ -12,8 +12,10 @@ OUTPUTS = ("segmentation_head", "cls_logits", "bbox_reg", "bbox_pred", "bbox_ctr
 FUSION, VIEWS = "fusion.", "views."
 """Prefixes of a head for cases, with the metadata branch that it may have, and of the layers over the images of a case, see
 `goldfold.models.case_head`."""
-AFTER = (FUSION, VIEWS, "link.")
-"""Prefixes of what follows the network of the images: these two, and the link of ordered classes."""
+AUXILIARY = "auxiliary."
+"""Prefix of the heads of auxiliary targets, which are trained and not kept."""
+AFTER = (FUSION, VIEWS, AUXILIARY, "link.")
+"""Prefixes of what follows the network of the images: these three, and the link of ordered classes."""
 
 
 def backbone(network: nn.Module) -> set[str]:

@@ -104,6 +104,17 @@ def refuse_unusable(train: pd.DataFrame, test: pd.DataFrame | None, columns: Col
             numbers(table, name)
 
 
+def refuse_unlearnable(train: pd.DataFrame, columns: Columns) -> None:
+    """Raise DataError if auxiliary targets have one value in all training cases, or none."""
+    for name in columns.all:
+        if (known := set(train[f"{PREFIX}{name}"]) - {""}) and len(known) > 1:
+            continue
+        value = f"{next(iter(known))!r} in all training cases that have one" if known else "empty in all training cases"
+        raise DataError(
+            f"train: auxiliary target {name!r} is {value}, so that no network can learn from it. Remove it from train.auxiliary."
+        )
+
+
 def _refuse_lacking_for_steps(table: pd.DataFrame, columns: Columns, where: str) -> None:
     """Raise DataError if a table of cases lacks a column that a step of the ensemble takes."""
     if lacking := [name for name in columns.all if f"{PREFIX}{name}" not in table]:
@@ -115,17 +126,20 @@ def _refuse_lacking_for_steps(table: pd.DataFrame, columns: Columns, where: str)
 
 def check_lists(folder: str, columns: Columns, by_steps: bool = False) -> None:
     """Apply `refuse_unusable` to the lists that the folds stage wrote into ``folder``; no lists are no error."""
+    if (train := _training_cases(folder)) is not None:
+        test = Path(folder) / metadata_list("test")
+        refuse_unusable(train, read_table(test) if test.exists() else None, columns, by_steps)
+
+
+def check_learnable(folder: str, columns: Columns) -> None:
+    """Apply `refuse_unlearnable` to the lists that the folds stage wrote into ``folder``; no lists are no error."""
+    if (train := _training_cases(folder)) is not None:
+        refuse_unlearnable(train, columns)
+
+
+def _training_cases(folder: str) -> pd.DataFrame | None:
     lists = sorted(Path(folder).glob(metadata_list("fold*")))
-    if not lists:
-        return
-    read = [read_table(path) for path in lists]
-    test = Path(folder) / metadata_list("test")
-    refuse_unusable(
-        pd.concat(read).drop_duplicates("id"),
-        read_table(test) if test.exists() else None,
-        columns,
-        by_steps,
-    )
+    return pd.concat(map(read_table, lists)).drop_duplicates("id") if lists else None
 
 
 def numbers(table: pd.DataFrame, name: str) -> NDArray[np.float64]:

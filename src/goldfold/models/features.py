@@ -22,20 +22,38 @@ def head_of(network: nn.Module) -> nn.Module | None:
     return layer if isinstance(layer, nn.Module) and not isinstance(layer, nn.Identity) else None
 
 
-def refuse_headless(network: nn.Module) -> None:
-    """Raise ConfigError if the last layer of a network is not known."""
+def refuse_headless(network: nn.Module, key: str = "train.distill.features") -> None:
+    """Raise ConfigError if the last layer of a network is not known, which the setting ``key`` needs."""
     if head_of(network) is None:
         raise ConfigError(
-            "train.distill.features: it is not known where the head of this network begins; give it get_classifier(), which "
-            "returns its last layer, as in networks of timm, or remove features"
+            f"{key}: it is not known where the head of this network begins; give it get_classifier(), which returns its last "
+            f"layer, as in networks of timm, or remove {key.rpartition('.')[-1]}"
         )
+
+
+def n_features(network: nn.Module, key: str) -> int:
+    """Return the number of features that the last layer of a network takes.
+
+    Raises:
+        ConfigError: it is not known.
+    """
+    refuse_headless(network, key)
+    layer: Any = head_of(network)
+    found: Any = getattr(layer, "in_features", None) or getattr(layer, "in_channels", None)
+    if not isinstance(found, int):
+        raise ConfigError(
+            f"{key}: the last layer of this network, {type(layer).__name__}, has no in_features; remove {key.rpartition('.')[-1]}"
+        )
+    return found
 
 
 class Heard:
     """Context that records the features of a network's forward passes."""
 
-    def __init__(self, network: nn.Module) -> None:
-        refuse_headless(network)
+    def __init__(self, network: nn.Module, key: str = "train.distill.features") -> None:
+        """``key`` is the setting that needs the features, for errors."""
+        refuse_headless(network, key)
+        self.key = key
         self.network = getattr(network, "module", network)
         self.recorded: list[Tensor] = []
 
@@ -53,17 +71,17 @@ class Heard:
         Args:
             inputs: cases of the passes, of which only `Inputs.present` counts.
         """
-        passes = [_pooled(one) for one in self.recorded]
+        passes = [_pooled(one, self.key) for one in self.recorded]
         if getattr(self.network, "fusion", None) is None:
             passes = [inputs.mean(one) for one in passes]
         return sum(passes[1:], passes[0]) / len(passes)
 
 
-def _pooled(features: Tensor) -> Tensor:
+def _pooled(features: Tensor, key: str) -> Tensor:
     """Features (n, d); those of a convolution as last layer, (n, d, height, width), are averaged over places."""
     if features.dim() not in (2, 4):
         raise ConfigError(
-            f"train.distill.features: the inputs of the last layer have the shape {tuple(features.shape)}, not (n, features); "
-            f"remove features"
+            f"{key}: the inputs of the last layer have the shape {tuple(features.shape)}, not (n, features); remove "
+            f"{key.rpartition('.')[-1]}"
         )
     return features if features.dim() == 2 else features.mean(dim=(2, 3))

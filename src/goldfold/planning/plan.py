@@ -42,7 +42,7 @@ class Plan:
         task_submission: files of the submission besides its table; folders end with a slash.
         has_metadata: whether the data have metadata columns.
         with_metadata: names of the models that use them.
-        by_metadata: names of the models whose training cases are sampled by one of them.
+        by_metadata: names of the models whose trainings read them otherwise: to sample by one, or as auxiliary targets.
         by_group: names of the models whose training cases are sampled by their groups.
         stacks_metadata: whether steps of the ensemble use them.
         external: names of the members of other tools.

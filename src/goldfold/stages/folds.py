@@ -18,7 +18,7 @@ from goldfold.base.words import count
 from goldfold.cache.images import shard_of
 from goldfold.ensembling.coverage import refuse_unreachable
 from goldfold.images import cases
-from goldfold.metadata.columns import Columns, found_in, refuse_unusable
+from goldfold.metadata.columns import Columns, found_in, refuse_unlearnable, refuse_unusable
 from goldfold.planning.inner import inner_list, parts
 from goldfold.planning.outputs import GROUP, HOLDOUT, group_list, metadata_list, part_of
 from goldfold.planning.runs import WHOLE
@@ -40,7 +40,7 @@ def run(
     manifest: str, folder: str, task: dict[str, Any], splits: list[str], splitter: str, n_folds: int, seed: int,
     shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
     rare_classes: str | None = None, keys: Mapping[str, str] = MappingProxyType({}),
-    taken: Mapping[str, Sequence[str]] | None = None, inner: Sequence[int] = (), holdout: Mapping[str, Any] | None = None,
+    taken: Mapping[str, Any] | None = None, inner: Sequence[int] = (), holdout: Mapping[str, Any] | None = None,
     full: bool = False, coverages: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Write the lists into ``folder``; return the number of images by split, and the paths of the lists.
@@ -66,7 +66,8 @@ def run(
     looks at them through the checkpoint after this job, reruns nothing downstream.
 
     Args:
-        taken: names of metadata columns by kind, where a model takes them; with ``takers`` if only steps of the ensemble do.
+        taken: names of metadata columns by kind, where a model takes them; with ``takers`` if only steps of the ensemble do, and
+            with ``auxiliary`` columns if models learn these.
         inner: numbers of inner parts per fold that cleaning rounds ask for.
         holdout: how the sealed holdout is chosen, see `goldfold.splits.holdout.separate`.
         full: whether networks are trained on all labelled rows.
@@ -116,7 +117,7 @@ def run(
 
 
 def _tables(
-    manifest: Path, splits: Sequence[str], taken: Mapping[str, Sequence[str]] | None
+    manifest: Path, splits: Sequence[str], taken: Mapping[str, Any] | None
 ) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
     """Read the tables of the manifest without metadata, and those of training and test images with metadata alone.
 
@@ -128,6 +129,7 @@ def _tables(
     if taken is not None:
         columns = Columns.of(taken)
         refuse_unusable(metadata["train"], metadata.get("test"), columns, "takers" in taken)
+        refuse_unlearnable(metadata["train"], Columns.of(taken.get("auxiliary", {"numeric": (), "categorical": ()})))
     return tables, metadata
 
 

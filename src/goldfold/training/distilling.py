@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -23,17 +22,15 @@ from goldfold.predictions.arrays import Arrays, load, rows_of
 from goldfold.predictions.of_fold import load_of_fold
 from goldfold.tasks.optional import scale_of
 from goldfold.training.lesson import Lesson, Teachers
+from goldfold.training.with_fields import LearnWith, TargetWith
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from goldfold.cache.images import CachedImages
     from goldfold.cases import Batch
     from goldfold.engine.gradient import Loss
-    from goldfold.tasks.protocol import Learn, Target
+    from goldfold.tasks.protocol import Learn
     from goldfold.training.spec import Spec
 
-OWN, TEACHER, FEATURES = "own", "teacher", "features"
+OWN, TEACHER, FEATURES = LearnWith.OWN, "teacher", "features"
 """Parts of a batch's targets; the last two are also fields of a sample, mixed like a target."""
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """(outputs, rows of the teacher) -> (batch,)."""
@@ -57,7 +54,7 @@ def distilled(
         fields[FEATURES] = features(teachers, ids)
     print(f"learns from {how['teacher']} with weight {how['weight']:g}", flush=True)
     loss = loss_with(plain.loss, criterion, how["weight"], wanted)
-    return Lesson(_Target(plain.target, fields), _Learn(plain.learn, [*fields]), loss)
+    return Lesson(TargetWith(plain.target, fields), LearnWith(plain.learn, [*fields]), loss)
 
 
 def _criterion(spec: Spec, learn: Learn, temperature: float | None) -> Any:
@@ -140,42 +137,3 @@ class Recorded(nn.Module):
         """Return the output of the network."""
         self.output = self.__dict__["network"](*inputs)
         return self.output
-
-
-class _Target:
-    """Facet `Target` whose targets also have the fields of the teacher, one row per training case each."""
-
-    def __init__(self, target: Target, fields: Mapping[str, NDArray[Any]]) -> None:
-        self.target, self.fields = target, fields
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.target, name)
-
-    def content(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return the amount of each class per image."""
-        return self.target.content(table)
-
-    def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> list[dict[str, Any]]:
-        """Return the target fields per row, with those of the teacher."""
-        found = self.target.targets(table, images, resize)
-        return [{**own, **{name: rows[row] for name, rows in self.fields.items()}} for row, own in enumerate(found)]
-
-
-class _Learn:
-    """Facet `Learn` whose batches also have the rows of the teacher."""
-
-    def __init__(self, learn: Learn, fields: Sequence[str]) -> None:
-        self.learn, self.fields = learn, fields
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.learn, name)
-
-    def collate(self, samples: list[dict[str, Any]]) -> Batch:
-        """Batch samples; targets are those of the task, and rows (batch, ...) of the teacher."""
-        batch = self.learn.collate(samples)
-        teacher = {name: torch.from_numpy(np.stack([sample[name] for sample in samples])) for name in self.fields}
-        return replace(batch, targets={OWN: batch.targets, **teacher})
-
-    def loss(self, **settings: Any) -> Any:
-        """Return the task's own loss."""
-        return self.learn.loss(**settings)

@@ -10,6 +10,9 @@ from goldfold import catalog, components
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+    from torch import nn
+
     from goldfold.cache.images import CachedImages
     from goldfold.engine.gradient import Loss
     from goldfold.engine.hooks import Hook
@@ -53,6 +56,21 @@ def taught(
         return plain
     # named in the catalog alone: trainings without a teacher do not depend on its code
     found: Lesson = components.at(catalog.STUDENT, "distillation")(plain, spec, task, classes, ids, teachers)
+    return found
+
+
+def besides(plain: Lesson, spec: Spec, network: nn.Module, train: pd.DataFrame, lists: Sequence[str]) -> Lesson:
+    """Add auxiliary targets to a training, if its config wants any; otherwise it is returned as it is.
+
+    Args:
+        network: gets heads for them.
+        train: training cases.
+        lists: CSVs of id and metadata of all cases.
+    """
+    if spec.train.auxiliary is None:
+        return plain
+    # named in the catalog alone, as is `distilled`
+    found: Lesson = components.at(catalog.AUXILIARY, "auxiliary targets")(plain, spec, network, train, lists)
     return found
 
 

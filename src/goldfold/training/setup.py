@@ -17,7 +17,7 @@ from goldfold.tables import read_table
 from goldfold.tasks.optional import fit
 from goldfold.training.generated import with_generated
 from goldfold.training.learner import loss_of, network_of, steps_per_epoch
-from goldfold.training.lesson import Lesson, Teachers, taught, with_unlabeled
+from goldfold.training.lesson import Lesson, Teachers, besides, taught, with_unlabeled
 from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, loader, rows_of
 from goldfold.training.spec import Spec, read
 from goldfold.training.validation import Validation
@@ -78,7 +78,8 @@ class Job:
     reported: Sequence[components.Written] = ()
     """Further metrics for the history."""
     metadata: Sequence[str] = ()
-    """CSVs of id and metadata columns of all cases, where the network takes metadata or they are sampled by it."""
+    """CSVs of id and metadata columns of all cases, where the network takes metadata or learns it as auxiliary targets, or cases
+    are sampled by it."""
     groups: Sequence[str] = ()
     """CSVs of id and group of the training cases, where they are sampled by group."""
     start: str | None = None
@@ -149,6 +150,7 @@ def set_up(job: Job) -> Setup:
     loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
     teachers = Teachers(job.lessons, (job.distilled or {}).get("fusion"))
     lesson = taught(Lesson(target, learn, loss), spec, job.task, names, cases.train["id"], teachers)
+    lesson = besides(lesson, spec, network, cases.train, job.metadata)
     lesson = with_unlabeled(lesson, spec, images, job.unlabeled)
     metrics = [scores.metric(one) for one in (job.metric, *job.reported)]
     workers, lists = job.runtime["loader_workers"], [*job.metadata, *job.groups]

@@ -47,6 +47,7 @@ class Train:
     fixmatch: Mapping[str, Any] | None = None
     generated: Mapping[str, Any] | None = None
     drop_view: float = 0.0
+    auxiliary: Mapping[str, Any] | None = None
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:
