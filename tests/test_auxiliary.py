@@ -21,6 +21,7 @@ from goldfold.config.dependencies import recipe
 from goldfold.losses import Losses
 from goldfold.losses.auxiliary import of_columns
 from goldfold.metadata.columns import Columns
+from goldfold.models.wrapping import Normalised
 from goldfold.planning.jobs import Job
 from goldfold.planning.plan import plan_of
 from goldfold.stages import folds
@@ -71,24 +72,20 @@ def test_the_loss_is_the_mean_over_columns_without_missing_values_and_mixed_rows
     assert not outputs.grad[1].any()
 
 
-class Net(nn.Module):
-    """A network of two features of a case."""
+class Sequential(nn.Sequential):
+    """A network whose features are the mean of each of two channels."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.network = self
-        self.head, self.auxiliary = nn.Linear(2, 3), nn.Linear(2, 1)
+        super().__init__(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
 
     def get_classifier(self) -> nn.Module:
-        return self.head
-
-    def forward(self, inputs: Inputs) -> Any:
-        return self.head(inputs.single.mean((2, 3)))
+        return self[-1]
 
 
 def test_the_heads_take_the_features_of_a_case_and_weights_of_samples_apply(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network, images = Net(), torch.rand(2, 2, 4, 4)
+    network = Normalised(Sequential(), 2)
+    network.auxiliary, images = nn.Linear(2, 1), torch.rand(2, 2, 4, 4) * 255
     train = pd.DataFrame({"id": ["c0", "c1"], "split": "train"})
     coding = coded(train, lists_of(tmp_path, age="1 3"), Columns(("age",), ()))
     batch = Batch(
@@ -104,7 +101,7 @@ def test_the_heads_take_the_features_of_a_case_and_weights_of_samples_apply(tmp_
 
     found = loss_with(own, coding, 0.5)(network, batch)
     costs = functional.smooth_l1_loss(
-        network.auxiliary(images.mean((2, 3)))[:, 0], torch.tensor([-1.0, 1]), reduction="none"
+        network.auxiliary(4 * (images.mean((2, 3)) / 255 - 0.5))[:, 0], torch.tensor([-1.0, 1]), reduction="none"
     )
     torch.testing.assert_close(found.parts[FIELD], 0.5 * (costs[0] + 3 * costs[1]).detach() / 2)
     torch.testing.assert_close(found.total, network(batch.inputs).sum() + found.parts[FIELD])

@@ -100,12 +100,18 @@ def test_two_processes_learn_as_one_with_twice_the_batch(
 
 
 @pytest.mark.usefixtures("quick_start")
-def test_two_processes_unfreeze_as_one_does(tiny: Tiny, tmp_path: Path) -> None:
+def test_two_processes_unfreeze_and_learn_auxiliary_targets_as_one_does(tiny: Tiny, tmp_path: Path) -> None:
+    ids = pd.read_csv(tiny.fold_file())["id"]
+    pd.DataFrame({"id": ids, "meta_age": range(len(ids))}).to_csv(tmp_path / "ages.csv", index=False)
+    freeze = [[0, "backbone"], [1, {"first": 3}], [2, "none"]]
+    more = {"freeze": freeze, "auxiliary": {"columns": ["age"], "weight": 0.3}}
     for name, batch_size, gpus in (("pair", 4, 2), ("alone", 8, 1)):
         made = tiny.model({**PLAIN, "batch_size": batch_size}, gpus=gpus, **VIT)
-        freeze = [[0, "backbone"], [1, {"first": 3}], [2, "none"]]
-        tiny.train(tmp_path / name, model={**made, "train": {**made["train"], "freeze": freeze}})
-    assert curve(tmp_path / "pair") == pytest.approx(curve(tmp_path / "alone"), rel=1e-5)
+        model = {**made, "train": {**made["train"], **more}, "auxiliary": {"numeric": ["age"], "categorical": []}}
+        tiny.train(tmp_path / name, model=model, metadata=[str(tmp_path / "ages.csv")])
+    pair, alone = (pd.read_csv(tmp_path / name / "history.csv") for name in ("pair", "alone"))
+    for column in ("train_loss", "train_loss_auxiliary"):
+        assert list(pair[column]) == pytest.approx(list(alone[column]), rel=1e-5)
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("pair", "alone"))
     assert max((one[name] - other[name]).abs().max().item() for name in one) < 1e-5
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from goldfold.cases import Inputs
+from goldfold.models.features import Heard
 
 NEUTRAL = 0.5, 0.25
 """Mean and standard deviation for networks that set none."""
@@ -33,15 +34,22 @@ class Normalised(nn.Module):
         self.fusion, self.views = fusion, views
         self.link: nn.Module | None = None
         """Maps the outputs of cases to those of the task, such as log-probabilities of ordered classes."""
+        self.auxiliary: nn.Module | None = None
+        """Heads of auxiliary targets, in training: features (batch, d) -> their outputs."""
         self.register_buffer("mean", _column(mean))
         self.register_buffer("std", _column(std))
 
-    def forward(self, inputs: Inputs | Tensor, *targets: Any) -> Any:
+    def forward(self, inputs: Inputs | Tensor, *targets: Any, with_auxiliary: bool = False) -> Any:
         """Return the output for cases, or for images (batch, channels, height, width), uint8 or float, 0..255.
 
         Args:
             targets: passed through to networks that compute their own losses (detectors).
+            with_auxiliary: return the outputs of cases, and those of the heads of auxiliary targets.
         """
+        if with_auxiliary and self.auxiliary is not None and isinstance(inputs, Inputs):
+            with Heard(self, "train.auxiliary") as heard:
+                outputs = self.forward(inputs, *targets)
+            return outputs, self.auxiliary(heard.features(inputs)).float()
         if isinstance(inputs, Tensor):
             outputs = self._outputs(inputs, *targets)
         else:

@@ -16,10 +16,10 @@ from goldfold.losses import Losses
 from goldfold.losses.auxiliary import of_columns
 from goldfold.metadata.columns import Columns
 from goldfold.metadata.encoder import Encoder
-from goldfold.models.features import Heard, n_features
+from goldfold.models.features import n_features
 from goldfold.tables import read_table
 from goldfold.training.lesson import Lesson
-from goldfold.training.with_fields import LearnWith, TargetWith
+from goldfold.training.with_fields import Around, LearnWith, TargetWith
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,12 +59,22 @@ def with_auxiliary(plain: Lesson, spec: Spec, network: nn.Module, train: pd.Data
         print("train.auxiliary has no effect: no column has two values in this fold", flush=True)
         return plain
     with seeded(*spec.key, FIELD):
-        network.add_module(FIELD, nn.Linear(n_features(network, "train.auxiliary"), coding.n_outputs))
+        network.auxiliary = nn.Linear(n_features(network, "train.auxiliary"), coding.n_outputs)
     weight = (spec.train.auxiliary or {})["weight"]
     print(f"auxiliary targets with weight {weight:g}: {', '.join(columns.all)}", flush=True)
     fields = {FIELD: coding.rows}
     loss = loss_with(plain.loss, coding, weight)
     return replace(plain, target=TargetWith(plain.target, fields), learn=LearnWith(plain.learn, [FIELD]), loss=loss)
+
+
+class _Both(Around):
+    """A network that keeps the outputs of its auxiliary heads, which its forward pass must return for gradients over several
+    processes."""
+
+    def forward(self, *inputs: Any) -> Any:
+        """Return the output of the network."""
+        outputs, self.of_heads = self.__dict__["network"](*inputs, with_auxiliary=True)
+        return outputs
 
 
 def coded(train: pd.DataFrame, lists: Sequence[str], columns: Columns) -> Coding:
@@ -97,11 +107,9 @@ def loss_with(own: Loss, coding: Coding, weight: float) -> Loss:
     """Return the model's own loss + weight x that of the auxiliary targets, as named parts; weights of samples apply to both."""
 
     def loss(model: nn.Module, batch: Batch) -> Losses:
-        with Heard(model, "train.auxiliary") as heard:
-            losses = own(model, replace(batch, targets=batch.targets[LearnWith.OWN]))
-        heads: Any = getattr(getattr(model, "module", model), FIELD)  # within DistributedDataParallel
-        outputs = heads(heard.features(batch.inputs).float()).float()
-        costs = of_columns(outputs, batch.targets[FIELD], coding.n_numbers, coding.n_levels)
+        both = _Both(model)
+        losses = own(both, replace(batch, targets=batch.targets[LearnWith.OWN]))
+        costs = of_columns(both.of_heads, batch.targets[FIELD], coding.n_numbers, coding.n_levels)
         added = weight * (batch.weights * costs).mean()
         parts = losses.parts or {LearnWith.OWN: losses.total.detach()}
         return Losses(losses.total + added, {**parts, FIELD: added.detach()}, losses.rates)

@@ -22,7 +22,7 @@ from goldfold.predictions.arrays import Arrays, load, rows_of
 from goldfold.predictions.of_fold import load_of_fold
 from goldfold.tasks.optional import scale_of
 from goldfold.training.lesson import Lesson, Teachers
-from goldfold.training.with_fields import LearnWith, TargetWith
+from goldfold.training.with_fields import Around, LearnWith, TargetWith
 
 if TYPE_CHECKING:
     from goldfold.cases import Batch
@@ -121,17 +121,10 @@ def loss_with(own: Loss, criterion: Criterion, weight: float, of_features: float
     return loss
 
 
-class Recorded(nn.Module):
+class Recorded(Around):
     """A network that keeps its last output, so that two losses share one pass through it."""
 
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.__dict__["network"] = network  # not as a part: its mode and parameters are its own
-        self.training = network.training
-        self.output: Any = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__["network"], name)
+    output: Any = None
 
     def forward(self, *inputs: Any) -> Any:
         """Return the output of the network."""

@@ -1,4 +1,4 @@
-"""Facets of a task whose samples have further fields, one row per training case each, and whose batches have them too."""
+"""Facets of a task with further fields, one row per training case each, and the base of networks for their losses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from torch import nn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,3 +59,15 @@ class LearnWith:
     def loss(self, **settings: Any) -> Any:
         """Return the task's own loss."""
         return self.learn.loss(**settings)
+
+
+class Around(nn.Module):
+    """Base of a network around another one, whose parts, mode and parameters stay its own."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["network"] = network  # not as a part
+        self.training = network.training
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["network"], name)
