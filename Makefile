@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup unit demo demo-multilabel demo-regression demo-segmentation demo-detection test test-slow test-slurm ci-repro lint format schema lock clean
+.PHONY: setup unit demo demo-multilabel demo-regression demo-segmentation demo-detection test test-slow test-examples test-slurm ci-repro lint format schema lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -37,6 +37,10 @@ unit: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# Runs the examples for competitions, shortened, on generated data of their shape.
+test-examples: $(READY)
+	$(BIN)/python -m pytest -m slow -n $(TEST_PROCESSES) tests/test_examples.py
 
 # Starts a Slurm of two nodes on this machine: needs root and Debian's slurmctld slurmd slurm-client munge.
 # The plugin is not in the lock: with Slurm's commands installed but no controller answering, it delays every start of
