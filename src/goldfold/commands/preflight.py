@@ -82,7 +82,9 @@ def check(model: dict[str, Any]) -> bool:
     _check_weights(model, {**params, "image_size": wanted.size})
     if model.get("shows_features") and wanted.branch is None:
         refuse_headless(network)
-    if lost := trial.without_gradient(network):
+    if model.get("frozen"):
+        refuse_headless(network, "frozen")
+    elif lost := trial.without_gradient(network):
         n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and keep their initial values"
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
     check_views(model, make, _named(model), wanted)

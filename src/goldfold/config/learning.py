@@ -10,6 +10,8 @@ from goldfold.config.augmentation import Augmentation
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, height_and_width
 from goldfold.config.distillation import Written as Distill
 from goldfold.config.fixmatch import FixMatch
+from goldfold.config.frozen import Written as Frozen
+from goldfold.config.frozen import refuse_keys
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
@@ -175,8 +177,13 @@ class MetadataBranch(Section):
     """After each layer."""
 
 
-OF_TRAINING = ("pretrained", "partly_pretrained", "train", "gpus")
+OF_WEIGHTS = ("pretrained", "partly_pretrained")
+OF_TRAINING = (*OF_WEIGHTS, "train", "gpus")
 """Keys of a model that concern its training alone."""
+
+
+MADE_KEYS = {"name", "soup", "snapshot", "frozen"}
+"""Keys that tell what a model is made from."""
 
 
 class Model(Section):
@@ -186,6 +193,8 @@ class Model(Section):
     soup: Soup = UNSET
     """Makes the model a soup, the mean of the weights of trained models with the same network, one per fold: `[a, b]`, or
     `{of: [a, b], select: greedy}`. It has no other keys."""
+    frozen: Frozen = UNSET
+    """Makes the model a head on a frozen backbone: `{head: logistic}`. It has no keys of training."""
     snapshot: Snapshot | None = UNSET
     """Set by goldfold for the members that `train.snapshots` adds; not for configs."""
     network: Network = "timm"
@@ -243,11 +252,21 @@ class Model(Section):
             )
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _frozen_alone(cls, values: Any) -> Any:
+        """Refuse keys of training of a head before their values are checked."""
+        refuse_keys(values)
+        return values
+
     @model_serializer(mode="wrap")
     def _written(self, handler: Any) -> dict[str, Any]:
-        """Keys of the model; of a soup or a snapshot only those that describe its network."""
+        """Keys of the model; of one that is not trained only those that describe its network, of a head also its weights."""
         written: dict[str, Any] = handler(self)
-        return {key: value for key, value in written.items() if not (self.is_made and key in OF_TRAINING)}
+        without = OF_TRAINING if self.is_made else ()
+        return {
+            key: value for key, value in written.items() if key not in without or (self.frozen and key in OF_WEIGHTS)
+        }
 
     @model_validator(mode="after")
     def _shrinks_alone(self) -> "Model":
@@ -267,8 +286,8 @@ class Model(Section):
 
     @property
     def is_made(self) -> bool:
-        """Return whether the model is made from trained weights: a soup, or a snapshot."""
-        return self.soup is not None or self.snapshot is not None
+        """Return whether the model is not trained: a soup, a snapshot, or a head on a frozen backbone."""
+        return any(one is not None for one in (self.soup, self.snapshot, self.frozen))
 
     @property
     def branch(self) -> MetadataBranch | None:

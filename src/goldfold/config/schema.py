@@ -18,6 +18,7 @@ from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
 from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
+from goldfold.config.frozen import Frozen
 from goldfold.config.full_data import FullDataSection
 from goldfold.config.holdout import Holdout
 from goldfold.config.learning import MetadataBranch, Model, Train
@@ -70,6 +71,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "models[]": Model,
     "models[].metadata": MetadataBranch,
     "models[].soup": Soup,
+    "models[].frozen": Frozen,
     "pseudo_labels": PseudoLabels,
     "rounds[]": Round,
     "rounds[].train": Overrides,
@@ -182,6 +184,7 @@ def _components() -> str:
         "Ensemble steps that come first": (kinds.STEP, every(catalog.FUSIONS)),
         "Ensemble steps that follow": (kinds.STEP, every(catalog.POSTPROCESSING)),
         "Class weights": (kinds.CLASS_WEIGHTS, catalog.CLASS_WEIGHTS),
+        "Heads": (kinds.HEAD, every(catalog.HEADS)),
         "Networks": (kinds.NETWORK, every(catalog.NETWORKS)),
         "Schedules": (kinds.SCHEDULE, catalog.SCHEDULES),
         "Update rules": (kinds.UPDATE, catalog.UPDATES),

@@ -1,5 +1,5 @@
 """Inputs of jobs that depend on the settings of their models: columns by which cases are sampled, metadata, unlabelled images,
-members of other tools and models that are trained on all rows."""
+members of other tools, models that are trained on all rows, and embeddings of frozen backbones."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -27,4 +27,5 @@ def inputs_of(config: "Config") -> dict[str, Any]:
         "sources": tuple(split for split in config.splits if split in labelled),
         "external": tuple(one.name for one in config.externals),
         "full": config.on_all_rows,
+        "embeddings": config.embeddings,
     }

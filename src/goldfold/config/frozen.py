@@ -1,0 +1,102 @@
+"""Config of heads on frozen backbones: embeddings are made once, and heads are fitted to them over all folds and seeds."""
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from goldfold.config.base import Section, Unique
+from goldfold.config.views import View, needs_trial, settled
+from goldfold.config.written import Head
+
+if TYPE_CHECKING:
+    from goldfold.config.learning import Model
+    from goldfold.config.root import Config
+
+REFUSED = ("train", "gpus", "dropout", "drop_path", "metadata", "soup")
+"""Keys of a model that a head on a frozen backbone cannot have."""
+LONGEST = 40
+"""Most characters of a backbone's name in the name of its embeddings."""
+
+
+class Frozen(Section):
+    """A head on a frozen backbone: the network is not trained, its last layer is replaced by a head that is fitted to the
+    embeddings of the images, by fold and seed, in the first round. Classification, multilabel and regression."""
+
+    head: Head
+    """`logistic` (classes), `ridge` (numbers), `mlp`, `knn`, `boosted`, or your own as `package.module:function`. Its strength is
+    chosen within the training rows of each fold."""
+    views: Annotated[list[View], Field(min_length=1), Unique] = ["identity"]
+    """Views of each image; the embedding of a case is the mean over its views and images. `tta` has no effect on heads."""
+
+
+def _section(value: Any) -> Any:
+    if value is not None and not isinstance(value, dict | Frozen):
+        raise ValueError("write a section: {head: logistic}")
+    return value
+
+
+Written = Annotated[Frozen | None, BeforeValidator(_section)]
+
+
+def refuse_keys(values: Any) -> None:
+    """Raise ValueError if a model with a head on a frozen backbone has keys of training.
+
+    Args:
+        values: a model as read from YAML.
+    """
+    is_frozen = isinstance(values, dict) and values.get("frozen") is not None
+    if more := [key for key in REFUSED if is_frozen and values.get(key) not in (None, False)]:
+        raise ValueError(
+            f"{', '.join(more)}: a frozen backbone is not trained, and its head takes embeddings of images alone; remove "
+            f"{'it' if len(more) == 1 else 'them'}, or remove frozen"
+        )
+
+
+def embedding_settings(config: "Config", model: "Model") -> dict[str, Any]:
+    """Everything that the embeddings of a model depend on besides data, runtime and code."""
+    if model.frozen is None:
+        raise ValueError(f"{model.name} has no frozen backbone")
+    cached = config.cached_size(model)
+    described = model.model_dump(include={"network", "backbone", "params", "pretrained", "partly_pretrained"})
+    return {
+        "model": {
+            **described,
+            "size": list(model.size),
+            **({} if cached == model.size else {"cache_size": list(cached)}),
+        },
+        "resize": model.resize,
+        "views": settled(model.frozen.views),
+    }
+
+
+def trials(config: "Config") -> list[dict[str, Any]]:
+    """Settings for building each frozen backbone once, before any job runs."""
+    models = {config.embeddings[model.name]: model for model in config.models if model.frozen}
+    return [
+        {
+            **(settings := embedding_settings(config, model))["model"],
+            "name": model.name,
+            "channels": config.data.channels,
+            "batch_norm": "trained",
+            "task": config.task,
+            **({"tta": settings["views"]} if needs_trial(settings["views"]) else {}),
+            "frozen": True,
+        }
+        for model in models.values()
+    ]
+
+
+def embeddings(config: "Config") -> dict[str, str]:
+    """Name of the embeddings of each model with a head; models with the same backbone, images and views share them."""
+    return {model.name: _name(config, model) for model in config.models if model.frozen is not None}
+
+
+def _name(config: "Config", model: "Model") -> str:
+    settings = json.dumps(embedding_settings(config, model), sort_keys=True)
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    network = model.backbone or str(model.network)
+    height, width = model.size
+    return f"{re.sub(r'[^A-Za-z0-9_]+', '-', network).strip('-')[:LONGEST]}-{height}x{width}-{digest}"

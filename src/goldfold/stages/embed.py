@@ -1,0 +1,82 @@
+"""Stage embed: cached images and the weights of a backbone -> embeddings, the inputs of its last layer."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import nn
+
+from goldfold.base.status import Progress
+from goldfold.cache.images import CachedImages
+from goldfold.cache.shrunk import at_size
+from goldfold.components import Written
+from goldfold.engine.device import accelerator as build_accelerator
+from goldfold.engine.seeding import seeded
+from goldfold.images.depth import DEFAULT, Rule
+from goldfold.inference import views as all_views
+from goldfold.inference.embedding import Embedder
+from goldfold.inference.predictor import Predictor, build
+from goldfold.predictions.arrays import save
+
+
+def run(
+    path: str,
+    cache: str,
+    model: dict[str, Any],
+    resize: str,
+    channels: int,
+    views: Sequence[Written],
+    batch_size: int,
+    runtime: dict[str, Any],
+    scale_16bit: Rule = DEFAULT,
+) -> dict[str, Any]:
+    """Write the embeddings of the cases of one cache shard to ``path``; return the facts.
+
+    Args:
+        cache: folder of the cache shard.
+        model: network, backbone, params, weights and size, as for `goldfold.inference.predictor.build`.
+        resize: how images were put into the frame of the cache.
+        views: views of each image, over which embeddings are averaged.
+        scale_16bit: rule that converts cached 16-bit images to 8 bits.
+    """
+    accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
+    network = backbone(model, channels)
+    images = CachedImages([cache], scale_16bit)
+    table = pd.DataFrame({"id": [*(images.cases or images.place)]}, dtype=str)
+    predictor = Predictor(
+        network.to(accelerator.device),
+        Embedder(),
+        resize,
+        accelerator.device,
+        all_views.build(views),
+        accelerator.autocast,
+    )
+    progress = Progress(len(table), "images")
+    entries = predictor.entries(table, at_size(images, model["size"], resize), batch_size, progress.advance)
+    save(Path(path), entries)
+    progress.close()
+    if not model["pretrained"]:
+        print("the weights are random (pretrained: false): embeddings say little about the images", flush=True)
+    return {"embedding": {"n": len(table), "pretrained": model["pretrained"], "weights": digest(network)}}
+
+
+def backbone(model: Mapping[str, Any], channels: int) -> nn.Module:
+    """Build a frozen network with its weights: published ones, those of a file, or random ones, the same in every job."""
+    with seeded("frozen", str(model["backbone"]), "weights"):
+        network = build(Embedder(), model, channels, starts=True)
+    if isinstance(model["pretrained"], str):
+        from goldfold.models.pretrained import summary
+
+        print(summary(model["pretrained"], network.network), flush=True)  # type: ignore[arg-type]
+    return network.eval()
+
+
+def digest(network: nn.Module) -> str:
+    """Digest of the weights of a network."""
+    found = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()[:16]

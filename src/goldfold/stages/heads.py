@@ -1,0 +1,127 @@
+"""Stage heads: embeddings of all images -> predictions of a head by fold and seed."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from goldfold import catalog, components, tasks
+from goldfold.base.counter import counter
+from goldfold.base.files import read_json
+from goldfold.base.status import Progress
+from goldfold.embeddings import Embeddings, read
+from goldfold.heads.fitting import FittedHead, fitted
+from goldfold.heads.protocol import VALUE, Head
+from goldfold.heads.targets import Targets
+from goldfold.planning.runs import Run
+from goldfold.predictions.arrays import save
+from goldfold.tables import read_table
+
+
+def run(
+    predictions: str,
+    embedded: Sequence[str],
+    folds: Mapping[int, str],
+    lists: Mapping[str, str],
+    train: str,
+    classes: str,
+    task: dict[str, Any],
+    name: str,
+    head: components.Written,
+    embeddings: str,
+    seeds: Sequence[int],
+    n_folds: int,
+    threads: int,
+) -> dict[str, Any]:
+    """Write ``oof.npz`` and one file per split of ``lists`` for each fold and seed of a head; return the facts.
+
+    The head of a fold is fitted to its training rows alone: mean and spread of the embeddings, strength and coefficients.
+
+    Args:
+        predictions: folder of the predictions of all runs.
+        embedded: files of the embeddings of all images.
+        folds: CSV of id, split and target by fold.
+        lists: split (test, unlabeled, holdout) -> CSV of its images.
+        train: CSV of id and, for rows that are validated, fold.
+        name: name of the model.
+        head: the head as written in the config.
+        embeddings: name of the embeddings.
+        threads: threads of linear algebra, of which the last digits depend.
+    """
+    facet = Facet(task, read_json(classes))
+    known, parts = read(embedded), _parts(train)
+    tables = {split: read_table(path) for split, path in lists.items()}
+    progress, chosen = Progress(n_folds * len(seeds), "heads"), dict[str, Any]()
+    with threadpool_limits(threads):
+        for fold in range(n_folds):
+            rows = read_table(folds[fold])
+            trained, held = (rows[rows["split"] == split].reset_index(drop=True) for split in ("train", "val"))
+            fits = facet.fits(head, known, trained, parts, fold, [counter(name, seed, fold) for seed in seeds])
+            for seed, (one, scale) in zip(seeds, fits, strict=True):
+                place = {"round": 0, "fold": fold, "seed": seed}
+                folder = Path(predictions) / Run(name, 0, fold, seed).folder
+                for part, table in {"oof": held, **tables}.items():
+                    entries = facet.entries(one, scale, known, table)
+                    save(folder / f"{part}.npz", [*entries, *((key, np.array(value)) for key, value in place.items())])
+                chosen[str(fold)] = one.chosen
+                progress.advance(1)
+    progress.close()
+    print(f"{components.label(head)}: {_in_words(chosen)}", flush=True)
+    return {"head": {"model": name, "head": head, "embeddings": embeddings, "chosen": chosen, "width": known.width}}
+
+
+def _parts(train: str) -> dict[str, int]:
+    """Fold that validates each labelled case."""
+    table = read_table(train)
+    return dict(zip(table["id"], table["fold"].astype(int), strict=True)) if "fold" in table else {}
+
+
+def _in_words(chosen: Mapping[str, Any]) -> str:
+    by_value: dict[str, list[str]] = defaultdict(list)
+    for fold, value in chosen.items():
+        by_value[f"{value:g}" if isinstance(value, int | float) else str(value)].append(fold)
+    return "; ".join(f"{value} in fold {', '.join(of)}" for value, of in by_value.items())
+
+
+@dataclass(frozen=True)
+class Facet:
+    """Facets of the task that this stage uses."""
+
+    task: dict[str, Any]
+    classes: list[str]
+
+    def fits(
+        self,
+        head: components.Written,
+        known: Embeddings,
+        trained: pd.DataFrame,
+        parts: Mapping[str, int],
+        fold: int,
+        seeds: list[int],
+    ) -> Iterator[tuple[FittedHead, tuple[float, float]]]:
+        """Yield the head of a fold with each seed, and the scale of its targets."""
+        kind = tasks.facts(self.task["name"]).target
+        targets = Targets.of(kind, tasks.target(self.task, self.classes).targets(trained, None, ""))  # type: ignore[arg-type]
+        made: Head = components.load(head, catalog.HEADS[kind], "head")(kind, targets.n_outputs(len(self.classes)))
+        numbers = np.array([parts.get(id, -1) for id in trained["id"]], dtype=np.int64)
+        for one in fitted(made, known.of(trained["id"].tolist()), targets.scaled, numbers, fold, seeds):
+            yield one, targets.scale
+
+    def entries(
+        self, head: FittedHead, scale: tuple[float, float], known: Embeddings, table: pd.DataFrame
+    ) -> list[tuple[str, NDArray[Any]]]:
+        """Return the entries of a prediction file."""
+        outputs = head(known.of(table["id"].tolist())) if len(table) else np.zeros((0, max(1, len(self.classes))))
+        if tasks.facts(self.task["name"]).target == VALUE:
+            middle, spread = scale
+            values = outputs[:, 0] * spread + middle
+            part = {"values": values, "spreads": np.zeros(len(values)), "scales": np.full(len(values), spread)}
+        else:
+            part = {"logits": outputs}
+        return [*tasks.infer(self.task, self.classes).pack(table, [part], (0, 0), "")]
