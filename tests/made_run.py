@@ -22,6 +22,7 @@ from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, provenance, records
 from goldfold.planning import full, inner
 from goldfold.planning.inner import inner_list
+from goldfold.planning.outputs import HEADS
 from goldfold.planning.origins import snapshot_file, weight_files
 from goldfold.planning.plan import Job, Plan, plan_of
 from goldfold.session import Session
@@ -69,7 +70,7 @@ def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **cha
     made, plan = config(), plan_of(config())
     make_folds()
     of_members = (
-        "inner_train", "inner_predict", "clean", "pseudo_label", "train", "derive", "predict", "teach", *full.STAGES,
+        "embed", *HEADS, "inner_train", "inner_predict", "clean", "pseudo_label", "train", "derive", "predict", "teach", *full.STAGES,
     )  # fmt: skip
     jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
     members = [job for job in jobs if job.stage in of_members]
@@ -124,6 +125,16 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
         "cache": [shard],
         "train": [f"fold{job.fold}.csv", "classes.json"],
         "derive": [f"fold{job.fold}.csv", "classes.json"],
+        "embed": [],
+        **dict.fromkeys(
+            HEADS,
+            [
+                *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
+                *(f"{split}.csv" for split in plan.splits[1:]),
+                "train.csv",
+                "classes.json",
+            ],
+        ),
         "predict": [f"fold{job.fold}.csv", "classes.json", *(f"{split}.csv" for split in plan.splits[1:])],
         "teach": [f"fold{job.fold}.csv", "classes.json"],
         "inner_train": [inner_list(job.fold, job.part), "classes.json"],
@@ -162,6 +173,8 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         if job.stage == "derive"
         else [],
         **dict.fromkeys(inner.STAGES, weights),
+        "embed": [],
+        **dict.fromkeys(HEADS, weights),
         "predict": [plan.outputs(train)[0] for train in above],
         "teach": [plan.outputs(train)[0] for train in above],
         "pseudo_label": [
@@ -189,6 +202,8 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         "report": [
             *(path for path in plan.outputs(Job("ensemble")) if not path.endswith(("headline.json", "run.json"))),
             *(path for stage in ("train", "derive", "full_train") for job in plan.jobs(stage) for path in plan.outputs(job)[1:]),
+            *(plan.record(job) for stage in HEADS for job in plan.jobs(stage)),
+            *(plan.outputs(job)[0] for job in plan.jobs("embed")),
             *[f"{root}/submission.csv"] * plan.has_test,
             *plan.made_data,
         ],

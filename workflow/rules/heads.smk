@@ -45,7 +45,7 @@ rule heads:
         model="|".join(job.model for job in PLAN.jobs("heads")) or "none",
     conda:
         "../../envs/goldfold.yaml"
-    threads: CONFIG.runtime.torch_threads
+    threads: 1
     resources:
         mem_mb=4000,
     script:

@@ -41,6 +41,7 @@ def export(results: str | Path, out: str | Path, force: bool = False) -> form.Ma
     """
     found = finished(results)
     _refuse_external(found)
+    _refuse_heads(found)
     runs, target = list(found.runs()), Path(out)
     _refuse_full(target, force)
     refuse_unwritable(target.parent, "Make it writable, or choose another folder with -o.")
@@ -217,6 +218,21 @@ def _refuse_external(found: Finished) -> None:
             f"bundle cannot predict with it. Set its weight in ensemble.weights to 0, or remove it from external; then run "
             f"snakemake again, which trains nothing."
         )
+
+
+def _refuse_heads(found: Finished) -> None:
+    """Refuse an ensemble with heads on frozen backbones, which have no weight file of a network.
+
+    Raises:
+        ConfigError: a head has a weight.
+    """
+    for member in found.grid.members:
+        if found.weights[member.name] > 0 and (found.root / "heads" / member.model / "run.json").exists():
+            raise ConfigError(
+                f"{found.root}: {member.name!r} has weight {found.weights[member.name]:.3g} in the ensemble, but it is a head on "
+                f"a frozen backbone: a bundle cannot predict with it yet. Set its weight in ensemble.weights to 0; then run "
+                f"snakemake again, which trains nothing."
+            )
 
 
 def _left_out(found: Finished) -> list[str]:

@@ -65,7 +65,6 @@ def _heads(config: Config, job: Job) -> dict[str, Any]:
         "embeddings": config.embeddings[job.model],
         "seeds": list(config.grid.seeds_of(job.model)),
         "n_folds": config.folds.n_folds,
-        "threads": config.runtime.torch_threads,
     }
 
 

@@ -72,9 +72,19 @@ def embedding_settings(config: "Config", model: "Model") -> dict[str, Any]:
     }
 
 
+def doubts(config: "Config") -> list[str]:
+    """Heads on backbones with random weights."""
+    names = [model.name for model in config.models if model.frozen and not model.pretrained]
+    return [
+        f"models ({name}): pretrained: false: the frozen backbone has random weights, so its embeddings say little about the "
+        f"images; set pretrained to true, or to the path of a weight file"
+        for name in names
+    ]
+
+
 def trials(config: "Config") -> list[dict[str, Any]]:
     """Settings for building each frozen backbone once, before any job runs."""
-    models = {config.embeddings[model.name]: model for model in config.models if model.frozen}
+    models = {config.embeddings[model.name]: model for model in reversed(config.models) if model.frozen}
     return [
         {
             **(settings := embedding_settings(config, model))["model"],

@@ -1,6 +1,8 @@
 """Gradient-boosted trees on principal components of embeddings."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,22 +40,24 @@ class Boosted:
         losses = [loss(outputs, truth, self.target) for outputs in joined]
         return int(np.argmin(losses)) + 1
 
-    def fit(self, features: Array, target: NDArray[Any], chosen: int, seed: int) -> Predict:
-        """Return the trees after the chosen number of rounds."""
+    def fit(self, features: Array, target: NDArray[Any], chosen: int, seeds: Sequence[int]) -> Iterator[Predict]:
+        """Yield the trees of the chosen number of rounds."""
         reduced = Components.fit(features, self.components)
-        columns = reduced(features)
-        models = [(self._fitted(columns, own, chosen, seed), own) for own in self._targets(target)]
+        columns, targets = reduced(features), self._targets(target)
+        for seed in seeds:
+            models = [(self._fitted(columns, own, chosen, seed), own) for own in targets]
+            yield partial(self._predicted, models, reduced)
 
-        def predict(rows: Array) -> NDArray[np.float64]:
-            found = reduced(rows)
-            return self._joined([[*self._staged(model, own, found)][-1] for model, own in models])
-
-        return predict
+    def _predicted(
+        self, models: list[tuple[Any, NDArray[Any]]], reduced: Components, rows: Array
+    ) -> NDArray[np.float64]:
+        columns = reduced(rows)
+        return self._joined([self._outputs(model, own, columns) for model, own in models])
 
     def _targets(self, target: NDArray[Any]) -> list[NDArray[Any]]:
         return [*target.T] if self.target == LABELS else [target]
 
-    def _fitted(self, columns: NDArray[np.float64], target: NDArray[Any], trees: int, seed: int) -> Any:
+    def _fitted(self, columns: Array, target: NDArray[Any], trees: int, seed: int) -> Any:
         """Fit a model; None if all targets are the same."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -67,14 +71,22 @@ class Boosted:
         )  # fmt: skip
         return model.fit(columns, target)
 
-    def _staged(self, model: Any, target: NDArray[Any], columns: NDArray[np.float64]) -> Any:
+    def _staged(self, model: Any, target: NDArray[Any], columns: Array) -> Any:
         """Yield the outputs (n, outputs) after each round."""
         if model is None:
-            yield self._constant(target, len(columns))
+            yield self._outputs(model, target, columns)
         elif self.target == VALUE:
             yield from (values[:, None] for values in model.staged_predict(columns))
         else:
             yield from (self._of_classes(found, model.classes_) for found in model.staged_predict_proba(columns))
+
+    def _outputs(self, model: Any, target: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the outputs (n, outputs) of one model; of a constant target where there is none."""
+        if model is None:
+            return self._constant(target, len(columns))
+        if self.target == VALUE:
+            return np.asarray(model.predict(columns), dtype=np.float64)[:, None]
+        return self._of_classes(model.predict_proba(columns), model.classes_)
 
     def _of_classes(self, found: NDArray[np.float64], classes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the logits of probabilities (n, classes that were seen)."""
@@ -93,7 +105,7 @@ class Boosted:
 
 
 def boosted(
-    target: str, n_outputs: int, trees: int = 60, depth: int = 3, rate: float = 0.15, components: int = 32
+    target: str, n_outputs: int, trees: int = 40, depth: int = 3, rate: float = 0.2, components: int = 32
 ) -> Boosted:
     """Gradient boosting on principal components; the number of trees is chosen within the training rows of each fold.
 

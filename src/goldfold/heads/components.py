@@ -26,15 +26,18 @@ class Components:
         centre = rows.mean(axis=0, dtype=np.float64)
         centred = rows - centre
         n, width = centred.shape
+        most = min(n_components, n, width)
+        gram = centred.T @ centred if width <= n else centred @ centred.T
+        leading = np.linalg.eigh(gram)[1][:, ::-1][:, :most]
         if width <= n:
-            values, vectors = np.linalg.eigh(centred.T @ centred)
-            axes = vectors[:, np.argsort(-values, kind="stable")].T
-        else:
-            axes = np.linalg.svd(centred, full_matrices=False)[2]
-        axes = axes[: min(n_components, n, width)]
+            axes = leading.T
+        else:  # of the same components, by the smaller matrix
+            found = leading.T @ centred
+            lengths = np.linalg.norm(found, axis=1, keepdims=True)
+            axes = found / np.where(lengths > 0, lengths, 1)
         largest = np.abs(axes).round(DIGITS).argmax(axis=1)
         return cls(centre, axes * np.sign(axes[np.arange(len(axes)), largest])[:, None])
 
-    def __call__(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    def __call__(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the components (n, k) of rows (n, d)."""
-        return np.asarray((rows - self.centre) @ self.axes.T, dtype=np.float64)
+        return np.asarray((rows - self.centre) @ self.axes.T, dtype=np.float32)

@@ -79,5 +79,5 @@ def fitted(
     chosen = head.choose(inner(features[~held]), target[~held], inner(features[held]), target[held])
     standard = Standard.fit(features)
     rows = standard(features)
-    for seed in seeds:
-        yield FittedHead(standard, head.fit(rows, target, chosen, seed), chosen)
+    for predict in head.fit(rows, target, chosen, seeds):
+        yield FittedHead(standard, predict, chosen)

@@ -1,7 +1,8 @@
 """Linear heads: logistic regression for classes and labels, ridge regression for numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,9 @@ class Logistic:
 
         return float(best([*self.penalties], tried))
 
-    def fit(self, features: Array, target: NDArray[Any], chosen: float, seed: int) -> Predict:
-        """Return the coefficients."""
-        return self._fitted(features, target, chosen, [])[0]
+    def fit(self, features: Array, target: NDArray[Any], chosen: float, seeds: Sequence[int]) -> Iterator[Predict]:
+        """Yield the coefficients, which are the same with all seeds."""
+        yield from repeat(self._fitted(features, target, chosen, [])[0], len(seeds))
 
     def _fitted(
         self, features: Array, target: NDArray[Any], penalty: float, starts: list[Any]
@@ -116,29 +117,33 @@ class Ridge:
         losses = [loss(_solved(*parts, penalty)(held), truth, "value") for penalty in self.penalties]
         return float(self.penalties[int(np.argmin(losses))])
 
-    def fit(self, features: Array, target: NDArray[Any], chosen: float, seed: int) -> Predict:
-        """Return the coefficients."""
-        return _solved(*_decomposed(features, target), chosen)
+    def fit(self, features: Array, target: NDArray[Any], chosen: float, seeds: Sequence[int]) -> Iterator[Predict]:
+        """Yield the coefficients, which are the same with all seeds."""
+        yield from repeat(_solved(*_decomposed(features, target), chosen), len(seeds))
 
 
 Decomposed = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]
 
 
 def _decomposed(features: Array, target: NDArray[Any]) -> Decomposed:
-    """Eigenvectors (d, d) and values (d,) of the Gram matrix, the product of features and centred target (d,), and its mean."""
+    """Return directions (d, k), squared singular values (k,) and, along the directions, the products (k,) of features and
+    centred target; and the mean of the target. The smaller of the two Gram matrices is decomposed."""
     columns, middle = features.astype(np.float64), float(target.mean())
-    values, vectors = np.linalg.eigh(columns.T @ columns)
-    return vectors, values, columns.T @ (target - middle), middle
+    if columns.shape[1] <= len(columns):
+        values, vectors = np.linalg.eigh(columns.T @ columns)
+        return vectors, values, vectors.T @ (columns.T @ (target - middle)), middle
+    values, vectors = np.linalg.eigh(columns @ columns.T)
+    return columns.T @ vectors, values, vectors.T @ (target - middle), middle
 
 
 def _solved(
-    vectors: NDArray[np.float64],
+    directions: NDArray[np.float64],
     values: NDArray[np.float64],
-    product: NDArray[np.float64],
+    products: NDArray[np.float64],
     middle: float,
     penalty: float,
 ) -> Coefficients:
-    weights = vectors @ ((vectors.T @ product) / (np.maximum(values, 0) + penalty))
+    weights = directions @ (products / (np.maximum(values, 0) + penalty))
     return Coefficients(weights[None], np.array([middle]))
 
 

@@ -1,7 +1,10 @@
 """A small network of one hidden layer."""
 
 import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ from numpy.typing import NDArray
 
 from goldfold.base.counter import counter
 from goldfold.base.errors import ConfigError
+from goldfold.heads.components import Components
 from goldfold.heads.protocol import LABEL, LABELS, VALUE, Array, Predict, log_odds, loss, spread_out
 
 BATCH_SIZE = 128
@@ -19,7 +23,7 @@ LEAST = 1e-12
 
 @dataclass(frozen=True)
 class Mlp:
-    """Multi-layer perceptron of scikit-learn, trained with Adam for a chosen number of epochs."""
+    """Multi-layer perceptron of scikit-learn, trained with Adam on principal components, for a chosen number of epochs."""
 
     target: str
     n_outputs: int
@@ -27,12 +31,15 @@ class Mlp:
     epochs: int
     lr: float
     penalty: float
+    components: int
 
     def choose(self, features: Array, target: NDArray[Any], held: Array, truth: NDArray[Any]) -> int:
         """Return the number of epochs with the least loss on the held cases."""
         model, classes, least, chosen = self._model(0, 1), self._classes(target), np.inf, 1
-        if classes is not None and len(classes) < 2:
+        if self.target == LABEL and len(np.unique(target)) < 2:
             return 1
+        reduced = Components.fit(features, self.components)
+        features, held = reduced(features), reduced(held)
         for epoch in range(1, self.epochs + 1):
             with warnings.catch_warnings(action="ignore"):
                 model.partial_fit(features, target, **({} if classes is None else {"classes": classes}))
@@ -43,14 +50,21 @@ class Mlp:
                 break
         return chosen
 
-    def fit(self, features: Array, target: NDArray[Any], chosen: int, seed: int) -> Predict:
-        """Return the network after the chosen number of epochs."""
+    def fit(self, features: Array, target: NDArray[Any], chosen: int, seeds: Sequence[int]) -> Iterator[Predict]:
+        """Yield the network after the chosen number of epochs."""
         if self.target == LABEL and len(seen := np.unique(target)) < 2:
-            return lambda rows: spread_out(np.zeros((len(rows), 1)), seen, self.n_outputs)
-        model = self._model(seed, chosen)
-        with warnings.catch_warnings(action="ignore"):  # that the number of epochs is a limit
-            model.fit(features, target)
-        return lambda rows: self._outputs(model, rows)
+            yield from repeat(lambda rows: spread_out(np.zeros((len(rows), 1)), seen, self.n_outputs), len(seeds))
+            return
+        reduced = Components.fit(features, self.components)
+        columns = reduced(features)
+        for seed in seeds:
+            model = self._model(seed, chosen)
+            with warnings.catch_warnings(action="ignore"):  # that the number of epochs is a limit
+                model.fit(columns, target)
+            yield partial(self._predicted, model, reduced)
+
+    def _predicted(self, model: Any, reduced: Components, rows: Array) -> NDArray[np.float64]:
+        return self._outputs(model, reduced(rows))
 
     def _model(self, seed: int, epochs: int) -> Any:
         from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -75,7 +89,13 @@ class Mlp:
 
 
 def mlp(
-    target: str, n_outputs: int, hidden: int = 128, epochs: int = 30, lr: float = 1e-3, penalty: float = 1e-4
+    target: str,
+    n_outputs: int,
+    hidden: int = 128,
+    epochs: int = 30,
+    lr: float = 3e-3,
+    penalty: float = 1e-4,
+    components: int = 128,
 ) -> Mlp:
     """Network with one hidden layer; the number of epochs is chosen within the training rows of each fold.
 
@@ -84,12 +104,14 @@ def mlp(
         epochs: most epochs.
         lr: learning rate of Adam.
         penalty: of the squared weights.
+        components: most principal components of the training rows of the fold that the network sees.
     """
     for name, value, is_good in (
         ("hidden", hidden, hidden >= 1), ("epochs", epochs, epochs >= 1), ("lr", lr, lr > 0), ("penalty", penalty, penalty >= 0),
+        ("components", components, components >= 1),
     ):  # fmt: skip
         if not is_good:
             raise ConfigError(
                 f"head mlp: {name} = {value:g}: must be {'at least 1' if isinstance(value, int) else 'above 0'}"
             )
-    return Mlp(target, n_outputs, hidden, epochs, lr, penalty)
+    return Mlp(target, n_outputs, hidden, epochs, lr, penalty, components)

@@ -1,6 +1,8 @@
 """Votes of the nearest training cases."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -29,13 +31,13 @@ class Neighbours:
     def choose(self, features: Array, target: NDArray[Any], held: Array, truth: NDArray[Any]) -> int:
         """Return the number of neighbours."""
         numbers = [k for k in self.numbers if k <= len(features)] or [len(features)]
-        found = [self._voted(features, target, held, numbers)]
-        losses = [loss(outputs, truth, self.target) for outputs in found[0]]
+        found = self._voted(features, target, held, numbers)
+        losses = [loss(outputs, truth, self.target) for outputs in found]
         return int(numbers[int(np.argmin(losses))])
 
-    def fit(self, features: Array, target: NDArray[Any], chosen: int, seed: int) -> Predict:
-        """Return a function that looks up the training cases."""
-        return lambda rows: self._voted(features, target, rows, [min(chosen, len(features))])[0]
+    def fit(self, features: Array, target: NDArray[Any], chosen: int, seeds: Sequence[int]) -> Iterator[Predict]:
+        """Yield a function that looks up the training cases, the same with all seeds."""
+        yield from repeat(lambda rows: self._voted(features, target, rows, [min(chosen, len(features))])[0], len(seeds))
 
     def _voted(
         self, features: Array, target: NDArray[Any], rows: Array, numbers: list[int]

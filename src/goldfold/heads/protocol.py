@@ -1,6 +1,6 @@
 """Interface of heads, and code that several of them share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,8 +29,8 @@ class Head(Protocol):
             truth: targets of ``held``.
         """
 
-    def fit(self, features: Array, target: NDArray[Any], chosen: Any, seed: int) -> Predict:
-        """Return a fit to all training rows of a fold, with a strength that `choose` returned."""
+    def fit(self, features: Array, target: NDArray[Any], chosen: Any, seeds: Sequence[int]) -> Iterator[Predict]:
+        """Yield a fit to all training rows of a fold with each seed, with a strength that `choose` returned."""
 
 
 def loss(outputs: NDArray[np.float64], truth: NDArray[Any], target: str) -> float:

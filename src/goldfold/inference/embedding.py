@@ -9,7 +9,8 @@ import numpy as np
 from torch import nn
 
 from goldfold import models
-from goldfold.models.features import Heard
+from goldfold.base.errors import ConfigError
+from goldfold.models.features import Heard, head_of
 from goldfold.models.wrapping import Normalised
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     from goldfold.cases import Inputs
     from goldfold.inference.views import View
-
-KEY = "frozen"
-"""Key of the config that asks for embeddings, for messages."""
 
 
 class Embedder:
@@ -35,7 +33,7 @@ class Embedder:
 
     def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
         """Return the features of a batch."""
-        with Heard(model, KEY) as heard:
+        with Heard(model) as heard:
             for view in views:
                 model(inputs.map(view.forward))
         return {"features": heard.features(inputs).float().cpu().numpy()}
@@ -47,3 +45,32 @@ class Embedder:
         listed = [part["features"] for part in parts]
         yield "ids", table["id"].to_numpy(dtype=str)
         yield "features", np.concatenate(listed) if listed else np.zeros((0, 0), np.float32)
+
+
+def check(network: nn.Module, size: tuple[int, int], channels: int) -> None:
+    """Embed an empty image.
+
+    Args:
+        network: as `Embedder.model` builds it.
+        size: height and width.
+
+    Raises:
+        ConfigError: it is not known where the head of the network begins, or its inputs are not one vector per image.
+    """
+    import torch
+
+    from goldfold.cases import Inputs
+    from goldfold.inference.views import identity
+
+    if head_of(network) is None:
+        raise ConfigError(
+            "frozen: it is not known where the head of this network begins; give it get_classifier(), which returns its last "
+            "layer, as in networks of timm, or use another network"
+        )
+    try:
+        with torch.inference_mode():
+            Embedder().predict(network.eval(), Inputs.of(torch.zeros(1, channels, *size)), [identity()])
+    except ConfigError as error:
+        raise ConfigError(
+            "frozen: the last layer of this network does not take one vector per image; use another"
+        ) from error

@@ -22,34 +22,20 @@ def head_of(network: nn.Module) -> nn.Module | None:
     return layer if isinstance(layer, nn.Module) and not isinstance(layer, nn.Identity) else None
 
 
-DISTILLED = "train.distill.features"
-"""Key of the config that asks for the features of a network in training."""
-
-
-def refuse_headless(network: nn.Module, key: str = DISTILLED) -> None:
-    """Raise ConfigError if the last layer of a network is not known.
-
-    Args:
-        key: key of the config that asks for the features.
-    """
+def refuse_headless(network: nn.Module) -> None:
+    """Raise ConfigError if the last layer of a network is not known."""
     if head_of(network) is None:
         raise ConfigError(
-            f"{key}: it is not known where the head of this network begins; give it get_classifier(), which "
-            f"returns its last layer, as in networks of timm, or remove {_last(key)}"
+            "train.distill.features: it is not known where the head of this network begins; give it get_classifier(), which "
+            "returns its last layer, as in networks of timm, or remove features"
         )
-
-
-def _last(key: str) -> str:
-    return key.rpartition(".")[2]
 
 
 class Heard:
     """Context that records the features of a network's forward passes."""
 
-    def __init__(self, network: nn.Module, key: str = DISTILLED) -> None:
-        """``key``: see `refuse_headless`."""
-        refuse_headless(network, key)
-        self.key = key
+    def __init__(self, network: nn.Module) -> None:
+        refuse_headless(network)
         self.network = getattr(network, "module", network)
         self.recorded: list[Tensor] = []
 
@@ -67,17 +53,17 @@ class Heard:
         Args:
             inputs: cases of the passes, of which only `Inputs.present` counts.
         """
-        passes = [_pooled(one, self.key) for one in self.recorded]
+        passes = [_pooled(one) for one in self.recorded]
         if getattr(self.network, "fusion", None) is None:
             passes = [inputs.mean(one) for one in passes]
         return sum(passes[1:], passes[0]) / len(passes)
 
 
-def _pooled(features: Tensor, key: str) -> Tensor:
+def _pooled(features: Tensor) -> Tensor:
     """Features (n, d); those of a convolution as last layer, (n, d, height, width), are averaged over places."""
     if features.dim() not in (2, 4):
         raise ConfigError(
-            f"{key}: the inputs of the last layer have the shape {tuple(features.shape)}, not (n, features); "
-            f"remove {_last(key)}"
+            f"train.distill.features: the inputs of the last layer have the shape {tuple(features.shape)}, not (n, features); "
+            f"remove features"
         )
     return features if features.dim() == 2 else features.mean(dim=(2, 3))

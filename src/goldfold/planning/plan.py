@@ -223,7 +223,8 @@ class Plan:
             return [other for stage in predicting for other in self.jobs(stage)]
         if job.stage == "submit":
             return [Job("ensemble")]
-        networks = (*self.jobs("train"), *self.jobs("derive"), *self.jobs("full_train"))
+        makers = ("train", "derive", *heads.STAGES[1:], "full_train")
+        networks = [other for stage in makers for other in self.jobs(stage)]
         return [Job("ensemble"), *self.jobs("submit"), *networks] if job.stage == "report" else []
 
     def labels_of(self, job: Job) -> Labels | None:

@@ -37,7 +37,6 @@ def run(
     embeddings: str,
     seeds: Sequence[int],
     n_folds: int,
-    threads: int,
 ) -> dict[str, Any]:
     """Write ``oof.npz`` and one file per split of ``lists`` for each fold and seed of a head; return the facts.
 
@@ -52,13 +51,13 @@ def run(
         name: name of the model.
         head: the head as written in the config.
         embeddings: name of the embeddings.
-        threads: threads of linear algebra, of which the last digits depend.
     """
     facet = Facet(task, read_json(classes))
     known, parts = read(embedded), _parts(train)
     tables = {split: read_table(path) for split, path in lists.items()}
+    # The matrices are small: several threads would wait for each other, and change the last digits.
     progress, chosen = Progress(n_folds * len(seeds), "heads"), dict[str, Any]()
-    with threadpool_limits(threads):
+    with threadpool_limits(1):
         for fold in range(n_folds):
             rows = read_table(folds[fold])
             trained, held = (rows[rows["split"] == split].reset_index(drop=True) for split in ("train", "val"))
