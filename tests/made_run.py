@@ -22,8 +22,8 @@ from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, provenance, records
 from goldfold.planning import full, inner
 from goldfold.planning.inner import inner_list
-from goldfold.planning.outputs import HEADS
 from goldfold.planning.origins import snapshot_file, weight_files
+from goldfold.planning.outputs import HEADS
 from goldfold.planning.plan import Job, Plan, plan_of
 from goldfold.session import Session
 from goldfold.stages import folds, manifest
@@ -70,7 +70,8 @@ def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **cha
     made, plan = config(), plan_of(config())
     make_folds()
     of_members = (
-        "embed", *HEADS, "inner_train", "inner_predict", "clean", "pseudo_label", "train", "derive", "predict", "teach", *full.STAGES,
+        "embed", *HEADS,
+        "inner_train", "inner_predict", "clean", "pseudo_label", "train", "derive", "predict", "teach", *full.STAGES,
     )  # fmt: skip
     jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
     members = [job for job in jobs if job.stage in of_members]
@@ -126,15 +127,13 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
         "train": [f"fold{job.fold}.csv", "classes.json"],
         "derive": [f"fold{job.fold}.csv", "classes.json"],
         "embed": [],
-        **dict.fromkeys(
-            HEADS,
-            [
-                *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)),
-                *(f"{split}.csv" for split in plan.splits[1:]),
-                "train.csv",
-                "classes.json",
-            ],
-        ),
+        **{
+            stage: [
+                *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)), *(f"{split}.csv" for split in plan.splits[1:]),
+                "train.csv", "classes.json",
+            ]
+            for stage in HEADS
+        },
         "predict": [f"fold{job.fold}.csv", "classes.json", *(f"{split}.csv" for split in plan.splits[1:])],
         "teach": [f"fold{job.fold}.csv", "classes.json"],
         "inner_train": [inner_list(job.fold, job.part), "classes.json"],

@@ -71,8 +71,8 @@ class Mlp:
 
         make: Any = MLPRegressor if self.target == VALUE else MLPClassifier
         return make(
-            (self.hidden,), alpha=self.penalty, batch_size=BATCH_SIZE, learning_rate_init=self.lr, max_iter=epochs, tol=0,
-            n_iter_no_change=epochs + 1, random_state=counter("head", "mlp", seed) % 2**32,
+            hidden_layer_sizes=(self.hidden,), alpha=self.penalty, batch_size=BATCH_SIZE, learning_rate_init=self.lr,
+            max_iter=epochs, tol=0, n_iter_no_change=epochs + 1, random_state=counter("head", "mlp", seed) % 2**32,
         )  # fmt: skip
 
     def _classes(self, target: NDArray[Any]) -> NDArray[Any] | None:
