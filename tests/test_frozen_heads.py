@@ -1,5 +1,6 @@
 """Heads on frozen backbones: config, plan, embeddings, and heads that see nothing of the rows that they predict."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 import made_run
 from goldfold import catalog, components
 from goldfold.base.errors import ConfigError
-from goldfold.base.files import write_json
+from goldfold.base.files import read_json, write_json
+from goldfold.bundles.export import export
 from goldfold.cache.images import build
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
@@ -24,7 +26,7 @@ from goldfold.planning.plan import Job, plan_of
 from goldfold.predictions.arrays import load, save
 from goldfold.stages import embed, heads
 from test_rounds import B0, BASE
-from test_workflow import TINY
+from test_workflow import TINY, snakemake, write_config, write_images
 
 NETWORK: dict[str, Any] = {"network": "small_resnet", "params": {"widths": [4, 4]}, "image_size_px": 12}
 LINEAR: dict[str, Any] = {"name": "linear", **NETWORK, "frozen": {"head": "logistic"}}
@@ -341,3 +343,35 @@ def test_a_head_reruns_alone_and_embeddings_with_their_backbone(tmp_path: Path) 
     assert "heads mlp" not in other
     assert {"heads_once linear", "report"} <= other
     assert not any(name.startswith("cache") for name in other) or "embed" in str(other)
+
+
+# --- from end to end
+
+
+def test_heads_are_members_from_embeddings_to_report(code: Path, tmp_path: Path) -> None:
+    write_images(tmp_path)
+    data = {**TINY["data"], "shards": 1}  # type: ignore[dict-item]
+    models = [
+        {**LINEAR, "frozen": {"head": "logistic", "views": ["identity", "hflip"]}},
+        {**MLP, "params": {"widths": [8, 8]}},
+    ]
+    write_config(tmp_path, data=data, pseudo_labels={"rounds": 0}, models=models, seeds=[0, 1])
+    result = snakemake(tmp_path, code=code)
+    assert result.returncode == 0, result.stdout + result.stderr
+    results = tmp_path / "results/tiny"
+    members = ["ensemble", "linear-seed0", "mlp-seed0", "mlp-seed1"]
+    assert sorted(pd.read_csv(results / "leaderboard.csv")["member"]) == members
+    assert not (results / "train").exists()
+    assert len([*(results / "embeddings").rglob("*.npz")]) == 4, "two backbones, training and test images"
+    record = read_json(results / "heads/mlp/run.json")
+    assert record["head"]["width"] == 8
+    page = (results / "report/report.html").read_text()
+    for said in ("Heads on frozen backbones", "Weights of linear and mlp are random", "first principal component"):
+        assert said in page
+    with (
+        contextlib.chdir(tmp_path),
+        pytest.raises(ConfigError, match="'linear-seed0' has weight 1 in the ensemble, but it is a"),
+    ):
+        export("results/tiny", "bundle")
+    again = snakemake(tmp_path, "-n", code=code)
+    assert "Nothing to be done" in again.stdout + again.stderr, again.stdout

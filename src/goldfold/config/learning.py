@@ -242,7 +242,8 @@ class Model(Section):
     @model_validator(mode="before")
     @classmethod
     def _soup_alone(cls, values: Any) -> Any:
-        """Refuse other keys of a soup before their values are checked."""
+        """Refuse other keys of a soup, and keys of training of a head, before their values are checked."""
+        refuse_keys(values)
         is_soup = isinstance(values, dict) and values.get("soup") is not None
         more = sorted(str(key) for key in values if key not in ("name", "soup")) if is_soup else []
         if more:
@@ -250,13 +251,6 @@ class Model(Section):
                 f"{', '.join(more)}: a soup is not trained, and has the network of its first ingredient; remove "
                 f"{'it' if len(more) == 1 else 'them'}"
             )
-        return values
-
-    @model_validator(mode="before")
-    @classmethod
-    def _frozen_alone(cls, values: Any) -> Any:
-        """Refuse keys of training of a head before their values are checked."""
-        refuse_keys(values)
         return values
 
     @model_serializer(mode="wrap")
