@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from goldfold import components
 from goldfold.base.files import read_json
-from goldfold.drawing.axes import BLUE, SERIES, Canvas
+from goldfold.drawing.axes import BLUE, MUTED, SERIES, Canvas
 from goldfold.drawing.blocks import Block, Figure, Section, Table, Text
 from goldfold.drawing.words import listed, shortened
 from goldfold.embeddings import read
@@ -82,7 +82,7 @@ def _scatter(name: str, places: NDArray[np.float32], labels: NDArray[np.str_], c
     with Canvas(560, 440) as canvas:
         (axes,) = canvas.axes()
         rest = ~np.isin(labels, shown)
-        colour, alpha = (BLUE, 0.5) if not shown else ("#8a93a0", 0.25)
+        colour, alpha = (BLUE, 0.5) if not shown else (MUTED, 0.25)
         if rest.any():
             axes.scatter(places[rest, 0], places[rest, 1], 9, color=colour, alpha=alpha, linewidths=0)
         for number, one in enumerate(shown):
