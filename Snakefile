@@ -21,6 +21,7 @@ include: "workflow/rules/manifest.smk"
 include: "workflow/rules/folds.smk"
 include: "workflow/rules/cache.smk"
 include: "workflow/rules/heads.smk"
+include: "workflow/rules/generate.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/derive.smk"
 include: "workflow/rules/predict.smk"
@@ -69,6 +70,7 @@ rule all:
                 "inner_train",
                 "inner_predict",
                 "clean",
+                "generate",
                 "teach",
                 "pseudo_label",
                 "full_label",

@@ -42,8 +42,14 @@ DATA, N_VALIDATED = "data/digits", 2
 """Folder of the data; labelled images per class that fold 0 validates, which no network of it is trained on."""
 STEPS, BATCH = 1000, 32
 """Steps of every training, whatever its number of images, and images per step."""
-SMALL: dict[str, Any] = {"network": "small_resnet", "params": {"widths": [16, 32]}, "image_size_px": 16}
-LARGE: dict[str, Any] = {"network": "small_resnet", "params": {"widths": [24, 48]}, "image_size_px": 16, "dropout": 0.3}
+SMALL: dict[str, Any] = {
+    "network": "small_resnet",
+    "params": {"widths": [16, 32], "kernel_size_px": 3},
+    "image_size_px": 16,
+}
+LARGE: dict[str, Any] = {
+    "network": "small_resnet", "params": {"widths": [24, 48], "kernel_size_px": 3}, "image_size_px": 16, "dropout": 0.3,
+}  # fmt: skip
 
 
 def supervised() -> dict[str, Any]:

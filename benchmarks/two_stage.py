@@ -76,7 +76,7 @@ def configs(root: Path, side_px: int) -> dict[str, dict[str, Any]]:
                 "group_column": "group", "shards": 1, "roi": roi,
             },
             "train": {**learning, "epochs": 40, "batch_size": 32},
-            "models": [{"name": "resnet", "network": "small_resnet", "image_size_px": size_px}],
+            "models": [{"name": "resnet", "network": "small_resnet", "params": {"kernel_size_px": 3}, "image_size_px": size_px}],
         }  # fmt: skip
     return found
 

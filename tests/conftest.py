@@ -43,13 +43,14 @@ SCENE_PX = (48, 64)
 WORKFLOW = (
     "test_dvc", "test_killed_runs", "test_workflow_dense", "test_ddp", "test_own_task", "test_run_lock",
     "test_back_and_forth", "test_reruns_real", "test_workflow", "test_reruns", "test_resume", "test_benchmarks",
-    "test_distilled_run", "test_holdout_run", "test_gpu_slots", "test_leak", "test_cache", "test_digits", "test_slurm",
+    "test_whole_features", "test_gpu_slots", "test_leak", "test_cache", "test_digits", "test_slurm",
 )  # fmt: skip
 """Files marked `workflow`: they start whole runs, or kill processes. The longest first: begun last, one would keep a
 single process of pytest busy at the end."""
 LONGER = (
-    "test_runtime", "test_networks", "test_report", "test_report_tasks", "test_report_data", "test_engine", "test_bundle",
-    "test_dense_tasks", "test_imports", "test_preflight", "test_shift", "test_masks_boxes", "test_pretrained",
+    "test_full_data", "test_cleaning", "test_pseudo_labels", "test_members_chosen", "test_stacked_metadata",
+    "test_runtime", "test_networks", "test_report", "test_report_tasks", "test_report_data", "test_engine",
+    "test_bundle", "test_dense_tasks", "test_imports", "test_preflight", "test_shift", "test_masks_boxes", "test_pretrained",
     "test_contract", "test_honesty", "test_metadata", "test_cache_size", "test_case_tables", "test_demo", "test_earlier_results",
     "test_batch_norm", "test_bad_targets", "test_config", "test_sizes", "test_init", "test_docs", "test_plan",
     "test_properties", "test_train_sizes", "test_contact_sheet", "test_compile", "test_distillation", "test_holdout",
@@ -227,6 +228,7 @@ COCO = {
 }  # fmt: skip
 NETS: dict[str, dict[str, Any]] = {
     "classification": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
+    "ordinal": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
     "multilabel": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
     "regression": {"network": "small_resnet", "params": {"widths": [4, 8]}, "image_size_px": 12},
     "segmentation": {
@@ -320,7 +322,9 @@ class Tiny:
             "lists": {name: str(self.folds / f"{name}.csv") for name in splits},
             "task": self.task,
             "model": {
-                name: model[name] for name in ("network", "backbone", "params", "size", "metadata") if name in model
+                name: model[name]
+                for name in ("network", "backbone", "params", "size", "metadata", "views", "max_images")
+                if name in model
             },
             "resize": "squash",
             "channels": 3,
@@ -434,6 +438,15 @@ def tiny_labels(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 
 @pytest.fixture(scope="session")
+def tiny_grades(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """One of four ordered classes an image: 24 training and 6 test images."""
+    root = tmp_path_factory.mktemp("tiny_grades")
+    data = _listed(root, "label", lambda number: number % 4)
+    with contextlib.chdir(root):
+        return prepare(Tiny(root, data, {"name": "ordinal"}, "quadratic_kappa"), ["train", "test"])
+
+
+@pytest.fixture(scope="session")
 def tiny_values(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """A number an image: 40 training and 6 test images."""
     root = tmp_path_factory.mktemp("tiny_values")
@@ -443,6 +456,18 @@ def tiny_values(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 
 @pytest.fixture(scope="session")
-def tiny_of(tiny: Tiny, tiny_masks: Tiny, tiny_boxes: Tiny, tiny_labels: Tiny, tiny_values: Tiny) -> dict[str, Tiny]:
+def tiny_ordered(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The images of `tiny` with its classes in order."""
+    root = tmp_path_factory.mktemp("tiny_ordered")
+    with contextlib.chdir(root):
+        data = {**tiny.data, "classes": list(CLASSES)}
+        return prepare(Tiny(root, data, {**TASK, "name": "ordinal"}, "quadratic_kappa"), ["train", "test", "unlabeled"])
+
+
+@pytest.fixture(scope="session")
+def tiny_of(
+    tiny: Tiny, tiny_ordered: Tiny, tiny_masks: Tiny, tiny_boxes: Tiny, tiny_labels: Tiny, tiny_values: Tiny
+) -> dict[str, Tiny]:
     """A prepared experiment of each task."""
-    return {made.task["name"]: made for made in (tiny, tiny_masks, tiny_boxes, tiny_labels, tiny_values)}
+    every = (tiny, tiny_ordered, tiny_masks, tiny_boxes, tiny_labels, tiny_values)
+    return {made.task["name"]: made for made in every}

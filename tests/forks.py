@@ -2,11 +2,12 @@
 
 A job of a test's run spends ten times longer on importing torch, timm and albumentations than on training. `folder` holds
 executables that take ``-m MODULE ARGUMENTS`` and ``SCRIPT ARGUMENTS`` as Python does. They ask a server, which has imported
-LIBRARIES but nothing of goldfold, to fork. The fork has the caller's arguments, environment, working folder and open files;
-signals sent to the caller reach it, and it dies with the caller. Any other call starts the real Python.
+LIBRARIES but nothing of goldfold, to fork. The fork has the caller's arguments, environment, working folder and open files,
+and takes the caller's parent for its own; signals sent to the caller reach it, and it dies with the caller. Any other call
+starts the real Python.
 
 Every job still is a process that imports goldfold from its own PYTHONPATH. What only a Python without the libraries can show
-(imports, kills, processes of a group, Slurm) is tested with ``sys.executable``.
+(imports, death with a parent, Slurm) is tested with ``sys.executable``.
 """
 
 import atexit
@@ -84,7 +85,13 @@ def ask(address: str, python: str, words: list[str]) -> None:
         os.execv(python, [python, *words])
     files = [int(name) for name in os.listdir("/proc/self/fd")]
     files = [number for number in files if os.path.exists(f"/proc/self/fd/{number}")]
-    asked = {"words": words, "folder": os.getcwd(), "environment": dict(os.environ), "files": files}
+    asked = {
+        "words": words,
+        "folder": os.getcwd(),
+        "environment": dict(os.environ),
+        "files": files,
+        "parent": os.getppid(),
+    }
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.connect(address)
         text = json.dumps(asked).encode()
@@ -180,6 +187,8 @@ class Server:
             os.dup2(number, wanted)
         for number in [*spare, *(number for number in files if number not in asked["files"])]:
             os.close(number)
+        pid, parent_of_this = os.getpid(), os.getppid
+        os.getppid = lambda: asked["parent"] if os.getpid() == pid else parent_of_this()  # not in its own children
         os.chdir(asked["folder"])
         os.environ.clear()
         os.environ.update(asked["environment"])

@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,8 +39,13 @@ class Told:
         pass
 
 
-def train_in_a_process(settings: dict[str, Any], log: Path) -> None:
-    """One training, its prints in ``log``, its facts and steps beside it, signals as a job has them."""
+def train_in_a_process(settings: dict[str, Any], log: Path, python: str = sys.executable) -> None:
+    """One training, its prints in ``log``, its facts and steps beside it, signals as a job has them.
+
+    Args:
+        python: starts the processes of a group.
+    """
+    sys.executable = python
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -53,14 +59,15 @@ def train_in_a_process(settings: dict[str, Any], log: Path) -> None:
 class Jobs:
     """Starts trainings as forks of a process that has the libraries in memory: a try costs no import of torch."""
 
-    def __init__(self) -> None:
+    def __init__(self, python: str = sys.executable) -> None:
+        self.python = python
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["jobs", "timm.optim", "goldfold.metrics.classification", "albumentations"])
         self.started: list[Any] = []
 
     def start(self, settings: dict[str, Any], log: Path) -> Any:
         """A process group of one, which trains."""
-        process = self.context.Process(target=train_in_a_process, args=(settings, log))
+        process = self.context.Process(target=train_in_a_process, args=(settings, log, self.python))
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # for the first process, which starts all others
             process.start()

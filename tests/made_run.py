@@ -70,8 +70,8 @@ def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **cha
     made, plan = config(), plan_of(config())
     make_folds()
     of_members = (
-        "embed", *HEADS,
-        "inner_train", "inner_predict", "clean", "pseudo_label", "train", "derive", "predict", "teach", *full.STAGES,
+        "embed", *HEADS, "inner_train", "inner_predict", "clean", "generate", "pseudo_label", "train", "derive", "predict",
+        "teach", *full.STAGES,
     )  # fmt: skip
     jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
     members = [job for job in jobs if job.stage in of_members]
@@ -124,6 +124,7 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
     lists, shard = f"{plan.results}/folds", f"shards/{job.shard}.csv"
     names = {
         "cache": [shard],
+        "generate": [f"fold{job.fold}.csv", "classes.json"],
         "train": [f"fold{job.fold}.csv", "classes.json"],
         "derive": [f"fold{job.fold}.csv", "classes.json"],
         "embed": [],
@@ -145,6 +146,7 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
         "full_label": ["classes.json"],
         "full_train": ["full.csv", "classes.json"],
         "full_predict": ["test.csv", "classes.json"],
+        "external": [*(f"{split}.csv" for split in plan.splits if split in ("train", "test")), "classes.json", "class_ids.json"],
         "ensemble": ["train.csv", "classes.json", *["answers.csv", "test.csv"] * ("answers" in plan.tables)],
         "submit": ["test.csv", "classes.json", "class_ids.json"],
         "report": [
@@ -164,9 +166,10 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
     weights = [plan.outputs(other)[0] for other in above]
     of = {
         "cache": plan.made_data,
+        "generate": [],
         "train": [
             *(plan.outputs(other)[0] for other in [*plan.jobs_of_labels(job), *plan.start_of(job)]), *plan.lesson_files(job),
-            *(plan.outputs(other)[0] for other in inner.cleaning_of(plan.grid, job)),
+            *(plan.outputs(other)[0] for other in [*inner.cleaning_of(plan.grid, job), *plan.images_of(job)]),
         ] if job.stage == "train" else [],
         "derive": [*weights, *weight_files(weights, plan.grid.origins[job.model].snapshot)]
         if job.stage == "derive"
@@ -192,7 +195,9 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         ],
         "full_train": [*(path for path in weights if "/train/" not in path), *plan.histories(job)],
         "full_predict": weights,
+        "external": [],
         "ensemble": [
+            *(path for job in plan.jobs("external") for path in plan.outputs(job)),
             *plan.predictions("oof", plan.runs),
             *(path for job in plan.jobs("full_predict") for path in plan.outputs(job) if path.endswith(".npz")),
             *(path for split in plan.predicted for path in plan.predictions(split, plan.grid.final_runs())),

@@ -11,11 +11,12 @@ import yaml
 from goldfold.base.errors import ConfigError
 from goldfold.config import parse, slices
 from goldfold.config.members import refuse_other_members
+from goldfold.drawing.blocks import Table
 from goldfold.metrics import Metric
 from goldfold.metrics.paired import Gain, gain, resampled
 from goldfold.planning.grid import grid_of
 from goldfold.planning.plan import plan_of
-from goldfold.report import ablation, notes
+from goldfold.report import ablation, notes, scores
 from goldfold.stages.report import _write_table
 from test_rounds import B0, B3, BASE, changed, recipes
 
@@ -392,6 +393,24 @@ def test_the_best_member_that_the_ensemble_is_compared_with_is_no_variant() -> N
     found.is_ensemble, found.members, found.greater_is_better = True, {}, True
     (note,) = notes._gain(found)
     assert "its best member b0-seed1" in note.text
+
+
+def test_variants_are_marked_in_the_leaderboard(undrawn: None) -> None:
+    found = results()
+    names = [*found.member_evidence, "ensemble"]
+    found.leaderboard = pd.DataFrame({"member": names, "accuracy": 0.5, "low": 0.4, "high": 0.6})
+    found.named, found.whole_name, found.whole, found.is_ensemble = lambda scores: scores, "ensemble", "ensemble", True
+    found.greater_is_better, found.steps, found.members = True, [], {}
+    found.ensemble, found.metrics = {"weights": {"b0-seed0": 0.5, "b0-seed1": 0.5}}, {"oof": {}}
+    board = scores.leaderboard(found, {name: {0: 0.5} for name in names})
+    table = next(block for block in board.blocks if isinstance(block, Table))
+    assert {row[1]: row[4] for row in table.rows} == {
+        "b0-seed0": "0.500", "b0-seed1": "0.500", "b0-smooth-seed0 (variant)": "", "b0-smooth-seed1 (variant)": "",
+        "b0-wide-seed0 (variant)": "", "b0-wide-seed1 (variant)": "", "ensemble": "",
+    }  # fmt: skip
+    assert "Variants of the ablation are marked: they do not vote" in board.intro
+    found.settings = parse({**BASE, "models": [B0]}).model_dump()
+    assert "marked" not in scores.leaderboard(found, {name: {0: 0.5} for name in names}).intro
 
 
 def test_the_table_of_an_earlier_ablation_is_removed(tmp_path: Any) -> None:

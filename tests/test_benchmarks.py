@@ -104,3 +104,25 @@ def test_intervals_of_groups_cover_the_truth_and_intervals_of_their_cases_do_not
         shares[by_group] = coverage.covered(trials)["models"]
     assert shares[True] >= 0.85
     assert shares[False] <= shares[True] - 0.05
+
+
+def test_expanded_intervals_of_few_cases_cover_more_than_plain_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = benchmark("small_samples")
+    monkeypatch.setattr(small, "N_RESAMPLES", 200)
+    found = small.coverage("log loss 0.51", 20, 200)
+    assert found["plain"][0] < found["expanded"][0]
+    assert found["expanded"][1] / found["plain"][1] == pytest.approx(1.095, abs=0.03)
+    score, _, without, truth = small.roc_auc(2000, 0.75, np.random.default_rng(0))
+    assert score == pytest.approx(truth, abs=0.05)
+    assert without.mean() == pytest.approx(score, abs=1e-4)
+
+
+def test_the_gain_of_steps_is_measured_nested_and_on_new_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = benchmark("ensemble_gain")
+    monkeypatch.setattr(measured, "N_RESAMPLES", 50)
+    monkeypatch.setattr(measured, "STEPS", {"average": "average", "boosted": {"boosted_stacking": {"trees": 5}}})
+    found = measured.trial(0, 120)
+    assert {*found} == {*measured.MEMBERS, "average", "boosted"}
+    nested, on_new, unnested, *_ = found["boosted"]
+    assert unnested < min(nested, on_new), "trees know the cases that they were fitted on"
+    assert found["average"][0] == found["average"][2], "nothing is fitted"

@@ -39,6 +39,16 @@ MAP3 = {"map_at_k": {"k": 3}}
 
 
 @pytest.mark.usefixtures("in_tmp")
+def test_of_two_columns_that_could_be_labels_the_name_decides() -> None:
+    assert filled("id,score,label\nt0,0,1\nt1,0,1\n", "gap", classes="012") == "id,score,label\nt0,0.5,0\nt1,0.8,1\n"
+    assert filled("id,score,y\nt0,0.5,1\nt1,0,1\n", "gap", classes="012") == "id,score,y\nt0,0.5,0\nt1,0.8,1\n"
+    with pytest.raises(
+        DataError, match=r"'score' and 'y' could both be the column of classes. Set submission.label_column"
+    ):
+        filled("id,score,y\nt0,0,1\nt1,0,1\n", "gap", classes="012")
+
+
+@pytest.mark.usefixtures("in_tmp")
 @pytest.mark.parametrize(
     ("sample", "metric", "format", "expected"),
     [

@@ -247,7 +247,7 @@ def test_the_part_of_a_new_image_is_found_as_in_training(in_tmp: Path) -> None:
     lit[20:60, 10:40] = 200
     paths = [str(save_picture(in_tmp / "lit.png", lit)), str(save_picture(in_tmp / "flat.png", lit * 0))]
     table = pd.DataFrame({"id": ["lit", "flat"], "path": paths, "width": 60, "height": 80})
-    wanted = with_rois({"test": table}, roi, 1)["test"]
+    wanted = with_rois({"test": table}, roi, 1, table)["test"]
     find = finder(roi, table)
     found = [find(row, path, 60, 80) for row, path in enumerate(paths)]
     assert found[1] == (None, "nothing stands out")
@@ -356,8 +356,8 @@ def _other_weights(path: Path) -> None:
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "newer": (
-        lambda b: _edit(b, lambda w: w.update(schema=5, goldfold="9.0")),
-        "has schema version 5, written by goldfold 9",
+        lambda b: _edit(b, lambda w: w.update(schema=6, goldfold="9.0")),
+        "has schema version 6, written by goldfold 9",
     ),
     "by hand": (lambda b: _edit(b, lambda w: w.update(classes=["dog", "cat"]), seals=False), "its digest differs"),
     "weights": (

@@ -180,7 +180,8 @@ def test_keys_of_cases_that_do_not_go_together_are_refused(changes: dict[str, An
     ("changes", "said"),
     [
         ({"data": {"duplicates": "drop"}}, r"data\.duplicates = 'drop': cases that share an image are not copies"),
-        ({"data": {"roi": {"method": "contour"}}}, r"data\.roi\.method = 'contour': images of cases are used whole"),
+        ({"data": {"roi": {"method": "column", "columns": ["box"]}}},
+         r"data\.roi\.method = 'column': gives a box per row, and a row is a case of several images; use contour or none"),
         ({"task": "keypoint_task:Keypoints"}, r"data\.case_column: task 'keypoint_task:Keypoints' takes cases of one image each"),
         ({"task": "segmentation"}, r"data\.case_column: task 'segmentation' takes cases of one image each; remove it"),
     ],

@@ -49,8 +49,8 @@ def test_the_catalog_names_each_kind() -> None:
     assert len(EVERY) > 90
     assert {name.split()[0] for name in EVERY} == {
         "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
-        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS", "CLASS_WEIGHTS", "SAMPLERS", "MIXES", "PRESETS",
-        "DISTILLATIONS", "FIXMATCH", "INVERTED",
+        "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS", "CLASS_WEIGHTS", "POOLINGS", "SAMPLERS", "MIXES", "PRESETS",
+        "DISTILLATIONS", "FIXMATCH", "INVERTED", "GENERATORS", "AGGREGATIONS",
     }  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def test_every_loss_fits_the_way_it_is_called(target: str, name: str) -> None:
 )
 def test_every_metric_and_way_to_fuse_fits_the_way_it_is_called(target: str, name: str) -> None:
     assert list(problems(name, kinds.METRICS[target], catalog.METRICS[target])) == []
-    for method in catalog.ENSEMBLES[target]:
+    for method in catalog.ENSEMBLES.get(target, {}):
         assert list(problems(method, kinds.METHODS[target], catalog.ENSEMBLES[target])) == []
 
 
@@ -233,8 +233,8 @@ def test_a_new_entry_of_the_catalog_reruns_nothing(repo: Path, monkeypatch: pyte
     before = {stage: chosen.places(one, stage, one.models[0].name) for stage in stages}
     for names in (*catalog.LOSSES.values(), *catalog.METRICS.values(), *catalog.ENSEMBLES.values(), catalog.VIEWS,
                   catalog.SCHEDULES, catalog.SPLITTERS, catalog.SOURCES, catalog.AUGMENTATIONS, catalog.TASKS,
-                  catalog.HOOKS, catalog.UPDATES, catalog.DEMOS, catalog.CLASS_WEIGHTS, catalog.SAMPLERS,
-                  *catalog.MIXES.values()):  # fmt: skip
+                  catalog.HOOKS, catalog.UPDATES, catalog.DEMOS, catalog.CLASS_WEIGHTS, catalog.POOLINGS, catalog.SAMPLERS,
+                  catalog.AGGREGATIONS, *catalog.MIXES.values(), *catalog.GENERATORS.values()):  # fmt: skip
         monkeypatch.setitem(names, "added", "goldfold.added:added")
     assert {stage: chosen.places(one, stage, one.models[0].name) for stage in stages} == before
     assert len(before["train"]) == 15

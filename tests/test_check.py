@@ -222,12 +222,20 @@ def test_copies_that_are_left_out_for_their_labels_are_not_said_to_be_kept() -> 
 
 
 @pytest.mark.usefixtures("in_tmp")
+def test_parameters_after_prediction_are_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    write(metric={"map_at_k": {"k": 0}})
+    assert run(capsys) == (
+        1, "config.yaml: cannot be run\nmetric = {'map_at_k': {'k': 0}}: map_at_k: k = 0: must be at least 1\n"
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("in_tmp")
 def test_a_coverage_that_the_images_cannot_reach_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     write(ensemble=["average", {"prediction_sets": {"coverage": 0.95}}])
     status, said = run(capsys)
     assert status == 1
     assert (
-        "ensemble: prediction_sets: a coverage of 0.95 is fitted on at least 19 cases, but 12 lie outside the largest fold. "
+        "ensemble: prediction_sets: a coverage of 0.95 is fitted on at least 19 cases, but there are 12 cases to fit on. "
         "Lower the coverage, or remove the step." in said
     )
 

@@ -131,6 +131,7 @@ def test_a_record_that_does_not_know_all_of_its_job_is_none(train: str) -> None:
     assert recipes.state(train, RECIPE).is_fresh
     assert not recipes.state(train, RECIPE, expected=[MODEL, train]).is_fresh
     found = recipes.state(train, RECIPE, expected=[MODEL, train])
+    assert (found.is_readable, found.unlisted) == (True, [MODEL]), "the reason is not that it is torn"
     assert os.stat(recipes.keep(train, RECIPE, found)).st_mtime_ns > os.stat(train).st_mtime_ns
 
 

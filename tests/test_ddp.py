@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import forks
 from conftest import PLACE, RUNTIME, Tiny
 from goldfold.base.errors import ConfigError, GoldfoldError
 from goldfold.cases import Batch, Inputs
@@ -66,9 +67,15 @@ def test_a_sampler_starts_at_any_batch() -> None:
 # --- two processes on the CPU
 
 
+@pytest.fixture
+def quick_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of a group are forks of a Python that has the libraries in memory."""
+    monkeypatch.setattr(sys, "executable", str(forks.folder() / "python"))
+
+
 @pytest.fixture(scope="module")
 def pair(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """Two processes with batches of 4."""
+    """Two processes with batches of 4, started by the real Python, in which they import all they need."""
     folder = tmp_path_factory.mktemp("pair")
     return folder, tiny.train(
         folder, model=tiny.model({**PLAIN, **REACTING, **STOPPED, "batch_size": 4}, gpus=2, **VIT)
@@ -92,6 +99,18 @@ def test_two_processes_learn_as_one_with_twice_the_batch(
     assert {**facts, "gpus": 1, "final": 0, "micro_batch_size": 8, "files": 0} == {**alone, "final": 0, "files": 0}
 
 
+@pytest.mark.usefixtures("quick_start")
+def test_two_processes_unfreeze_as_one_does(tiny: Tiny, tmp_path: Path) -> None:
+    for name, batch_size, gpus in (("pair", 4, 2), ("alone", 8, 1)):
+        made = tiny.model({**PLAIN, "batch_size": batch_size}, gpus=gpus, **VIT)
+        freeze = [[0, "backbone"], [1, {"first": 3}], [2, "none"]]
+        tiny.train(tmp_path / name, model={**made, "train": {**made["train"], "freeze": freeze}})
+    assert curve(tmp_path / "pair") == pytest.approx(curve(tmp_path / "alone"), rel=1e-5)
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("pair", "alone"))
+    assert max((one[name] - other[name]).abs().max().item() for name in one) < 1e-5
+
+
+@pytest.mark.usefixtures("quick_start")
 def test_two_processes_learn_from_the_unlabelled_images_of_one_with_twice_the_batch(tiny: Tiny, tmp_path: Path) -> None:
     how = {"sources": ["unlabeled"], "mu": 3, "threshold": 0.5, "strong": "broad"}
     unlabeled = {"unlabeled": [str(tiny.folds / "unlabeled.csv")], "caches": tiny.caches("train", "unlabeled")}
@@ -106,7 +125,7 @@ def test_two_processes_learn_from_the_unlabelled_images_of_one_with_twice_the_ba
 
 # --- killed and stopped
 
-LONG = {**PLAIN, "epochs": 80, "batch_size": 2, "accumulate": 1, "ema_decay": 0.9, "checkpoint": "best"}
+LONG = {**PLAIN, "epochs": 30, "batch_size": 2, "accumulate": 1, "ema_decay": 0.9, "checkpoint": "best"}
 
 
 def children(pid: int) -> list[int]:
@@ -119,11 +138,12 @@ def time_of(path: Path) -> int:
 
 @pytest.fixture(scope="module")
 def jobs() -> Iterator[Jobs]:
-    made = Jobs()
+    made = Jobs(python=str(forks.folder() / "python"))
     yield made
     made.end()
 
 
+@pytest.mark.usefixtures("quick_start")
 def test_processes_killed_in_every_way_end_with_the_same_bytes_and_leave_none_behind(
     tiny: Tiny, tmp_path: Path, jobs: Jobs
 ) -> None:
@@ -160,7 +180,7 @@ def test_processes_killed_in_every_way_end_with_the_same_bytes_and_leave_none_be
     text = log.read_text()
     assert "Traceback" not in text, text
     assert text.splitlines()[-1].startswith("stopped by SIGTERM at step "), text
-    assert text.endswith(" of 240; state saved, run again to resume\n")
+    assert text.endswith(" of 90; state saved, run again to resume\n")
 
     facts = tiny.train(folder, model=model)
     assert len(facts["resumed_at_step"]) == 2
@@ -213,6 +233,7 @@ def build(n_classes, in_channels, image_size, pretrained=False):
 """
 
 
+@pytest.mark.usefixtures("quick_start")
 def test_an_error_of_one_process_ends_all(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -227,6 +248,7 @@ def test_an_error_of_one_process_ends_all(
     assert children(os.getpid()) == before
 
 
+@pytest.mark.usefixtures("quick_start")
 def test_an_error_of_ours_is_told_as_it_is(tiny: Tiny, tmp_path: Path) -> None:
     with pytest.raises(GoldfoldError, match=r"^the loss is \S+ at step \d, lr \S+, ids .*Lower train\.lr"):
         tiny.train(tmp_path, model=tiny.model({**PLAIN, "lr": 1e30}, gpus=2))

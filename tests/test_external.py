@@ -146,6 +146,16 @@ def test_a_file_that_does_not_fit_is_refused(changes: dict[str, Any], text: str,
         read(tmp_path)
 
 
+def test_probabilities_of_some_classes_sum_to_at_most_1(tmp_path: Path) -> None:
+    written(tmp_path, a=0.45, b=0.45).drop(columns="c").to_csv(tmp_path / "oof.csv", index=False)
+    read(tmp_path)
+    written(tmp_path, a=0.8, b=0.8).drop(columns="c").to_csv(tmp_path / "oof.csv", index=False)
+    with pytest.raises(
+        DataError, match=r"probabilities of id 'i00' sum to 1\.6, not to more than 0 and at most 1 \(12 such"
+    ):
+        read(tmp_path)
+
+
 def test_a_file_without_folds_is_refused_unless_that_is_said(tmp_path: Path) -> None:
     written(tmp_path).drop(columns="fold").to_csv(tmp_path / "oof.csv", index=False)
     with pytest.raises(DataError, match=r"no column 'fold'.* set fold: null"):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 import made_run
 from conftest import Tiny, save_picture
 from goldfold import cli, ledger, openings, sealing
+from goldfold.audit.doubts.folds import about_holdout
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.base.files import read_json
 from goldfold.catalog import TASKS
@@ -549,6 +550,7 @@ def test_a_holdout_is_sealed_until_it_is_opened(finished: Make, capsys: pytest.C
     assert not Path(openings.FILE).exists()
     lines = said(capsys, str(root), "--open", "--note", "final choice").splitlines()
     assert lines[0] == f"{about}, opening 1 of 1."
+    assert any(" cases of the holdout are few: accuracy has a standard deviation of 0." in line for line in lines)
     assert re.fullmatch(r"accuracy +0\.6250 +0\.\d{4} to 0\.\d{4} +0\.6200 +0\.5400 to 0\.7000", lines[2])
     (other,) = [line for line in lines if line.startswith("log_loss")]
     assert other.endswith("0.9000       0.8000 to 1.0000"), other
@@ -717,3 +719,13 @@ def test_the_report_shows_the_recorded_scores_and_scores_nothing(in_tmp: Path) -
     assert [row[7] for row in table.rows] == ["within noise", "more than noise", "within noise"]
     assert text.text.startswith(f"If all 2 opened ensembles were equally good, the best of them would be expected to score up to "
                                 f"{0.03 / np.sqrt(np.pi):.4f} better")  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "is_few"), [(499, True), (500, False)])
+def test_a_holdout_of_few_cases_is_a_doubt_with_its_noise(n: int, is_few: bool) -> None:
+    said = list(about_holdout(pd.DataFrame({"a": np.ones(n)})))
+    deviation = np.sqrt(0.9 * 0.1 / n)
+    assert said == [
+        f"{n} cases of the holdout are few: an accuracy of 0.9 has a standard deviation of {deviation:.3f}, and a difference "
+        f"below {2 * deviation:.3f} cannot be told from noise; with 500 or more it can be smaller."
+    ] * is_few  # fmt: skip

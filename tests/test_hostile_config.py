@@ -161,10 +161,10 @@ def test_a_component_that_is_no_name_is_told_without_a_part_of_it() -> None:
     assert error_of(BASE + "tta: [{a: b}]\n").endswith("\n  tta[0]: write a name, or {name: {parameter: value}}")
 
 
-def test_thousands_of_problems_are_counted_and_the_first_are_named() -> None:
-    text = error_of(BASE + "".join(f"k{number}: 1\n" for number in range(2000)))
-    assert text.startswith("c.yaml: 2000 problems\n  k0: unknown key; ")
-    assert text.endswith("\n  and 1950 more")
+def test_hundreds_of_problems_are_counted_and_the_first_are_named() -> None:
+    text = error_of(BASE + "".join(f"k{number}: 1\n" for number in range(200)))
+    assert text.startswith("c.yaml: 200 problems\n  k0: unknown key; ")
+    assert text.endswith("\n  and 150 more")
     assert text.count("\n") == 51
 
 
@@ -258,6 +258,29 @@ def test_files_on_snakemake_s_command_line_are_found(words: list[str]) -> None:
     refuse_unreadable(["--cores", "1", "--configfile", "ok.yaml", "--config", "bad.yaml=1", "-n", "target"])
     with pytest.raises(SystemExit, match=r"^goldfold: bad\.yaml: not valid YAML: line 4: "):
         refuse_unreadable(["-n", *words])
+
+
+@pytest.mark.parametrize("target", ["results/ok/metrics.json", "results/ok/submission.csv", "folds_made"])
+@pytest.mark.parametrize("is_made", [False, True])
+def test_a_target_after_the_config_file_is_refused_with_the_order_that_works(target: str, is_made: bool) -> None:
+    Path("ok.yaml").write_text(BASE)
+    if is_made and "/" in target:
+        Path(target).parent.mkdir(parents=True)
+        Path(target).write_text("{}")
+    said = (
+        f"goldfold: {target} is not a config file. Snakemake takes every word after --configfile for one; name targets before "
+        f"it: snakemake {target} --configfile ok.yaml"
+    )
+    with pytest.raises(SystemExit) as raised:
+        refuse_unreadable(["-n", "--configfile", "ok.yaml", target])
+    assert str(raised.value) == said
+    refuse_unreadable(["-n", target, "--configfile", "ok.yaml"])
+
+
+def test_a_config_file_that_is_missing_keeps_its_message() -> None:
+    Path("ok.yaml").write_text(BASE)
+    with pytest.raises(SystemExit, match=r"^goldfold: none\.yaml: No such file or directory$"):
+        refuse_unreadable(["--configfile", "ok.yaml", "none.yaml"])
 
 
 def test_the_profile_names_the_line_before_snakemake_reads_the_file(repo: Path) -> None:

@@ -19,7 +19,7 @@ from jobs import is_alive, until
 from test_workflow import TINY, command, jobs_of, snakemake, write_config, write_images
 
 RESULTS = "results/tiny"
-N_EPOCHS = 120
+N_EPOCHS = 80
 LONG = {
     "train": {**TINY["train"], "epochs": N_EPOCHS},  # type: ignore[dict-item]
     "runtime": {"save_minutes": 1e-3},
@@ -38,11 +38,11 @@ class Runs:
         self.folder, self.code = folder, code
         self.started: list[subprocess.Popen[str]] = []
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self, python: str) -> "subprocess.Popen[str]":
         self.output = self.folder / f"output{len(self.started)}.txt"
         with open(self.output, "w") as stream:
             run = subprocess.Popen(
-                **command(self.folder, *TRAININGS, code=self.code, python=sys.executable),
+                **command(self.folder, *TRAININGS, code=self.code, python=python),
                 stdout=stream,
                 stderr=stream,
                 start_new_session=True,
@@ -50,13 +50,32 @@ class Runs:
         self.started.append(run)
         return run
 
-    def start_and_wait_for_states(self) -> tuple["subprocess.Popen[str]", list[int]]:
-        """A run, and its two trainings, each of which has saved a state in it."""
-        before, run = self.states(), self.start()
-        until(lambda: run.poll() is not None or len(self.states() - before) == 2, 120, "two states")
+    def start_and_wait_for_states(self, python: str = "") -> tuple["subprocess.Popen[str]", list[int]]:
+        """A run, and its two trainings, each of which has saved a state in it and was paused then.
+
+        Args:
+            python: as of `command`; without one, the processes are not of the group of what is started.
+        """
+        before, run, paused = self.states(), self.start(python), dict[str, int]()
+
+        def is_each_paused() -> bool:
+            saved = {path.parent.relative_to(self.folder / RESULTS).as_posix() for path, _ in self.states() - before}
+            for job, pid in self.trainings().items():
+                if job not in paused and job in saved:
+                    os.kill(pid, signal.SIGSTOP)
+                    paused[job] = pid
+            return len(paused) == 2
+
+        until(lambda: run.poll() is not None or is_each_paused(), 120, "two states", every=0.02)
         assert run.poll() is None, self.output.read_text()
+        return run, list(paused.values())
+
+    def trainings(self) -> dict[str, int]:
+        """By folder, the processes of trainings that are running."""
         entries = status.listing(self.folder / "results")
-        return run, [entry["pid"] for entry in entries if entry["job"].startswith("train")]
+        words = {entry["pid"]: entry["job"].split() for entry in entries if entry["job"].startswith("train")}
+        places = {pid: dict(word.split("=") for word in of[1:]) for pid, of in words.items()}
+        return {"train/{model}/round{round}/fold{fold}/seed{seed}".format(**of): pid for pid, of in places.items()}
 
     def states(self) -> set[tuple[Path, int]]:
         found = (self.folder / RESULTS / "train").rglob("state.pt")
@@ -68,6 +87,14 @@ class Runs:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(run.pid, signal.SIGKILL)
             run.wait()
+        for pid in self.trainings().values():
+            os.kill(pid, signal.SIGKILL)
+
+
+def go_on(pids: list[int]) -> None:
+    """Resume paused processes."""
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +112,12 @@ def runs(code: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]
 @pytest.mark.parametrize("victims", ["both", "snakemake"])
 def test_jobs_of_a_killed_run_leave_within_seconds_and_the_next_needs_no_unlock(runs: Runs, victims: str) -> None:
     run, pids = runs.start_and_wait_for_states()
-    kill = os.killpg if victims == "both" else os.kill
-    kill(run.pid, signal.SIGKILL)
+    for pid in [run.pid, *(pids if victims == "both" else [])]:
+        os.kill(pid, signal.SIGKILL)
+    go_on(pids if victims == "snakemake" else [])
     assert run.wait(timeout=120) != 0
     until(lambda: not any(map(is_alive, pids)), 15, "the jobs to leave")
-    assert not [entry for entry in status.listing(runs.folder / "results") if entry["job"].startswith("train")]
+    assert not runs.trainings()
     assert not list((runs.folder / RESULTS / "train").rglob("run.json"))
     if victims == "snakemake":
         logs = [path.read_text() for path in (runs.folder / RESULTS / "logs/train").rglob("*.log")]
@@ -98,7 +126,7 @@ def test_jobs_of_a_killed_run_leave_within_seconds_and_the_next_needs_no_unlock(
 
 def test_a_second_run_is_refused_and_a_dry_run_is_not(runs: Runs) -> None:
     """Neither changes what the run that goes on computes: see the next test."""
-    first, _ = runs.start_and_wait_for_states()
+    first, pids = runs.start_and_wait_for_states(sys.executable)
     holder = read_json(runs.folder / RESULTS / ".lock")
     second = snakemake(runs.folder, *OTHER_VIEWS, code=runs.code)
     told = second.stdout + second.stderr
@@ -108,6 +136,7 @@ def test_a_second_run_is_refused_and_a_dry_run_is_not(runs: Runs) -> None:
     assert "Traceback" not in told
     assert "rule train" not in told
     assert jobs_of(snakemake(runs.folder, "-n", *OTHER_VIEWS, code=runs.code))["predict"] == 2
+    go_on(pids)
 
 
 def test_a_run_after_kills_and_beside_others_gives_the_very_bytes_of_one_in_peace(runs: Runs, tmp_path: Path) -> None:

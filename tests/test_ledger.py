@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,7 @@ from goldfold import cli, ledger
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json
 from goldfold.config.dependencies import recipe
+from goldfold.drawing.words import noise_in_words
 from goldfold.ledger import Look
 from goldfold.lineage.staleness import causes
 from goldfold.looks import luck, noise
@@ -83,6 +84,9 @@ def test_looks_of_several_experiments_share_one_ledger_and_are_counted(
     assert "that of 50.0 % of 60 test images." in text
     assert "1 look at these test images so far (accuracy)." in text
     assert "best of them" not in text
+    assert re.search(
+        r"^30 public images are few: accuracy has a standard deviation of 0\.\d{3}, and a difference below", text, re.M
+    )
     text = said(capsys, "0.99", str(finished("two", 2.0)))
     assert "+0.3700, more than noise explains" in text
     assert "50.0 % of 60 test images; --public-share sets another share." in text, "the share of the look before"
@@ -248,6 +252,14 @@ def test_19_of_20_public_scores_lie_in_the_range_that_is_expected() -> None:
     differences = rng.binomial(100, 0.8, 4000) / 100 - rng.binomial(300, 0.8, 4000) / 300
     within = (found.low <= differences) & (differences <= found.high)
     assert within.mean() == pytest.approx(0.95, abs=0.015)
+
+
+def test_a_perfect_score_says_nothing_of_the_noise_of_another() -> None:
+    assert np.isnan([*astuple(noise(metric(), Hits(np.ones(300, bool)), None, 100))]).all()
+    said = noise_in_words("0.99", None, "", "")
+    assert said.endswith(
+        "unknown: too few cases can be scored, or the out-of-fold score is perfect and has no noise to measure."
+    )
 
 
 @pytest.mark.parametrize("n", [1, 5, 100])

@@ -36,7 +36,7 @@ N, CLASSES, SIDE, COUNTS = 6, 3, 3, [40.0, 5.0, 1.0]
 
 
 def loss_of(target: str, wanted: Any) -> Callable[..., Tensor]:
-    counts = COUNTS if target in ("label", "labels") else None
+    counts = COUNTS if target in ("label", "order", "labels") else None
     return lambda *given: losses.combined(catalog.LOSSES[target], wanted, counts)(*given).total
 
 
@@ -54,7 +54,7 @@ def targets(target: str, channels: int = CLASSES) -> Iterator[tuple[Tensor, ...]
     if target == "mask":
         mask = torch.randint(0, max(channels, 2), (N, SIDE, SIDE), generator=drawn)
         yield (torch.where(torch.rand(mask.shape, generator=drawn) < 0.2, 255, mask),)
-    if target == "label":
+    if target in ("label", "order"):
         hard = torch.eye(CLASSES)[[0, 1, 2, 2, 1, 0]]
         yield (hard,)
         yield (0.7 * hard + 0.3 * hard.flip(1),)

@@ -29,7 +29,8 @@ from goldfold.inference.predictor import build, encoder_beside
 from goldfold.metadata.columns import Columns, check_lists, joined
 from goldfold.metadata.encoder import Encoder
 from goldfold.models import pretrained
-from goldfold.models.fusion import Branch, Fusion, fused
+from goldfold.models.case_head import case_head
+from goldfold.models.fusion import Branch, Fusion
 from goldfold.models.wrapping import Normalised
 from goldfold.planning.plan import plan_of
 from goldfold.predictions.arrays import load as load_arrays
@@ -131,7 +132,7 @@ class Pixels(nn.Module):
 def test_the_head_sees_the_mean_over_the_images_beside_the_metadata() -> None:
     torch.manual_seed(0)
     network = Pixels()
-    whole = Normalised(network, 3, fused(network, "pixels", 2, BRANCH)).eval()
+    whole = Normalised(network, 3, *case_head(network, "pixels", 2, BRANCH)).eval()
     images = torch.rand(2, 2, 3, 4, 4) * 255
     metadata = torch.tensor([[0.5, 0.0, 1.0], [-1.0, 0.0, 2.0]])
     inputs = Inputs(images, torch.tensor([[True, True], [False, True]]), metadata)
@@ -289,7 +290,7 @@ def test_a_source_of_ones_own_says_which_of_its_columns_are_numbers() -> None:
 def test_tasks_whose_networks_take_no_metadata_refuse_it() -> None:
     model = {"name": "net", "network": "unet", "backbone": "resnet18", "image_size_px": 32, "metadata": True}
     data = {"source": "masks", "train": "a", "masks": "b"}
-    said = r"networks of task 'segmentation' take no metadata; remove it \(these tasks do: classification, multilabel, regr"
+    said = r"networks of task 'segmentation' take no metadata; remove it \(these tasks do: classification, ordinal, multilabel, regr"
     with pytest.raises(ConfigError, match=said):
         parse({"name": "t", "task": "segmentation", "data": data, "models": [model]})
 

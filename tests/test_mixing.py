@@ -408,6 +408,26 @@ def test_labels_are_smoothed_once_after_mixing() -> None:
     assert seen[0].sum(dim=1).tolist() == pytest.approx([1, 1])
 
 
+def test_sets_of_labels_are_smoothed_towards_one_half_after_mixing() -> None:
+    task, seen = whole({"name": "multilabel"}, "abcd"), []
+    loss = task.learn.loss(loss="test_mixing:recorded_of_sets", label_smoothing=0.2)
+    recorded.targets = seen
+    first, second = (
+        {"id": "x", "weight": np.float32(1), "images": np.zeros((1, 4, 4, 3), np.uint8), "present": np.ones(1, bool),
+         "labels": np.array(row, dtype=np.float32)}
+        for row in ([1, 1, 0, 0], [0, 1, 0, 1])
+    )  # fmt: skip
+    mixed = values.mixup(first, each(second), np.random.default_rng(0), 1.0)
+    loss(lambda inputs: None, task.collate([mixed]))
+    share = float(mixed["labels"][0])
+    assert 0 < share < 1
+    assert seen[0][0].tolist() == pytest.approx([0.8 * share + 0.1, 0.9, 0.1, 0.8 * (1 - share) + 0.1], abs=1e-6)
+
+
+def recorded_of_sets(logits: Any, target: Any, positive_weight: Any) -> Any:
+    return recorded(logits, target)
+
+
 def recorded(logits: Any, target: Any) -> Any:
     recorded.targets.append(target)  # type: ignore[attr-defined]
     return target.sum(dim=1)

@@ -38,7 +38,8 @@ from goldfold.engine.state import Training, base_lr, weights_of
 from goldfold.engine.updates import plain
 from goldfold.losses import Losses
 from goldfold.models import build
-from goldfold.models.fusion import Branch, fused
+from goldfold.models.case_head import case_head
+from goldfold.models.fusion import Branch
 from goldfold.models.wrapping import Normalised
 from goldfold.optim import build_optimizer, build_schedule, check_length
 from goldfold.optim.plateau import Plateau
@@ -168,7 +169,7 @@ def test_backbone_and_last_layer_of_each_kind_of_network_are_known(name: str) ->
 def test_the_head_of_a_network_with_metadata_is_its_branch_and_the_last_layer_that_of_both() -> None:
     with torch.device("meta"):
         inner = timm.create_model("test_resnet", num_classes=3)
-        model = Normalised(inner, 3, fused(inner, "it", 3, Branch(1, (2,), 8, 0.0)))
+        model = Normalised(inner, 3, *case_head(inner, "it", 3, Branch(1, (2,), 8, 0.0)))
     names = {name for name, _ in model.named_parameters()}
     assert names - backbone(model) == {name for name in names if name.startswith("fusion.")}
     assert output_layers(model) == {"fusion.head.weight", "fusion.head.bias"}

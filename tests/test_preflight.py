@@ -316,8 +316,8 @@ def test_the_hooks_of_the_catalog_can_be_made_of_a_network_that_was_tried() -> N
     ("train", "text"),
     [
         (
-            {"layer_decay": 0.7},
-            "train.layer_decay = 0.7: the network does not say which layers it has; a network of timm",
+            {"freeze": [[0, {"first": 9}]]},
+            "train.freeze: first: 9: the backbone has 4 stages; give at most 4.",
         ),
         (
             {"schedule": {"cosine": {"min_lr": 0.1}}},
@@ -415,6 +415,15 @@ def test_a_loss_augmentation_or_metric_that_fails_is_named(
     (tmp_path / "own_parts.py").write_text(OWN_PARTS)
     monkeypatch.syspath_prepend(str(tmp_path))
     assert words in said(capsys, train={**TRAIN, "batch_size": 2, **train}, metric=metric)
+
+
+def test_a_problem_of_the_whole_config_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
+    written = {"": "models (m)", "metric": "metric", "ensemble": "ensemble"}
+    one = entry(train={**TRAIN, "batch_size": 2}, metric={"map_at_k": {"k": 0}}, written=written)
+    assert preflight.main([one, {**one, "name": "n"}]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "goldfold: metric = {'map_at_k': {'k': 0}}: map_at_k: k = 0: must be at least 1"
+    ]
 
 
 @every("task", ["classification", "multilabel", "regression", "segmentation"])

@@ -519,7 +519,10 @@ def test_the_report_has_number_confidence_accuracy_and_thresholds(tmp_path: Path
     )
     facts = {"fold0": {"thresholds": {"a": 0.6, "b": 0.5, "c": 0.5}, "never_predicted": ["c"]}}
     facts["fold1"] = {"thresholds": {"a": 0.7, "b": 0.5, "c": 0.5}, "never_predicted": []}
-    made = tables.blocks(results_with(tmp_path, {(1, 0): first, (1, 1): first.head(0)}, facts))
+    run = results_with(tmp_path, {(1, 0): first, (1, 1): first.head(0)}, facts)
+    run.tables["unlabeled"] = pd.DataFrame({"id": ["u0"]})
+    made = tables.blocks(run)
+    assert "got a pseudo label, of 10 test images." in made[0].text, "no round uses the unlabeled ones"
     numbers, words, classes = made[1], made[2], made[-1]
     assert numbers.columns == ["round, fold, images", "labelled", "share", "mean confidence", "accuracy"]
     assert [cell if isinstance(cell, str) else cell.text for cell in numbers.rows[0]] == [

@@ -136,24 +136,65 @@ def test_judges_are_of_the_last_round_that_has_some() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("task", "settings", "said"),
     [
-        ({"steps": [{"stacking": {"penalty": 0}}]}, "stacking: penalty = 0: must be above 0"),
-        ({"steps": [{"stacking": {"penalty": "x"}}]}, "fails on made-up values: TypeError"),
-        ({"steps": [{"hill_climbing": {"bags": 1.5}}]}, "bags = 1.5: must be a whole number of at least 1"),
-        ({"steps": [{"boosted_stacking": {"trees": 2.5}}]}, "fails on made-up values"),
-        ({"method": {"power": {"exponent": 0}}}, r"ensemble\.method = .*exponent = 0: must be above 0"),
-        ({"metric": {"map_at_k": {"k": "5"}}}, r"metric = .*fails on made-up values"),
-        ({"metric": {"map_at_k": {"k": 0}}}, "map_at_k: k = 0: must be at least 1"),
-        ({"metric": {"partial_auc": {"max_fpr": 1}}}, "partial_auc: max_fpr = 1: must be above 0 and below 1"),
+        ("classification", {"steps": [{"stacking": {"penalty": 0}}]}, "stacking: penalty = 0: must be above 0"),
+        ("classification", {"steps": [{"stacking": {"penalty": "x"}}]}, "fails on made-up values: TypeError"),
+        ("classification", {"steps": [{"hill_climbing": {"bags": 1.5}}]}, "bags = 1.5: must be a whole number of at"),
+        ("classification", {"steps": [{"boosted_stacking": {"trees": 2.5}}]}, "fails on made-up values"),
+        (
+            "classification",
+            {"steps": [{"hill_climbing": {"metric": {"map_at_k": {"k": 0}}}}]},
+            "k = 0: must be at least 1",
+        ),
+        (
+            "classification",
+            {"steps": [{"fitted_average": {"method": {"power": {"exponent": 0}}}}]},
+            "exponent = 0: must",
+        ),
+        (
+            "classification",
+            {"method": {"power": {"exponent": 0}}},
+            r"ensemble\.method = .*exponent = 0: must be above 0",
+        ),
+        ("classification", {"method": {"power": {"exponent": 500}}}, "exponent = 500: must be above 0 and at most 100"),
+        ("classification", {"metric": {"map_at_k": {"k": "5"}}}, r"metric = .*fails on made-up values"),
+        ("classification", {"metric": {"map_at_k": {"k": 0}}}, "map_at_k: k = 0: must be at least 1"),
+        ("classification", {"metric": {"partial_auc": {"max_fpr": 1}}}, "max_fpr = 1: must be above 0 and below 1"),
+        ("multilabel", {"metric": {"gap": {"k": 0}}}, "gap: k = 0: must be at least 1"),
+        ("regression", {"steps": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
+        ("regression", {"metric": "math:hypot"}, "metric = 'math:hypot' fails on made-up values: TypeError"),
+        (
+            "segmentation",
+            {"method": {"power": {"exponent": -1}}},
+            r"ensemble\.method = .*exponent = -1: must be above 0",
+        ),
+        ("segmentation", {"metric": "math:hypot"}, "metric = 'math:hypot' fails on made-up values: TypeError"),
+        ("detection", {"method": {"wbf": {"conf_type": "mean"}}}, "wbf: conf_type = 'mean': must be avg, max, box_and"),
+        ("detection", {"method": {"soft_nms": {"sigma": 0}}}, "soft_nms: sigma = 0: must be above 0"),
+        ("detection", {"method": {"soft_nms": {"threshold": 2}}}, "soft_nms: threshold = 2: must be from 0 to 1"),
+        (
+            "detection",
+            {"metric": {"ap": {"matches": "iou60"}}},
+            "metric = .*fails on made-up values: KeyError: 'iou60'",
+        ),
     ],
 )
-def test_parameters_after_training_are_tried_before(settings: dict[str, Any], said: str) -> None:
+def test_parameters_after_training_are_tried_before(task: str, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        check_ensemble({"task": "classification", **settings}, 3)
+        check_ensemble({"task": task, **settings}, 3)
+
+
+def counted(*arguments: Any) -> float:
+    return float(len(arguments))
 
 
 def test_settings_after_training_that_work_pass_for_labels_and_sets_of_labels() -> None:
     steps = ["hill_climbing", "simplex", "stacking", "boosted_stacking", "temperature", {"fitted_average": {}}]
     for task in ("classification", "multilabel", "regression"):
-        check_ensemble({"task": task, "steps": steps, "method": "rank" if task != "regression" else "mean"}, 3)
+        of_task = [step for step in steps if step != "temperature" or task != "regression"]
+        check_ensemble({"task": task, "steps": of_task, "method": "rank" if task != "regression" else "mean"}, 3)
+    for task, method in (("segmentation", {"power": {"exponent": 3}}), ("detection", {"wbf": {"conf_type": "max"}})):
+        check_ensemble({"task": task, "method": method}, 3)
+    for task in ("classification", "multilabel", "regression", "segmentation", "detection"):
+        check_ensemble({"task": task, "metric": "test_recipes_together:counted"}, 3)

@@ -245,7 +245,7 @@ def test_the_card_of_a_bundle_of_cases_calls_them_cases(columns: Any, row: str) 
 
 def test_one_of_a_thing_is_said_as_one(build: Build) -> None:
     html = page_of(build(classes=THREE, seeds=(0,), rounds=1))
-    tiles = words(html[html.index('<dl class="tiles">') : html.index("</dl>")])
+    tiles = words(html[html.index('<dl class="tiles"') : html.index("</dl>")])
     holds(tiles, "model 1", " seed 1", "pseudo-label round 1", "folds 3")
     assert "seeds" not in tiles
 

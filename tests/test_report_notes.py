@@ -242,16 +242,6 @@ def test_a_method_with_parameters_is_named_with_them() -> None:
     assert "Method: “rank(power=2)”: " in section.intro
 
 
-@pytest.mark.parametrize(("optimistic", "n_notes"), [(0.9, 1), (0.55, 0), (None, 0)])
-def test_fitted_steps_that_do_not_hold_on_other_images_are_named(optimistic: float | None, n_notes: int) -> None:
-    found = {"value": 0.5, "low": 0.4, "high": 0.6}
-    flattered = None if optimistic is None else {**found, "value": optimistic}
-    made = SimpleNamespace(metric="accuracy", metrics={"oof": {"accuracy": found}}, optimistic=flattered, row="image")
-    said = list(notes._fitted(made))  # type: ignore[arg-type]
-    assert len(said) == n_notes
-    assert all("they give 0.9000; fitted without each image's fold, 0.5000." in note.text for note in said)
-
-
 def test_what_steps_were_fitted_to_stands_in_the_section_of_the_ensemble_of_one_model_too() -> None:
     thresholds = {"step": {"thresholds": {"metric": "f1_macro"}}, "fitted": {"thresholds": {"yes": 0.25}}}
     steps = [{"step": "average", "fitted": None}, thresholds]
@@ -261,6 +251,6 @@ def test_what_steps_were_fitted_to_stands_in_the_section_of_the_ensemble_of_one_
     section = ensemble.section(made)  # type: ignore[arg-type]
     assert section is not None
     (table,) = (block for block in section.blocks if isinstance(block, Table))
-    assert table.rows == [["thresholds(metric=f1_macro)", "thresholds.yes", "0.25", "0.2 to 0.3"]]
+    assert table.rows == [["thresholds(metric=f1_macro)", "thresholds.yes", "0.25", "0.2", "0.3"]]
     made.steps = steps[:1]
     assert ensemble.section(made) is None  # type: ignore[arg-type]

@@ -472,15 +472,35 @@ def test_results_of_other_versions_are_made_again_where_the_config_asks_for_it(
     ]
 
 
+def test_a_record_of_fewer_folds_is_not_called_unreadable_and_a_torn_one_is(
+    states: States, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert "folds" in would_run(states.left, folds={"n_folds": 3})
+    assert caplog.messages == [], "a setting changed, as `goldfold why` says"
+    record = "results/tiny/folds/run.json"
+    (states.left / record).write_text("{")
+    assert "folds" in would_run(states.left)
+    assert set(caplog.messages) == {
+        f"{record} cannot be read as a record (empty, truncated or edited): its job runs again"
+    }
+
+
 # --- the same through Snakemake
 
 
 def test_a_plan_knows_what_snakemake_would_run_and_from_what(tmp_path: Path, code: Path) -> None:
     """All jobs of a run that has only its folds, with every file that they read and write; a model takes metadata, another one
-    learns from unlabelled images."""
+    learns from unlabelled and generated images, and trainings wait until the predictions of another tool have been read."""
     wide, slim = made_run.METADATA["models"]
-    models = [{**wide, "train": {"fixmatch": {}}}, slim]
-    made_run.finish(tmp_path, made_run.write_metadata, **{**made_run.METADATA, "models": models})
+    models = [{**wide, "train": {"fixmatch": {}, "generated": {}}}, slim]
+    external = [{"name": "other", "oof": "raw/other.csv", "test": "raw/other_test.csv", "fold": None}]
+
+    def prepare(folder: Path) -> None:
+        made_run.write_metadata(folder)
+        for name in ("other", "other_test"):
+            (folder / f"raw/{name}.csv").write_text("id\n")
+
+    made_run.finish(tmp_path, prepare, **{**made_run.METADATA, "models": models, "external": external})
     plan = made_run.session().plan
     for job in (job for stage in plan.stages()[2:] for job in plan.jobs(stage)):
         Path(plan.record(job)).unlink()
@@ -489,7 +509,8 @@ def test_a_plan_knows_what_snakemake_would_run_and_from_what(tmp_path: Path, cod
     for job in jobs:
         entry = next(entry for entry in found if entry["name"] == job.name)
         assert entry["outputs"] == sorted(plan.outputs(job))
-        assert set(entry["inputs"]) - {entry["recipe"]} == set(made_run.inputs_of(plan, job)), job.name
+        waits_for = {plan.record(one) for one in plan.jobs("external") if job.stage == "train"}
+        assert set(entry["inputs"]) - {entry["recipe"]} == set(made_run.inputs_of(plan, job)) | waits_for, job.name
         assert entry["record"] == plan.record(job)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goldfold import catalog, metrics
-from goldfold.metrics.bootstrap import bootstrap, draws
+from goldfold.metrics.bootstrap import bootstrap, draws, quantiles, resample
 from goldfold.metrics.classification import Labelled
 from goldfold.metrics.multilabel import MultiLabelled
 from goldfold.metrics.paired import resampled
@@ -83,3 +83,30 @@ def test_scores_and_comparisons_are_of_the_same_resamples() -> None:
 def test_without_resamples_there_is_no_interval(n_resamples: int) -> None:
     found = metrics.score(metrics.build("accuracy", catalog.METRICS["label"]), labelled(0, 20, 2, 9), None, n_resamples)
     assert np.isnan(found.low) == (n_resamples == 0)
+
+
+def test_intervals_of_few_cases_or_groups_are_expanded() -> None:
+    values = np.random.default_rng(0).normal(size=400)
+    groups = [f"g{place // 20}" for place in range(400)]
+
+    def wider(names: list[str] | None) -> float:
+        def mean(rows: Any) -> float:
+            return float(values[rows].mean())
+
+        found = bootstrap(mean, 400, names, 4000)
+        low, high = np.quantile(resample(mean, 400, names, 4000), [0.025, 0.975])
+        return (found.high - found.low) / float(high - low)
+
+    assert wider(None) == pytest.approx(1.003, abs=0.01)
+    assert wider(groups) == pytest.approx(np.sqrt(20 / 19) * 2.093 / 1.96, abs=0.05)
+
+
+def test_expanded_intervals_of_20_cases_contain_the_truth_more_often() -> None:
+    draw, hits = np.random.default_rng(0), {"plain": 0, "expanded": 0}
+    for _ in range(1000):
+        values = draw.exponential(size=20)
+        drawn = draw.multinomial(20, np.full(20, 0.05), 400) @ values / 20
+        for name, (low, high) in (("plain", np.quantile(drawn, [0.025, 0.975])), ("expanded", quantiles(drawn, 20))):
+            hits[name] += int(low <= 1 <= high)
+    assert hits["expanded"] - hits["plain"] >= 10
+    assert hits["expanded"] >= 890

@@ -337,7 +337,7 @@ def test_where_nothing_is_found_the_image_stays_whole_and_the_reason_is_counted(
         "height": [image.shape[0] for image in pictures.values()],
     }
     table = pd.DataFrame({"id": list(pictures), "path": [f"{name}.png" for name in pictures], **sizes})
-    tables = with_rois({"train": table, "answers": table[:1]}, {"method": "contour", "margin": 0.0}, 1)
+    tables = with_rois({"train": table, "answers": table[:1]}, {"method": "contour", "margin": 0.0}, 1, table)
     assert list(tables["answers"]) == list(table), "answers are of test images"
     reasons = dict(zip(table["id"], tables["train"]["roi_fallback"], strict=True))
     assert reasons == {

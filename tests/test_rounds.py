@@ -170,6 +170,44 @@ def test_an_edit_of_one_round_reaches_its_own_jobs_and_a_new_round_no_earlier_on
     ], "the new model teaches round 1"  # fmt: skip
 
 
+CHAIN: list[dict[str, Any]] = [
+    {"models": ["b0", "wide"]},
+    {"models": ["b3"], "start": "b0"},
+    {"models": ["b3"], "start": "previous", "train": {"lr": 0.1}},
+]
+"""b3 starts from b0, and then from itself; wide is apart."""
+
+
+@pytest.mark.parametrize(
+    ("edited", "trained"),
+    [
+        ({"models": [{**B0, "train": {"lr": 0.7}}, B3, WIDE]}, {"b0/round0", "b3/round1", "b3/round2"}),
+        ({"models": [B0, {**B3, "train": {"weight_decay": 0.7}}, WIDE]}, {"b3/round1", "b3/round2"}),
+        ({"rounds": [*CHAIN[:2], {**CHAIN[2], "train": {"lr": 0.2}}]}, {"b3/round2"}),
+        ({"models": [B0, B3, {**WIDE, "train": {"lr": 0.7}}]}, {"wide/round0"}),
+    ],
+)
+def test_an_edit_in_a_chain_reaches_exactly_the_descendants(edited: dict[str, Any], trained: set[str]) -> None:
+    of_chain = {"models": [B0, B3, WIDE], "rounds": CHAIN}
+    before = recipes(**of_chain)
+    after = {**of_chain, **edited}
+    made, new = plan_of(parse({**BASE, **after})), recipes(**after)
+
+    def is_stale(job: Job) -> bool:
+        return new[job.name] != before[job.name] or any(map(is_stale, made.start_of(job)))
+
+    stale = {job.name for job in made.jobs("train") if is_stale(job)}
+    assert stale == {f"train {one}/fold{fold}/seed0" for one in trained for fold in range(made.grid.n_folds)}
+
+
+def test_all_ancestors_of_a_run_are_of_its_fold_and_seed() -> None:
+    made = plan(CHAIN, models=[B0, B3, WIDE], seeds=[0, 1])
+    for run in made.grid.runs():
+        ancestors = [*made.grid.ancestry(run)]
+        assert {(one.fold, one.seed) for one in ancestors} == {(run.fold, run.seed)}
+        assert len(ancestors) == (run.round + 1 if run.model == "b3" else 1)
+
+
 def test_settings_of_a_round_replace_those_of_the_model_and_of_all() -> None:
     own = {**B0, "train": {"lr": 0.1, "clip_norm": 1.0}}
     rounds = [{}, {"models": ["b0"], "train": {"lr": 0.5, "clip_norm": None, "checkpoint": "best"}}]
@@ -277,7 +315,7 @@ def test_rounds_that_cannot_be_are_refused_in_one_line(rounds: Any, changes: dic
 
 def test_the_rounds_of_the_docs_can_be_run(repo: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/rounds.md").read_text(), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     for block in blocks:
         written = yaml.safe_load(block.replace("[unlabeled]", "[test]"))  # the data of these tests have no other images
         names = {name for one in written["rounds"] for name in one.get("models", ["b0", "b3"])}

@@ -11,15 +11,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.ensemble import RandomForestClassifier
 
+import made_run
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles import form
 from goldfold.bundles.predicting import fused
+from goldfold.commands import preflight
 from goldfold.config import parse
 from goldfold.drawing.blocks import Section, Table
 from goldfold.ensembling import conformal
+from goldfold.ensembling.coverage import refuse_unreachable
 from goldfold.ensembling.nested import nested
 from goldfold.ensembling.sets import PredictionIntervals, PredictionSets
 from goldfold.ensembling.steps import build
@@ -342,6 +347,59 @@ def test_too_few_cases_or_groups_for_any_limit_are_refused() -> None:
     with pytest.raises(DataError, match=r"at least 99 cases of one class, but there are 40 cases to fit on"):
         fit(40, by="class", coverage=0.99)
     assert fit(40, ["a", "b", "c", "d"] * 10, groups=False) == fit(40)
+
+
+@given(
+    n=st.integers(6, 60), n_groups=st.integers(0, 12), coverage=st.sampled_from([0.5, 0.8, 0.9, 0.95]),
+    by=st.sampled_from([None, "class"]), groups=st.booleans(), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_a_coverage_is_refused_with_the_folds_where_the_step_would_refuse_it(
+    n: int, n_groups: int, coverage: float, by: str | None, groups: bool, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    probabilities, labels = planted(draw, n)
+    of = {"group": draw.integers(n_groups, size=n).astype(str)} if n_groups else {}
+    truth = truth_of(labels, **of).assign(fold=draw.integers(3, size=n))
+    step, members = PredictionSets(TASK, 1, coverage, by=by, groups=groups), {"m": labelled(probabilities)}
+    wanted = [{"step": "prediction_sets", "coverage": coverage, "groups": groups, "by": by}]
+    said = set[str]()
+    for fold in truth["fold"].unique():
+        others = truth[truth["fold"] != fold].reset_index(drop=True)
+        try:
+            step.fit(members, others, others["fold"].to_numpy(), METRIC)
+        except DataError as error:
+            said.add(str(error))
+    unscored = truth.head(1).assign(fold=-1, id="never validated")
+    table = pd.concat([truth, unscored])
+    if not said:
+        refuse_unreachable(table, wanted)
+        return
+    with pytest.raises(DataError) as caught:
+        refuse_unreachable(table, wanted)
+    assert str(caught.value) in said
+
+
+def test_a_coverage_is_checked_before_the_first_job_where_the_folds_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made_run.finish(tmp_path / "run")
+    asked: list[Any] = []
+    done = SimpleNamespace(returncode=0)
+    monkeypatch.setattr("subprocess.run", lambda command: asked.append(json.loads(command[-1])) or done)
+    made_run.session()._preflight()
+    made_run.session(ensemble=[{"prediction_sets": {"coverage": 0.99, "groups": False}}])._preflight()
+    before, after = ([one for one in checks if "coverages" in one] for checks in asked)
+    assert before == []
+    of_step = {"step": "prediction_sets", "coverage": 0.99, "groups": False, "by": None}
+    assert after == [{"folds": "results/tiny/folds", "coverages": [of_step]}]
+    printed: list[str] = []
+    monkeypatch.setattr("builtins.print", lambda *texts, **_: printed.extend(texts))
+    assert preflight.main(after) == 1
+    (line,) = printed
+    assert line.startswith(
+        "goldfold: ensemble: prediction_sets: a coverage of 0.99 is fitted on at least 99 cases, but there are"
+    )
 
 
 # --- report

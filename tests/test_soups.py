@@ -1,6 +1,5 @@
 """Soups and snapshots: what they are made of, their weights, and what reruns them."""
 
-import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +14,6 @@ from torch.optim.swa_utils import update_bn
 import made_run
 from conftest import PLACE, RUNTIME, Tiny
 from goldfold.base.errors import ConfigError, TrainingError
-from goldfold.base.files import read_json
-from goldfold.bundles.export import export
 from goldfold.config import parse, slices
 from goldfold.config.members import refuse_other_members
 from goldfold.drawing.blocks import Table, Text
@@ -35,7 +32,6 @@ from goldfold.stages import derive
 from goldfold.training.soup import Mean, greedy
 from test_engine import Given, run_fit, stateful
 from test_rounds import B0, B3, BASE, WIDE, changed, recipes
-from test_workflow import snakemake, write_config, write_images
 
 SOUP: dict[str, Any] = {"name": "soup", "soup": ["b0", "b3"]}
 GREEDY: dict[str, Any] = {"name": "picked", "soup": {"of": ["b0", "b3"], "select": "greedy"}}
@@ -522,38 +518,3 @@ def test_the_report_lists_the_ingredients_of_each_soup() -> None:
     assert isinstance(table, Table)
     assert table.rows == [["picked", "0", "1", "greedy", "a, round 0: seed 0 (0.9000)", "b, round 0: seed 0 (0.2500)"]]
     assert soups.blocks(SimpleNamespace(made=[])) == []  # type: ignore[arg-type]
-
-
-# --- from end to end
-
-
-def test_soups_and_snapshots_are_members_from_training_to_bundle(code: Path, tmp_path: Path) -> None:
-    write_images(tmp_path)
-    nets = [{**NETS[0], "train": {"lr": 0.003}}, {**NETS[2], "train": {**CYCLES, "epochs": 2, "snapshots": 2}}]
-    nets[1]["train"]["schedule"] = {"cosine": {"cycles": 2}}
-    picked = {"name": "picked", "soup": {"of": ["a", "c-snapshot1"], "select": "greedy"}}
-    models = [*nets, {"name": "even", "soup": ["a", "c"]}, picked]
-    write_config(
-        tmp_path,
-        pseudo_labels={"rounds": 0},
-        models=models,
-        ensemble={"weights": {"a": 0, "c": 0, "c-snapshot1": 1}},
-        tta=["identity"],
-    )
-    result = snakemake(tmp_path, code=code)
-    assert result.returncode == 0, result.stdout + result.stderr
-    results = tmp_path / "results/tiny"
-    members = [f"{name}-seed0" for name in ("a", "c", "c-snapshot1", "even", "picked")]
-    assert sorted(pd.read_csv(results / "leaderboard.csv")["member"]) == sorted([*members, "ensemble"])
-    weights = read_json(results / "ensemble/weights.json")["weights"]
-    assert [name for name, weight in weights.items() if weight] == members[2:]
-    page = (results / "report/report.html").read_text()
-    assert "The ingredients of a soup were chosen on the validation fold" in page
-    assert pd.read_csv(results / "report/curves.csv")["member"].unique().tolist() == members[:2]
-    record = read_json(results / "train/c-snapshot1/round0/fold1/seed0/run.json")
-    assert "results/tiny/train/c/round0/fold1/seed0/snapshot1.safetensors" in record["inputs"]
-    with contextlib.chdir(tmp_path):
-        bundle = export("results/tiny", "bundle")
-    assert [member.name for member in bundle.members] == members[2:]
-    again = snakemake(tmp_path, "-n", code=code)
-    assert "Nothing to be done" in again.stdout + again.stderr, again.stdout

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import forks
+from goldfold.metrics.bootstrap import quantiles
 from goldfold.predictions import resampled
 
 ROOT = Path(__file__).parents[1]
@@ -118,7 +119,7 @@ def test_everything_is_made(tiny_run: Path) -> None:
     assert set(metrics["members"]) == {"wide-seed0", "slim-seed0"}
     drawn = resampled.read(results / "ensemble")
     assert {*drawn} == {"wide-seed0", "slim-seed0", "ensemble"}
-    assert np.quantile(drawn["ensemble"], [0.025, 0.975]) == pytest.approx([score["low"], score["high"]], abs=1e-12)
+    assert quantiles(drawn["ensemble"], N_TRAIN) == pytest.approx((score["low"], score["high"]), abs=1e-12)
     assert {*pd.read_csv(results / "report/pairs.csv").loc[0, ["better", "other"]]} == {"wide-seed0", "slim-seed0"}
     runs = sorted(results.glob("train/*/round*/fold*/seed*/run.json"))
     assert len(runs) == 8

@@ -15,6 +15,7 @@ def _of(module: str, names: str) -> Entries:
 
 TASKS: Entries = {
     "classification": "goldfold.tasks.classification",
+    "ordinal": "goldfold.tasks.ordinal",
     "multilabel": "goldfold.tasks.multilabel",
     "regression": "goldfold.tasks.regression",
     "segmentation": "goldfold.tasks.segmentation",
@@ -43,7 +44,10 @@ FACETS: Entries = {
 NETWORKS: dict[str, Entries] = {
     "values": {
         "timm": "goldfold.models.timm_models:build",
-        "small_resnet": "goldfold.models.small_resnet:build",
+        **{
+            name: f"goldfold.models.{name}:build"
+            for name in ("small_resnet", "densenet7x7", "dual_branch", "inception_fsd", "dilated_group_conv")
+        },
     },
     "maps": _of(
         "goldfold.models.smp_models",
@@ -55,12 +59,21 @@ NETWORKS: dict[str, Entries] = {
         "faster_rcnn": "goldfold.models.detectors:faster_rcnn",
     },
 }
+POOLINGS: Entries = {
+    "gem": "goldfold.models.blocks:GeM",
+}
+"""Poolings of maps (images, channels, height, width) to features (images, channels), for `models[].head`."""
 LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
     NETWORKS["boxes"], frozenset({"score_threshold", "nms_iou", "max_boxes"})
 )
 """Parameters of networks that take effect only after training: changing them retrains nothing."""
 
-# --- by target: label, labels, value, mask, boxes
+AGGREGATIONS: Entries = {
+    **_of("goldfold.models.aggregation", "mean attention concat lstm transformer"),
+}
+"""Ways in which the images of a case become one output of a network."""
+
+# --- by target: label, order (a label whose classes are in order), labels, value, mask, boxes
 
 LOSSES: dict[str, Entries] = {
     "label": {
@@ -69,6 +82,10 @@ LOSSES: dict[str, Entries] = {
         "symmetric_cross_entropy": "goldfold.losses.classification:symmetric_cross_entropy",
         "asymmetric": "goldfold.losses.classification:asymmetric",
         "soft_auc": "goldfold.losses.classification:soft_auc",
+    },
+    "order": {
+        **_of("goldfold.losses.ordinal", "cumulative earth_mover"),
+        **_of("goldfold.losses.classification", "cross_entropy focal"),
     },
     "labels": {
         **_of("goldfold.losses.multilabel", "bce focal class_balanced asymmetric soft_auc"),
@@ -107,6 +124,9 @@ FIXMATCH: Entries = {
     "label": "goldfold.training.fixmatch:matched",
 }
 """Training on unlabelled images, by the kind of target that they can have."""
+_GENERATORS: Entries = {"mae": "goldfold.generating.mae:mae"}
+GENERATORS: dict[str, Entries] = dict.fromkeys(("label", "labels", "value"), _GENERATORS)
+"""Makers of further training images, by the kind of target that these can have."""
 METRICS: dict[str, Entries] = {
     "label": {
         "accuracy": "goldfold.metrics.classification:ACCURACY",
@@ -123,6 +143,15 @@ METRICS: dict[str, Entries] = {
         "auc_above_tpr": "goldfold.metrics.positives:AUC_ABOVE_TPR",
         **_of("goldfold.metrics.positives", "pf1 map_at_k"),
         "gap": "goldfold.metrics.positives:GAP",
+    },
+    "order": {
+        "quadratic_kappa": "goldfold.metrics.classification:QUADRATIC_KAPPA",
+        "mae": "goldfold.metrics.ordinal:MAE",
+        "accuracy": "goldfold.metrics.classification:ACCURACY",
+        "balanced_accuracy": "goldfold.metrics.classification:BALANCED_ACCURACY",
+        "f1_macro": "goldfold.metrics.classification:F1_MACRO",
+        "log_loss": "goldfold.metrics.classification:LOG_LOSS",
+        "roc_auc": "goldfold.metrics.classification:ROC_AUC",
     },
     "labels": {
         "f1_macro": "goldfold.metrics.multilabel:F1_MACRO",

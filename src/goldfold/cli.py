@@ -5,12 +5,26 @@ import os
 import sys
 
 from goldfold.base.errors import GoldfoldError, as_error
-from goldfold.commands import augment, check, compare, export, holdout, init, predict, status, submitted, verify, why
+from goldfold.commands import (
+    augment,
+    check,
+    compare,
+    export,
+    holdout,
+    init,
+    models,
+    predict,
+    status,
+    submitted,
+    verify,
+    why,
+)
 
 COMMANDS = {
     "init": (init, "inspect a folder of images and write a config for it, with reasons and doubts"),
     "check": (check, "check that config and data can be run, and list what is doubtful"),
     "augment": (augment, "draw augmented training samples of a config, or print a preset of augmentation to copy"),
+    "models": (models, "list networks with parameters and input size; --measure: images per second on this machine"),
     "status": (status, "show all running jobs with their progress and remaining time"),
     "why": (why, "explain for each job that would run what changed (old -> new) and what it will cost; nothing is run"),
     "verify": (verify, "recompute all digests of results and list what differs"),

@@ -159,6 +159,7 @@ def _kinds_of(name: str) -> list[str]:
         "ensemble step": [*catalog.FUSIONS.values(), *catalog.POSTPROCESSING.values()],
     }
     single = {
+        "aggregation of views": catalog.AGGREGATIONS,
         "schedule": catalog.SCHEDULES,
         "hook": catalog.HOOKS,
         "update rule": catalog.UPDATES,
@@ -168,6 +169,7 @@ def _kinds_of(name: str) -> list[str]:
         "augmentation": catalog.AUGMENTATIONS,
         "view": catalog.VIEWS,
         "splitter": catalog.SPLITTERS,
+        "pooling": catalog.POOLINGS,
         "data source": catalog.SOURCES,
         "demo data set": catalog.DEMOS,
     }

@@ -45,4 +45,6 @@ def scored_by(evidence: Evidence, truth: pd.DataFrame, metric: Metric, n_resampl
 
 
 def _needs_grades(facts: Facts, evidence: Evidence, one: Metric) -> bool:
-    return one.of_grades and (facts.target == "label" or not np.isfinite(one.value(evidence, np.arange(len(evidence)))))
+    if not one.of_grades or facts.is_ordered:
+        return False
+    return facts.target == "label" or not np.isfinite(one.value(evidence, np.arange(len(evidence))))

@@ -43,7 +43,8 @@ def noise(metric: Metric, evidence: Evidence, groups: Sequence[str] | None, n_pu
     """Noise of the score of ``n_public`` images, from resamples of the out-of-fold predictions.
 
     Public and out-of-fold scores are drawn independently, as those of other images. It is the noise of the choice of images:
-    it does not contain that test images may be of another kind, or that they are predicted by the models of all folds.
+    it does not contain that test images may be of another kind, or that they are predicted by the models of all folds. It is
+    unknown where all resamples have one score: a perfect score says nothing of how many of other images are wrong.
     """
     n = len(evidence)
     n_resamples = min(MOST_RESAMPLES, max(FEWEST_RESAMPLES, MOST_DRAWN_ROWS // (n + n_public)))
@@ -52,7 +53,7 @@ def noise(metric: Metric, evidence: Evidence, groups: Sequence[str] | None, n_pu
         for seed, n_drawn in ((1, n_public), (0, None))
     )
     known = np.isfinite(public) & np.isfinite(oof)
-    if known.sum() < FEWEST_RESAMPLES // 2:
+    if known.sum() < FEWEST_RESAMPLES // 2 or not np.ptp(public[known]):
         return Noise(math.nan, math.nan, math.nan)
     low, high = np.quantile(public[known] - oof[known], [0.025, 0.975])
     return Noise(float(np.std(public[known], ddof=1)), float(low), float(high))

@@ -60,7 +60,9 @@ def predict(
         tasks.infer(task, read_json(classes)), model, load_file(weights), channels, accelerator.device, batch_norm == "adapted",
         encoder, resize=resize, views=views.build(tta), autocast=accelerator.autocast,
     ))  # fmt: skip
-    images = at_size(CachedImages(caches, scale_16bit), model["size"], resize, *tables.values())
+    images = at_size(
+        CachedImages(caches, scale_16bit, model.get("max_images")), model["size"], resize, *tables.values()
+    )
     progress = Progress(sum(map(len, tables.values())), "images")
     for name, rows in tables.items():
         if encoder is not None:

@@ -19,7 +19,18 @@ from goldfold.splits.holdout import Separated, separate
 from goldfold.tables import read_table
 from goldfold.tasks.protocol import Target
 
-OF_IMAGES = ("id", "path", "sha256", "width", "height", cases.PATHS, cases.DIGESTS, "roi", "roi_fallback")
+OF_IMAGES = (
+    "id",
+    "path",
+    "sha256",
+    "width",
+    "height",
+    cases.PATHS,
+    cases.DIGESTS,
+    "roi",
+    "roi_fallback",
+    cases.ROIS,
+)
 """Columns of a table of images that no target is in, as test images have them."""
 Tables = dict[str, pd.DataFrame]
 

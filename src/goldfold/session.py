@@ -7,6 +7,7 @@ import atexit
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,12 +17,13 @@ from logging import Logger
 from pathlib import Path
 
 from goldfold import ledger, openings
-from goldfold.base import run_lock, status
+from goldfold.base import log, run_lock, status
 from goldfold.base.errors import DataError, GoldfoldError
 from goldfold.base.files import cannot_write, read_json, refuse_unusable, refuse_unwritable, write_json
+from goldfold.base.signals import handle_apart
 from goldfold.base.snakemake_log import Quiet
 from goldfold.base.words import count
-from goldfold.config import Config, slices, stacked
+from goldfold.config import Config, slices, stacked, tried
 from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, dates, keeping, provenance, recipes, records
 from goldfold.lineage.staleness import Standing
@@ -105,7 +107,10 @@ class Session:
         if not self.is_main:
             return
         if not state.is_readable:
-            self.logger.warning(f"{record} cannot be read as a record: its job runs again")
+            why = "empty, truncated or edited"
+            self.logger.warning(f"{record} cannot be read as a record ({why}): its job runs again")
+        if state.unlisted and state.is_same:
+            self.logger.warning(f"{record} does not list {state.unlisted[0]}: its job runs again")
         for path, (old, new) in state.damage.items():
             found = f"changed ({old[:8]} -> {new[:8]})" if new else "missing"
             self.logger.warning(f"{path} is {found} since its job wrote it: the job runs again")
@@ -161,8 +166,15 @@ class Session:
         except GoldfoldError as error:
             sys.exit(f"goldfold: {error}")
 
-    def begin(self) -> None:
-        """Lock the folder of results, check that every network can be built, and set earlier results aside."""
+    def begin(self, is_quiet: bool = False) -> None:
+        """Lock the folder of results, check that every network can be built, and set earlier results aside.
+
+        Args:
+            is_quiet: Snakemake shows no errors of jobs (``-q rules``); then the jobs do.
+        """
+        if is_quiet:
+            os.environ[log.VARIABLE] = "1"
+        handle_apart(signal.SIGTERM)
         try:
             run_lock.take(self.results)
         except GoldfoldError as error:
@@ -176,11 +188,13 @@ class Session:
     def _preflight(self) -> None:
         """Build every network and optimizer and fetch weights, in a separate process, since this one loads no torch."""
         checks = slices.network_checks(self.config)
-        takes = self.plan.with_metadata or self.plan.stacks_metadata
-        if takes and not self.config.quick and not self.standing().is_stale(Job("folds")):
-            folds = f"{self.results}/folds"
-            checks = [{**one, "folds": folds} for one in checks] if self.plan.with_metadata else checks
-            checks += [{"folds": folds, "stacked": columns} for columns in [stacked.columns(self.config)] if columns]
+        takes = (self.plan.with_metadata or self.plan.stacks_metadata) and not self.config.quick
+        coverages = tried.coverages(self.config)
+        if (takes or coverages) and not self.standing().is_stale(Job("folds")):
+            folds, columns = f"{self.results}/folds", stacked.columns(self.config) if takes else {}
+            checks = [{**one, "folds": folds} for one in checks] if takes and self.plan.with_metadata else checks
+            checks += [{"folds": folds, "stacked": columns}] if columns else []
+            checks += [{"folds": folds, "coverages": coverages}] if coverages else []
         command = [sys.executable, "-m", "goldfold.commands.preflight", json.dumps(checks)]
         if subprocess.run(command).returncode:
             sys.exit("goldfold: a model cannot be used; see above. Nothing was run.")

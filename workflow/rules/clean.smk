@@ -8,6 +8,7 @@ use rule train as inner_train with:
         groups=group_lists("inner_train"),
         unlabeled=unlabeled_lists("inner_train"),
         cache=cache_for("inner_train"),
+        checked=checked_first("inner_train"),
     output:
         model=FILES["inner_train"]["model"],
         history=FILES["inner_train"]["history"],

@@ -6,7 +6,7 @@ import sys
 # Import the code next to this Snakefile, even if another goldfold is installed.
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from goldfold.config import merged, slices, with_classes
+from goldfold.config import merged, slices, tried, with_classes
 from goldfold.config import parse as parse_config
 from goldfold.planning import heads
 from goldfold.planning.inner import inner_list
@@ -112,6 +112,16 @@ def cache_for(stage):
         job = job_at(stage, wildcards)
         pieces = PLAN.caches(job) if will_run(job) else []
         return [path for piece in pieces for path in PLAN.outputs(piece)]
+
+    return get
+
+
+def checked_first(stage):
+    """Input function for records of external members, of a training that will run: a refused file stops it before it starts."""
+
+    def get(wildcards):
+        jobs = PLAN.jobs("external") if will_run(job_at(stage, wildcards)) else []
+        return [PLAN.record(job) for job in jobs]
 
     return get
 

@@ -1,4 +1,4 @@
-# Predictions of other tools: read first, so that a mistake in a file is known before the trainings.
+# Predictions of other tools: trainings wait for them, so that a mistake in a file is known before any of them starts.
 rule external:
     input:
         recipe=recipe("external"),

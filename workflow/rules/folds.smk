@@ -25,6 +25,7 @@ checkpoint folds:
     params:
         named=slices.given(CONFIG),
         taken=slices.taken(CONFIG),
+        coverages=tried.coverages(CONFIG),
     script:
         "../scripts/folds.py"
 

@@ -8,6 +8,7 @@ use rule train as full_train with:
         groups=group_lists("full_train"),
         unlabeled=unlabeled_lists("full_train"),
         cache=cache_for("full_train"),
+        checked=checked_first("full_train"),
         pseudo=read_from("full_label", "full_train"),
         start=read_from("full_train", "full_train"),
         histories=lambda wildcards: PLAN.histories(job_at("full_train", wildcards)),

@@ -3,6 +3,7 @@ rule embed:
     input:
         recipe=recipe("embed"),
         cache=cache_for("embed"),
+        checked=checked_first("embed"),
     output:
         features=FILES["embed"]["features"],
         record=FILES["embed"]["record"],

@@ -3,6 +3,8 @@
 import atexit
 import os
 
+from snakemake.logging import is_quiet_about
+
 from goldfold.base import scheduled
 
 
@@ -34,7 +36,9 @@ def will_run(job):
 
 def begin():
     """Lock the results folder, and check every network."""
-    SESSION.begin()
+    SESSION.begin(
+        is_quiet=is_quiet_about(workflow.output_settings.quiet or (), "rules")
+    )
 
 
 def end():

@@ -7,10 +7,12 @@ rule train:
         groups=group_lists("train"),
         unlabeled=unlabeled_lists("train"),
         cache=cache_for("train"),
+        checked=checked_first("train"),
         pseudo=read_from("pseudo_label"),
         start=start_file,
         lessons=lesson_files,
         clean=read_from("clean"),
+        generated=read_from("generate"),
     output:
         model=FILES["train"]["model"],
         history=FILES["train"]["history"],

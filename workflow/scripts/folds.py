@@ -12,5 +12,6 @@ with job(snakemake) as made:
         folder=str(Path(snakemake.output.record).parent),
         keys=snakemake.params.named,
         taken=snakemake.params.taken,
+        coverages=snakemake.params.coverages,
         **made.settings,
     )

@@ -24,5 +24,6 @@ with job(snakemake) as made:
             "runtime": {**made.settings["runtime"], **snakemake.params.how},
             "start": snakemake.input.get("start") or None,
             "clean": snakemake.input.get("clean") or None,
+            "generated": str(Path(images).parent) if (images := snakemake.input.get("generated")) else None,
         },
     )

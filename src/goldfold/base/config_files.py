@@ -4,7 +4,7 @@ import argparse
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -98,11 +98,32 @@ def refuse_unreadable(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--configfile", "--configfiles", nargs="+", default=[])
     parser.add_argument("--config", "-C", nargs="*")  # otherwise it would be taken for an abbreviation of the former
-    for path in parser.parse_known_args(words)[0].configfile:
+    files = parser.parse_known_args(words)[0].configfile
+    for path in files:
         try:
+            _refuse_target(path, files[0])
             read(path)
         except ConfigError as error:
             sys.exit(f"goldfold: {error}")
+
+
+def _refuse_target(path: str, first: str) -> None:
+    """Refuse a target among the config files: Snakemake takes every word after ``--configfile`` for one.
+
+    Args:
+        first: the first of the config files.
+
+    Raises:
+        ConfigError: ``path`` lies below ``results/``, or is a later word that is no YAML file.
+    """
+    is_result = PurePath(path).parts[:1] == ("results",)
+    is_word = path != first and PurePath(path).suffix not in (".yaml", ".yml", ".json") and not Path(path).exists()
+    if is_result or is_word:
+        others = "mine.yaml" if path == first else first
+        raise ConfigError(
+            f"{path} is not a config file. Snakemake takes every word after --configfile for one; name targets before it: "
+            f"snakemake {path} --configfile {others}"
+        )
 
 
 def _update(values: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -59,10 +59,10 @@ def as_error(error: Exception | SystemExit) -> Exception:
     )
 
 
-def nearest(name: str, choices: Iterable[str]) -> str:
-    """Hint such as ``nearest is 'lr'; `` for an unknown name; empty if nothing is near."""
-    close = get_close_matches(str(name)[:MOST_SHOWN], [str(choice) for choice in choices], n=1, cutoff=0.5)
-    return f"nearest is {close[0]!r}; " if close else ""
+def nearest(name: str, choices: Iterable[str], n: int = 1) -> str:
+    """Hint such as ``nearest is 'lr'; `` for an unknown name, with up to ``n`` names; empty if nothing is near."""
+    close = get_close_matches(str(name)[:MOST_SHOWN], [str(choice) for choice in choices], n=n, cutoff=0.5)
+    return f"nearest {'is' if len(close) == 1 else 'are'} {', '.join(map(repr, close))}; " if close else ""
 
 
 def unknown(what: str, name: str, choices: Iterable[str]) -> ConfigError:

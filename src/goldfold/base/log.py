@@ -12,6 +12,8 @@ from typing import TextIO
 from goldfold.base import status
 from goldfold.base.errors import GoldfoldError
 
+VARIABLE = "GOLDFOLD_QUIET"
+"""Environment variable that tells jobs that Snakemake does not show their errors."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Error numbers of a full disk, a quota and a file size limit."""
 
@@ -54,14 +56,18 @@ def send_to(path: Path) -> None:
     sys.stdout, sys.stderr = forgiving(1), forgiving(2)
 
 
-def tell(error: Exception, folder: Path) -> None:
-    """Log the error that ended a job writing into ``folder``; also print it to the terminal if the log lost data."""
+def tell(error: Exception, folder: Path, name: str = "") -> None:
+    """Log the error that ended the job ``name``, which writes into ``folder``.
+
+    It is also printed to the terminal if the log lost data, or if Snakemake, which is quiet about rules, shows no log.
+    """
     text = _text(error, folder)
     sys.stdout.flush()
     print(text, file=sys.stderr, flush=True)
     raw = getattr(getattr(sys.stderr, "buffer", None), "raw", None)
-    if status.terminal is not None and getattr(raw, "has_lost", False):
-        print(text, file=status.terminal, flush=True)
+    is_quiet = bool(os.environ.get(VARIABLE))
+    if status.terminal is not None and (is_quiet or getattr(raw, "has_lost", False)):
+        print(f"{name} failed:\n{text}" if is_quiet and name else text, file=status.terminal, flush=True)
 
 
 def _text(error: Exception, folder: Path) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold import components
 from goldfold.base.words import count
+from goldfold.ensembling.steps import has_weights
 from goldfold.planning.full import JOIN
 
 if TYPE_CHECKING:
@@ -121,13 +122,15 @@ def _classes(manifest: "Manifest") -> Iterator[str]:
 
 def _members(manifest: "Manifest") -> Iterator[str]:
     total = sum(member.weight for member in manifest.members)
+    is_weighted = manifest.fusion is None or manifest.fusion.fitted is None or has_weights(manifest.fusion.fitted)
     yield "## Networks"
     yield ""
     yield "| member | share | network | input (height x width) | networks |"
     yield "|---|---|---|---|---|"
     for member in manifest.members:
         size = f"{' x '.join(map(str, member.network.size))}, {member.network.resize}"
-        yield f"| {member.name} | {member.weight / total:.3g} | {_network(member)} | {size} | {len(member.weights)} |"
+        share = f"{member.weight / total:.3g}" if is_weighted else "–"
+        yield f"| {member.name} | {share} | {_network(member)} | {size} | {len(member.weights)} |"
     yield ""
     left = manifest.validation["left_out"]
     if left:
@@ -149,7 +152,9 @@ def _images(manifest: "Manifest") -> Iterator[str]:
     channels = kinds.get(images.channels, f"{images.channels} channels")
     yield f"Images are read as {channels}; 16-bit images are scaled to 8 bits by the rule {images.scale_16bit}.{cut}"
     if images.cases is not None:
-        yield "A case may have several images, whose outputs are averaged; a table lists them (`goldfold predict --table`)."
+        how = dict.fromkeys(components.label(member.network.views or "mean") for member in manifest.members)
+        joined = f"joined by {', '.join(how)}" if how != {"mean": None} else "whose outputs are averaged"
+        yield f"A case may have several images, {joined}; a table lists them (`goldfold predict --table`)."
     if images.metadata is not None:
         names = ", ".join([*images.metadata.numeric, *images.metadata.categorical])
         of_networks = any(member.network.metadata for member in manifest.members)

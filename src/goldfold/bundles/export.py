@@ -105,7 +105,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     branch = next((member.network.metadata for member in members if member.network.metadata), None)
     of_steps: dict[str, list[str]] | None = settings.get("metadata")
     manifest = form.Manifest(
-        schema_version=form.SCHEMA if of_steps else form.OF_NETWORKS if branch else form.WITHOUT_METADATA,
+        schema_version=_schema(members, raw["source"], branch is not None, of_steps is not None),
         goldfold=VERSION,
         name=found.name,
         task=settings["task"],
@@ -137,6 +137,14 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
         files={},
     )
     return manifest.model_copy(update={"own_code": manifest.places_of_own_code()})
+
+
+def _schema(members: Sequence[form.Member], source: Mapping[str, Any], takes: bool, steps_take: bool) -> int:
+    """Return the oldest schema version that describes a bundle, of which networks or steps may take metadata."""
+    if source.get("frame_column") or any(one.network.views or one.network.max_images for one in members):
+        return form.SCHEMA
+    has_heads = any(one.network.head for one in members)
+    return form.OF_STEPS if steps_take or has_heads else form.OF_NETWORKS if takes else form.WITHOUT_METADATA
 
 
 def cases_of(source: Mapping[str, Any], views: list[str] | None) -> form.Cases | None:

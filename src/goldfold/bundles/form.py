@@ -15,8 +15,11 @@ from goldfold.models.arguments import OUR_OWN
 from goldfold.samples.presets.reading import names
 from goldfold.version import VERSION
 
-SCHEMA = 4
+SCHEMA = 5
 """Schema version, increased whenever earlier releases would read a new bundle wrongly or not at all."""
+OF_STEPS = 4
+"""Schema version of bundles in which steps after the networks take metadata or networks have own heads, but all networks average
+the images of a case."""
 OF_NETWORKS = 3
 """Schema version of bundles in which networks take metadata, but no step after them, which earlier releases read too."""
 WITHOUT_METADATA = 2
@@ -44,6 +47,7 @@ class Cases(Part):
     case_column: str | None = None
     view_column: str | None = None
     view_columns: list[str] | None = None
+    frame_column: str | None = Field(None, exclude_if=lambda column: column is None)
     columns: list[str] | None = Field(None, exclude_if=lambda columns: columns is None)
     """Column names for tables without a header."""
     views: list[str] | None = Field(None, exclude_if=lambda views: views is None)
@@ -70,6 +74,14 @@ class Branch(Part):
     dropout: Annotated[float, Field(ge=0, lt=1)]
     numeric: list[str]
     categorical: list[str]
+
+
+class Head(Part):
+    """Own head of a network, see `goldfold.config.head.Head`."""
+
+    pooling: Written | None = Field(None, exclude_if=lambda pooling: pooling is None)
+    hidden: list[Positive] = Field([], exclude_if=lambda hidden: not hidden)
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, exclude_if=lambda dropout: dropout == 0)
 
 
 class Preprocessing(Part):
@@ -104,6 +116,12 @@ class Network(Part):
     resize: Literal["squash", "pad", "crop"]
     metadata: Branch | None = Field(None, exclude_if=lambda branch: branch is None)
     """Branch for metadata; None where the network takes images alone."""
+    head: Head | None = Field(None, exclude_if=lambda head: head is None)
+    """Pooling and layers that replace those of the network."""
+    views: Written | None = Field(None, exclude_if=lambda views: views is None)
+    """How the images of a case become one output; None for the mean."""
+    max_images: Positive | None = Field(None, exclude_if=lambda number: number is None)
+    """Most images of a case that the network gets."""
 
     @property
     def frame(self) -> tuple[tuple[int, int], str]:
@@ -191,6 +209,10 @@ class Manifest(Part):
         steps = components.every(catalog.FUSIONS) | components.every(catalog.POSTPROCESSING)
         yield "task", self.task["name"], catalog.TASKS
         yield from (("network", member.network.network, networks) for member in self.members)
+        heads = (member.network.head for member in self.members)
+        yield from (("pooling", head.pooling, catalog.POOLINGS) for head in heads if head and head.pooling)
+        found = (member.network.views for member in self.members)
+        yield from (("aggregation of views", views, catalog.AGGREGATIONS) for views in found if views)
         yield from (("view", view, catalog.VIEWS) for view in self.views)
         yield from (("augmentation", name, catalog.AUGMENTATIONS) for view in self.views for name in _own_steps(view))
         if "method" in self.ensemble:

@@ -114,7 +114,7 @@ def files_of(
 
 def read_cases(how: form.Cases, table: str, images: str, metadata: form.Metadata | None = None) -> pd.DataFrame:
     """Read a table of cases in the same format as the training table."""
-    casing = Casing(how.view_columns, how.case_column, how.view_column)
+    casing = Casing(how.view_columns, how.case_column, how.view_column, how.frame_column)
     named = how.id_column, how.image_column
     return read_alone(table, images, *named, casing, how.columns, how.views, _by_kind(metadata))
 
@@ -134,7 +134,7 @@ def _columns(how: form.Preprocessing, takes_metadata: bool) -> str:
         return f"one row per image: {', '.join(filter(None, [*images, *more]))}"
     if cases.view_columns:
         return f"one row per case: {', '.join([cases.id_column, *sorted(cases.view_columns), *more])}"
-    names = [cases.case_column, cases.view_column, cases.image_column or cases.id_column, *more]
+    names = [cases.case_column, cases.view_column or cases.frame_column, cases.image_column or cases.id_column, *more]
     return f"one row per image: {', '.join(filter(None, names))}"
 
 
@@ -234,7 +234,7 @@ def _of_members(
     numbers, size = count(), batch_size
     for member in members:
         network, parts = member.network, list[Arrays]()
-        framed = at_size(images.at(Frame(*network.frame)), network.size, network.resize, seen)
+        framed = at_size(images.at(Frame(*network.frame), network.max_images), network.size, network.resize, seen)
         for weights in member.weights:
             predictor, path = predictor_of(member, weights), kept / f"{next(numbers)}.npz"
             if not parts:

@@ -20,6 +20,7 @@ from goldfold.images.cases import by_case, first_of_each
 from goldfold.images.decode import Image, Undecodable, decode, resize
 from goldfold.images.depth import DEFAULT, Rule, to_8_bits
 from goldfold.images.geometry import roi_to_text
+from goldfold.images.limited import limited
 from goldfold.images.limits import MOST_PIXELS
 
 MOST_THREADS = 8
@@ -116,9 +117,9 @@ class DecodedImages:
         several images those of the first."""
         self._rows = {str(id): row for row, id in enumerate(files["id"])}
 
-    def at(self, frame: Frame) -> Framed:
-        """Images at one of the sizes."""
-        return Framed(self._pixels[frame], self._rows, self._cases)
+    def at(self, frame: Frame, max_images: int | None = None) -> Framed:
+        """Images at one of the sizes, at most ``max_images`` of each case."""
+        return Framed(self._pixels[frame], self._rows, limited(self._cases, max_images))
 
     def _read(self, row: int) -> tuple[Any, ...]:
         """Put an image into every frame; return width, height, roi, roi_fallback, and why it cannot be read."""

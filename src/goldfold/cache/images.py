@@ -14,6 +14,7 @@ from goldfold.cache.stores import open_rows
 from goldfold.images import depth
 from goldfold.images.cases import by_case
 from goldfold.images.geometry import Roi, roi_of
+from goldfold.images.limited import chosen, limited
 from goldfold.tables import read_table
 
 
@@ -40,13 +41,17 @@ class CachedImages:
     This is the only place where images of 16 bits are scaled to the 8 that networks and people see.
     """
 
-    def __init__(self, folders: Sequence[str | Path], scale_16bit: depth.Rule = depth.DEFAULT) -> None:
+    def __init__(
+        self, folders: Sequence[str | Path], scale_16bit: depth.Rule = depth.DEFAULT, max_images: int | None = None
+    ) -> None:
+        """``max_images``: most images of a case, see `goldfold.images.limited.chosen`; None for all."""
         self.scale_16bit = scale_16bit
         self.arrays = [open_rows(Path(folder) / "images.npy") for folder in folders]
         self.masks = [open_rows(path) if (path := Path(folder) / "masks.npy").exists() else None for folder in folders]
         tables = [read_table(Path(folder) / "ids.csv") for folder in folders]
         self.place = {id: (shard, row) for shard, table in enumerate(tables) for row, id in enumerate(table["id"])}
-        self.cases = by_case(tables)
+        self.max_images, self._all = max_images, by_case(tables)
+        self.cases = limited(self._all, max_images)
         self.rois = {
             id: text for table in tables if "roi" in table for id, text in zip(table["id"], table["roi"], strict=True)
         }
@@ -67,9 +72,14 @@ class CachedImages:
         """Images per case, missing ones included."""
         return len(next(iter(self.cases.values()), "1"))
 
-    def views(self, id: str) -> list[NDArray[np.uint8] | None]:
-        """Copies of the images of a case, by view; None for a missing view."""
-        return [None if own is None else self[own] for own in self.cases.get(id, [id])]
+    def views(self, id: str, draw: int | None = None) -> list[NDArray[np.uint8] | None]:
+        """Copies of the images of a case, by view; None for a missing view.
+
+        Args:
+            draw: seed of a random choice of images, where their number is limited; None for evenly spaced ones.
+        """
+        own = self.cases.get(id, [id]) if draw is None else chosen(self._all.get(id, [id]), self.max_images, draw)
+        return [None if one is None else self[one] for one in own]
 
     def lacking(self, ids: Iterable[str]) -> str | None:
         """First case that lacks an image for some view; None if there is none."""

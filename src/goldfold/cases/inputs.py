@@ -58,14 +58,20 @@ class Inputs:
         """Images (n, channels, height, width) that are present, ordered by case."""
         return self.images[:, 0] if self.n_views == 1 else self.images[self.present]
 
+    def by_view(self, outputs: Tensor) -> Tensor:
+        """Arrange ``outputs`` (n, ...), one row per image of `there`, by case and view: (batch, views, ...), 0 where missing."""
+        if self.n_views == 1:
+            return outputs.unsqueeze(1)
+        by_case = outputs.new_zeros(*self.present.shape, *outputs.shape[1:])
+        by_case[self.present] = outputs
+        return by_case
+
     def mean(self, outputs: Tensor) -> Tensor:
         """Average ``outputs`` (n, ...), one row per image of `there`, over the images of each case: (batch, ...)."""
         if self.n_views == 1:
             return outputs
-        by_case = outputs.new_zeros(*self.present.shape, *outputs.shape[1:])
-        by_case[self.present] = outputs
         counts = self.present.sum(dim=1).to(outputs.dtype)
-        return by_case.sum(dim=1) / counts.view(-1, *[1] * (outputs.dim() - 1))
+        return self.by_view(outputs).sum(dim=1) / counts.view(-1, *[1] * (outputs.dim() - 1))
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Inputs:
         """Apply ``function`` to the images (n, channels, height, width) of all cases."""

@@ -28,10 +28,10 @@ from goldfold.base.files import read_json
 from goldfold.base.words import count
 from goldfold.catalog import PRESETS
 from goldfold.commands.external_trial import check_external
-from goldfold.components import name_of, parse
+from goldfold.components import name_of
 from goldfold.config import Config, frozen, load, slices, with_classes
 from goldfold.config.trial_keys import as_written
-from goldfold.ensembling.sets import COVERAGE, KEEP_SCORES
+from goldfold.config.tried import after_prediction, coverages
 from goldfold.images.files import passed_over, tools_in_words
 from goldfold.planning.outputs import SEALED
 from goldfold.tables import read_table
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from goldfold.tasks.protocol import Target
 
+FEWEST_CLASSES = 2
+"""Classes of made-up predictions where the config names none."""
 SHOWN = 20
 """Classes and rows that are printed; JSON lists all."""
 
@@ -91,12 +93,21 @@ def check(path: str | Path) -> Check:
     try:
         config = load(path)
         found.task = config.task
+        _try_ensemble(config)
         _try_augmentations(config)
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             _run_stages(config, Path(folder), found)
     except (GoldfoldError, SystemExit) as error:
         found.error = str(as_error(error))
     return found
+
+
+def _try_ensemble(config: Config) -> None:
+    """Try the metric and the steps of the ensemble as the preflight of a run does."""
+    from goldfold.commands.ensemble_trial import check_ensemble
+
+    settings = after_prediction(config)
+    check_ensemble(settings, settings["n_classes"] or FEWEST_CLASSES)
 
 
 def _try_augmentations(config: Config) -> None:
@@ -145,13 +156,13 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
         folder=str(folder / "folds"),
         keys=slices.given(config),
         taken=slices.taken(config),
+        coverages=coverages(config),
         **slices.folds(config),
     )
     names = read_json(folder / "manifest/classes.json")
     if config.holdout:
         _look_at_holdout(folder / "folds", tasks.target(settings["task"], names), found)
     _look_at_folds(folder / "folds", names, found)
-    _refuse_coverage(config, found.folds)
     if config.externals:
         check_external(config, folder)
     found.doubts += about_classes(found.classes)
@@ -195,24 +206,6 @@ def _look_at_holdout(folder: Path, target: Target, found: Check) -> None:
     found.holdout = len(sealed)
     found.left_out = read_table(folder / "quarantine.csv").to_dict("records")
     found.doubts += about_holdout(target.content(sealed))
-
-
-def _refuse_coverage(config: Config, folds: Sequence[int]) -> None:
-    """Refuse a coverage of sets or intervals that the images outside a fold are too few for, as the job ensemble does.
-
-    Args:
-        folds: number of validation images of each fold.
-    """
-    from goldfold.ensembling.conformal import fewest
-
-    left = sum(folds) - max(folds)
-    for step in config.postprocessing:
-        coverage = parse(step)[1].get("coverage", COVERAGE)
-        if name_of(step) in KEEP_SCORES and (needed := fewest(coverage)) > left:
-            raise ConfigError(
-                f"ensemble: {name_of(step)}: a coverage of {coverage:g} is fitted on at least {count(needed, 'case')}, but "
-                f"{left} lie outside the largest fold. Lower the coverage, or remove the step."
-            )
 
 
 def _look_at_folds(folder: Path, names: list[str], found: Check) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from goldfold.base.errors import ConfigError
 from goldfold.commands.augmentation_trial import check_augmentations, failed
 from goldfold.commands.ensemble_trial import check_ensemble
 from goldfold.config import kinds
+from goldfold.generating.protocol import Given, problem
 from goldfold.losses import class_weights, combined
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
@@ -56,19 +58,50 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
     known = facts(model["task"])
     if model["task"] in catalog.TASKS and known.target in MADE:  # other tasks call their losses as they like
         known_classes = model.get("n_classes")
-        _check_loss(known.target, model["train"], known_classes or _listed(model["train"]["loss"]) or n_classes)
+        n = known_classes or _listed(model["train"]["loss"]) or n_classes
+        _check_loss(known.target, known.losses, model["train"], n)
     check_augmentations(model)
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
+    if model.get("generated"):
+        _check_generator(model)
     check_ensemble(model, model.get("n_classes") or n_classes)
 
 
-def _check_loss(target: str, train: Mapping[str, Any], n_classes: int) -> None:
+class _Quiet:
+    """Progress bar that shows nothing."""
+
+    def __init__(self, total: int, unit: str) -> None:
+        pass
+
+    def advance(self, n: int = 1) -> None:
+        """Do nothing."""
+
+    close = advance
+
+
+def _check_generator(model: Mapping[str, Any]) -> None:
+    """Make images from two made-up ones, after one step."""
+    height, width = model.get("cache_size", model["size"])
+    drawn = np.random.default_rng(0).integers(256, size=(2, height, width, model["channels"]), dtype=np.uint8)
+    generator, known = model["generated"]["generator"], facts(model["task"])
+    classes = np.arange(2) if known.target == "label" else None
+    given = Given(drawn, classes, 1, ("trial",), progress=_Quiet, is_trial=True)
+    try:
+        made = components.load(generator, catalog.GENERATORS[known.target], "generator")(given)
+        wrong = problem(made, given)
+    except Exception as error:
+        raise failed("train.generated.generator", generator, error) from error
+    if wrong:
+        raise ConfigError(f"train.generated.generator {components.label(generator)}: {wrong}")
+
+
+def _check_loss(target: str, entries: Mapping[str, str], train: Mapping[str, Any], n_classes: int) -> None:
     outputs, *others = MADE[target](n_classes)
     counts = [float(N_CASES)] * n_classes if target in kinds.COUNTED else None
     harden = partial(torch.argmax, dim=1) if target == "label" else lambda given: given
     try:
-        total = combined(catalog.LOSSES[target], train["loss"], counts, harden)(outputs.requires_grad_(), *others).total
+        total = combined(entries, train["loss"], counts, harden)(outputs.requires_grad_(), *others).total
         torch.autograd.backward(total.mean())
     except Exception as error:
         raise failed("train.loss", train["loss"], error) from error

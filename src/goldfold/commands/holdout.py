@@ -75,6 +75,7 @@ def _standing(found: "State") -> Iterator[str]:
 
 def _scores(found: "Opened") -> Iterator[str]:
     from goldfold.drawing.words import interval, score
+    from goldfold.metrics.limits import few_cases
 
     of, one = found.state, found.state.openings[(found.state.own or 1) - 1]
     yield f"{_named(of)}, opening {of.own} of {len(of.openings)}."
@@ -87,6 +88,7 @@ def _scores(found: "Opened") -> Iterator[str]:
         rows.append([name, *cells])
     yield from aligned(rows)
     yield difference(one)
+    yield from filter(None, [few_cases(of.cases, "cases of the holdout", one.noise, one.metric)])
     yield from luck_of(of.openings)
     yield from _of_others(of)
     if found.is_new:

@@ -26,23 +26,26 @@ from goldfold.commands.start_trial import check_start
 from goldfold.commands.view_trial import check_views
 from goldfold.components import load, name_of
 from goldfold.config.libraries import without_library
-from goldfold.config.trial_keys import as_written
+from goldfold.config.trial_keys import WHOLE, as_written
+from goldfold.ensembling.coverage import refuse_unreachable
 from goldfold.inference.embedding import Embedder
 from goldfold.inference.embedding import check as check_embedding
 from goldfold.inference.predictor import build as build_frozen
 from goldfold.metadata.columns import Columns, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
+from goldfold.models.case_head import MEAN
 from goldfold.models.features import refuse_headless
 from goldfold.models.fusion import Branch, branch_of
 from goldfold.models.norm_layers import layers
 from goldfold.models.timm_models import input_size, offline
 from goldfold.samples.sizes import sizes_of
+from goldfold.tables import read_table
 
 N_CLASSES = 2
 """Number of classes to try if the config names none; the true number is known only when the data are read."""
 GIVES = {
-    "classification": "values", "multilabel": "values", "regression": "values", "segmentation": "maps",
+    "classification": "values", "ordinal": "values", "multilabel": "values", "regression": "values", "segmentation": "maps",
     "detection": "boxes",
 }  # fmt: skip
 """Task -> kind of output that it needs from networks."""
@@ -50,8 +53,8 @@ DYNAMIC = (
     "A network of another size than image_size_px must take any size: convolutional ones do, at multiples of their stride; "
     "vision transformers of timm with params: {dynamic_img_size: true}, at multiples of their patch."
 )
-STACKED = "stacked"
-"""Key of a check of the metadata columns that steps of the ensemble take."""
+STACKED, COVERAGES = "stacked", "coverages"
+"""Keys of checks of what steps of the ensemble take: metadata columns, and enough cases for a coverage."""
 STEPS, WARMUP_STEPS = 500, 50
 """Steps of the trial schedule."""
 
@@ -78,12 +81,13 @@ def check(model: dict[str, Any]) -> bool:
         _gives(model),
         min(batch_size, trial.TRAIN_IMAGES),
         _branch(model),
+        model.get("views", MEAN),
     )
     params = {**arguments(model), "n_classes": wanted.n_classes, "in_channels": wanted.channels}
     make = partial(_at_size, model["network"], params)
     network = trial.check(make, _named(model), wanted, partial(_own_size, model))
     _check_weights(model, {**params, "image_size": wanted.size})
-    if model.get("shows_features") and wanted.branch is None:
+    if model.get("shows_features") and wanted.branch is None and wanted.views == MEAN:
         refuse_headless(network)
     if model.get("frozen"):
         check_embedding(build_frozen(Embedder(), model, wanted.channels), wanted.size, wanted.channels)
@@ -196,7 +200,7 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: one of them cannot be built or used on this machine.
     """
-    name, scales = train["optimizer"], (train.get("layer_decay"), train.get("lr_scale"))
+    name, scales = train["optimizer"], (train.get("layer_decay"), train.get("lr_scale"), train.get("freeze") or ())
     try:
         optimizer = optim.build_optimizer(network, name, train["lr"], train["weight_decay"], *scales)
         _step(train, "plain")
@@ -258,31 +262,35 @@ def _check_hooks(network: Any, train: Mapping[str, Any]) -> None:
 
 
 def main(models: list[dict[str, Any]]) -> int:
-    """Check each model, and metadata of the ensemble; print one line per model that cannot be used; return the exit status."""
+    """Check each model, and metadata of the ensemble; print one line per problem; return the exit status."""
     logging.getLogger("timm").setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
-    failed, without = 0, []
-    networks = [model for model in models if STACKED not in model]
+    said, without = dict[str, None](), []
+    networks = [model for model in models if "name" in model]
     for model in models:
         try:
             if STACKED in model:
                 check_lists(model["folds"], Columns.of(model[STACKED]), by_steps=True)
                 continue
+            if COVERAGES in model:
+                refuse_unreachable(read_table(f"{model['folds']}/train.csv"), model[COVERAGES])
+                continue
             without += [model["name"]] * check(model)
         except (Exception, SystemExit) as raised:
             error = as_error(raised)
             what = str(error) if isinstance(error, GoldfoldError) else f"{type(error).__name__}: {cause(error)}"
-            written = model.get("written", {"": f"models ({model['name']})" if "name" in model else "ensemble"})
-            print(f"goldfold: {as_written(what, written)}", file=sys.stderr)
-            failed += 1
+            written = model.get("written") or (
+                {"": f"models ({model['name']})"} if "name" in model else {"": "ensemble", **WHOLE}
+            )
+            said[f"goldfold: {as_written(what, written)}"] = None
     if networks and len(without) == len(networks):
-        print(
-            f"goldfold: batch_norm: adapted has no effect, since no model has batch normalisation ({', '.join(without)}). "
-            f"Remove it.",
-            file=sys.stderr,
-        )
-        failed += 1
-    return min(failed, 1)
+        listed = ", ".join(without)
+        said[
+            f"goldfold: batch_norm: adapted has no effect, since no model has batch normalisation ({listed}). Remove it."
+        ] = None
+    for line in said:  # one of the whole config is found with each model
+        print(line, file=sys.stderr)
+    return int(bool(said))
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ def _json(look: ledger.Look) -> object:
 
 def _recorded(look: ledger.Look, looks: Sequence[ledger.Look], has_share: bool) -> Iterator[str]:
     from goldfold.drawing.words import interval, percent, score
+    from goldfold.metrics.limits import few_cases
 
     yield (
         f"{look.experiment}: {look.metric} {score(look.public)} public, {score(look.oof)} out of fold "
@@ -86,6 +87,8 @@ def _recorded(look: ledger.Look, looks: Sequence[ledger.Look], has_share: bool) 
     yield f"The public score is taken to be that of {part} {count(look.test_images, 'test image')}" + (
         "." if has_share else "; --public-share sets another share."
     )
+    n = max(1, round(look.public_share * look.test_images))
+    yield from filter(None, [few_cases(n, "public images", look.noise, look.metric)])
     yield _luck(ledger.of(looks, look.test_set, look.metric))
     yield f"Recorded in {ledger.FILE}. Run snakemake again to show it in the report."
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from goldfold.base.errors import ConfigError
-from goldfold.catalog import HOOKS, LOSSES, MIXES, SAMPLERS, SCHEDULES, UPDATES
+from goldfold.catalog import HOOKS, MIXES, SAMPLERS, SCHEDULES, UPDATES
 from goldfold.components import Written, parse, summed
 from goldfold.config import slices
 from goldfold.config.ablation import variant, variants
@@ -13,6 +13,7 @@ from goldfold.config.root import Config
 from goldfold.config.step_checks import average_key
 from goldfold.signatures import default, read
 from goldfold.tasks import facts
+from goldfold.tasks.facts import Facts
 
 
 def check_ablation(config: Config) -> Iterator[str]:
@@ -58,7 +59,7 @@ def _apart(config: Config) -> set[str]:
     return {*variants({"ablate": config.ablate, "models": models})}
 
 
-def _with_defaults(settings: dict[str, Any], target: str) -> dict[str, Any]:
+def _with_defaults(settings: dict[str, Any], task: Facts) -> dict[str, Any]:
     """Settings of a training whose components have all their parameters; optimizers and augmentations stay as written."""
     train = settings["train"]
     loss = [] if train["loss"] is None else summed(train["loss"])
@@ -67,8 +68,8 @@ def _with_defaults(settings: dict[str, Any], target: str) -> dict[str, Any]:
         "update": _complete(train["update"], UPDATES),
         "hooks": [_complete(hook, HOOKS) for hook in train["hooks"]],
         "sampler": _complete(train.get("sampler", "shuffled"), SAMPLERS),
-        "mix": [_complete(mix, MIXES.get(target, {})) for mix in train.get("mix", [])],
-        "loss": [(_complete(part, LOSSES.get(target, {})), weight) for part, weight in loss],
+        "mix": [_complete(mix, MIXES.get(task.target, {})) for mix in train.get("mix", [])],
+        "loss": [(_complete(part, task.losses), weight) for part, weight in loss],
     }
     short = dict.fromkeys(("mixup_alpha", "cutmix_alpha"))  # are in mix
     return {**settings, "train": {**train, **complete, **short}}
@@ -85,6 +86,6 @@ def _complete(written: Written, entries: Mapping[str, str]) -> tuple[str, dict[s
 def _settings(config: Config, name: str) -> list[Any]:
     """Settings of a model that its trainings and predictions depend on, but for its name."""
     rounds = [number for number, one in enumerate(config.every_round) if name in (one.models or ())]
-    target = facts(config.task).target
-    trained = [_with_defaults({**slices.learning(config, name, number), "name": ""}, target) for number in rounds]
+    task = facts(config.task)
+    trained = [_with_defaults({**slices.learning(config, name, number), "name": ""}, task) for number in rounds]
     return [*trained, slices.network(config, name), slices.resize(config, name)]

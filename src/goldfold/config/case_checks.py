@@ -21,8 +21,11 @@ def _cases(config: Config, task: Facts) -> Iterator[str]:
     key = "data.case_column" if getattr(config.data, "case_column", None) else "data.view_columns"
     if not task.takes_cases:
         yield f"{key}: task {config.task!r} takes cases of one image each; remove it, and give each image its own row"
-    if config.data.roi.method != "none":
-        yield f"data.roi.method = {config.data.roi.method!r}: images of cases are used whole; use none, or remove {key}"
+    if config.data.roi.method not in ("none", "contour"):
+        yield (
+            f"data.roi.method = {config.data.roi.method!r}: gives a box per row, and a row is a case of several images; use "
+            f"contour or none, or remove {key}"
+        )
     if config.data.duplicates == "drop":
         yield f"data.duplicates = 'drop': cases that share an image are not copies of each other; use group, or remove {key}"
 

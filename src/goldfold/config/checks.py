@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import TASKS
 from goldfold.components import name_of
-from goldfold.config import kinds
+from goldfold.config import freezing, kinds
 from goldfold.config.ablation_checks import check_ablation
 from goldfold.config.case_checks import check_cases
 from goldfold.config.choice_checks import check_choices
@@ -70,7 +70,7 @@ def check(config: Config) -> None:
     ]
     if all(CLEANS.match(problem) for problem in problems):  # teachers are known, whatever is wrong with the cleaning
         problems += check_teachers(_without_cleaning(config) if problems else config)
-    problems = problems or [*check_full_data(config), *check_choices(config)]
+    problems = problems or [*freezing.problems(config), *check_full_data(config), *check_choices(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import name_of, parse, place, summed
-from goldfold.config.learning import Train
+from goldfold.config.learning import MEAN, Train
 from goldfold.config.root import Config
 from goldfold.ensembling.steps import entries
 from goldfold.inference.parameters import AUGMENT
@@ -38,6 +38,7 @@ def places(config: Config, stage: str, model: str = "", number: int = 0) -> list
         **dict.fromkeys(("predict", "teach"), _predicting(config, model) if stage in ("predict", "teach") else []),
         "embed": _embedding(config, model) if stage == "embed" else [],
         "heads": _head(config, model) if stage == "heads" else [],
+        "generate": _generator(config, model, number) if stage == "generate" else [],
         "clean": methods,
         "pseudo_label": methods,
         "ensemble": [*methods, *metrics, *_steps(config)],
@@ -80,8 +81,11 @@ def _head(config: Config, model: str) -> list[str]:
 
 
 def _network(config: Config, model: str) -> list[str]:
-    network = next(one.network for one in config.models if one.name == model)
-    return _of([network], facts(config.task).networks)
+    """Network, the pooling of its own head, and the layers over the images of a case."""
+    wanted = next(one for one in config.models if one.name == model)
+    pooling = None if wanted.head is None else wanted.head.pooling
+    views = [] if wanted.views == MEAN else _of([wanted.views], catalog.AGGREGATIONS)
+    return [*_of([wanted.network], facts(config.task).networks), *_of([pooling], catalog.POOLINGS), *views]
 
 
 def _training(config: Config, model: str, number: int) -> list[str]:
@@ -128,6 +132,11 @@ def _fixmatch(config: Config, settings: Train) -> list[str]:
         *_augmentations(settings.fixmatch.weak_view(settings.augment)),
         *_augmentations(settings.fixmatch.strong),
     ]
+
+
+def _generator(config: Config, model: str, number: int) -> list[str]:
+    how = config.model(model, number).train.generated
+    return [] if how is None else _of([how.generator], catalog.GENERATORS[facts(config.task).target])
 
 
 def _augmentations(wanted: Any) -> list[str]:

@@ -95,6 +95,26 @@ def _train(config: Config, job: Job) -> dict[str, Any]:
     }
 
 
+def _inner_train(config: Config, job: Job) -> dict[str, Any]:
+    """Settings of an inner training, which has no generated images: these are made for the training rows of a whole fold."""
+    found = _train(config, job)
+    found["model"]["train"].pop("generated", None)
+    return found
+
+
+def _generate(config: Config, job: Job) -> dict[str, Any]:
+    how = required(config.model(job.model, job.round).train.generated, f"{job.name}: no train.generated")
+    return {
+        "task": slices.task(config),
+        "generator": how.generator,
+        "per_image": how.per_image,
+        "place": {"model": job.model, "round": job.round, "fold": job.fold},
+        "scale_16bit": config.data.scale_16bit,
+        "runtime": slices.runtime(config),
+        **({"is_trial": True} if config.quick else {}),
+    }
+
+
 def _full_train(config: Config, job: Job) -> dict[str, Any]:
     return full_data.without_validation(_train(config, job))
 
@@ -230,7 +250,8 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "derive": _derive,
     "predict": _predict,
     "teach": _predict,
-    "inner_train": _train,
+    "generate": _generate,
+    "inner_train": _inner_train,
     "inner_predict": _predict,
     "clean": _clean,
     "pseudo_label": _pseudo_label,

@@ -65,6 +65,8 @@ def _training(config: Config, name: str, number: int) -> Iterator[str]:
         yield f"{key} has the schedule plateau, which needs validation scores; use another schedule (cosine), or {OUT}"
     if train.distill is not None:
         yield f"{key} learns from a teacher (train.distill), which has no network of all rows; remove distill, or {OUT}"
+    if train.generated is not None:
+        yield f"{key} is trained on generated images, which are made by fold; remove train.generated, or {OUT}"
     if of_round.clean is not None:
         yield f"{key} is trained on cleaned labels, which are cleaned by fold; remove clean from the round, or {OUT}"
     if of_round.teacher is not None and isinstance(of_round.teacher.adapt, ByAccuracy):

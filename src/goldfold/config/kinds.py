@@ -4,11 +4,12 @@ from goldfold.components import COUNTS, Kind
 
 PREDICTION = {
     "label": ("logits", "target"),
+    "order": ("logits", "target"),
     "labels": ("logits", "target", "positive_weight"),
     "value": ("output", "target"),
     "mask": ("logits", "target"),
 }
-COUNTED = ("label", "labels")
+COUNTED = ("label", "order", "labels")
 """Targets whose losses may have a parameter ``counts``."""
 LOSSES = {
     target: Kind("loss", given, frozenset({"ignore_index", "weight", *[COUNTS] * (target in COUNTED)}))
@@ -17,6 +18,7 @@ LOSSES = {
 CLASS_WEIGHTS = Kind("weighting of classes", (COUNTS,))
 EVIDENCE = {
     "label": ("probabilities", "labels"),
+    "order": ("probabilities", "labels"),
     "labels": ("found",),
     "value": ("predicted", "truth"),
     "mask": ("overlap",),
@@ -34,15 +36,20 @@ SCHEDULE = Kind("schedule", ("optimizer", "steps", "warmup_steps"))
 HOOK = Kind("hook", ("network",))
 UPDATE = Kind("update rule", ("network", "gradient", "step"))
 SAMPLER = Kind("sampler", ("cases", "batch_size", "generator"))
+GENERATOR = Kind("generator", ("given",))
 MIX = Kind("mix", ("sample", "partner", "generator"))
 PRESET = Kind("augmentation preset")
 AUGMENTATION = Kind("augmentation", ("size", "channels", "turns"))
 TRANSFORM = Kind("transform", filled=frozenset({"size", "height", "width"}))
 VIEW = Kind("view")
 SOURCE = Kind("data source")
+POOLING = Kind("pooling")
 SPLITTER = Kind("splitter", ("table", "content", "n_folds", "seed"))
+AGGREGATION = Kind("aggregation of views", ("n_features",))
 NETWORK = Kind(
     "network",
     (),
-    frozenset({"backbone", "drop_path", "dropout", "image_size", "in_channels", "n_classes", "pretrained"}),
-)
+    frozenset({
+        "backbone", "drop_path", "dropout", "head_settings", "image_size", "in_channels", "n_classes", "pretrained", "statistics",
+    }),
+)  # fmt: skip

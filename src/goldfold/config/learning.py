@@ -10,8 +10,11 @@ from goldfold.config.augmentation import Augmentation
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, height_and_width
 from goldfold.config.distillation import Written as Distill
 from goldfold.config.fixmatch import FixMatch
+from goldfold.config.freezing import Freeze, train_problems
 from goldfold.config.frozen import Written as Frozen
 from goldfold.config.frozen import refuse_keys
+from goldfold.config.generated import Generated
+from goldfold.config.head import Head, Statistic
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
@@ -19,6 +22,7 @@ from goldfold.config.soups import Snapshot, snapshot_problems
 from goldfold.config.soups import Written as Soup
 from goldfold.config.train_sizes import Sizes
 from goldfold.config.written import (
+    Aggregation,
     ClassWeights,
     Hook,
     Loss,
@@ -49,6 +53,10 @@ class Train(Section):
     fraction of the next one's (0.65 to 0.9 for pretrained transformers)."""
     lr_scale: LrScale | None = UNSET
     """Factors of the learning rate: `{head: 10}`, `{backbone: 0.1}`."""
+    freeze: Freeze = UNSET
+    """Parts of the network that are not trained, whose batch norm keeps its statistics: `backbone` (trains the head alone),
+    `{first: 2}` or `{all_but_last: 1}` stages of the backbone; or by epoch, `[[0, backbone], [2, {all_but_last: 1}], [4,
+    none]]`."""
     weight_decay: Number = Field(0.05, ge=0)
     schedule: Schedule = "cosine"
     """Learning rate schedule: `cosine`, `{cosine: {min_lr: 1e-6, cycles: 3}}`, `{plateau: {monitor: val_loss}}`, ..."""
@@ -71,6 +79,8 @@ class Train(Section):
     """Learn from a teacher of the same fold: `{teacher: big, weight: 0.7, temperature: 2}`, `{teacher: ensemble}`."""
     fixmatch: FixMatch | None = UNSET
     """Learn from unlabelled images by FixMatch: `{}`, `{mu: 3, strong: broad, sources: [unlabeled]}`."""
+    generated: Generated | None = UNSET
+    """Train on generated images besides: `{}`, `{generator: {mae: {mask: 0.7}}, per_image: 4, share: 0.5}`."""
     mixup_alpha: Number = Field(0.0, ge=0)
     """Short for `mix: [{mixup: {alpha: ...}}]`; 0 for none."""
     cutmix_alpha: Number = Field(0.0, ge=0)
@@ -80,6 +90,9 @@ class Train(Section):
     as `package.module:function`; a mixed sample uses one of them, each with equal probability."""
     mix_probability: Number = Field(1.0, ge=0, le=1)
     """Probability that a sample is mixed, if there is a way of mixing."""
+    drop_view: Number = Field(0.0, ge=0, lt=1, exclude_if=lambda value: value == 0)
+    """Probability that an image of a case is left out of a training sample, never all of them, so that the network also learns
+    from cases that lack a view."""
     sampler: Sampler = Field("shuffled", exclude_if=lambda value: value == "shuffled")
     """Order of the training cases of an epoch: `shuffled`, `balanced`, `{weighted: {power: 0.5}}`, `{oversampled: {by:
     group}}`, or your own as `package.module:function`; `by` is `class`, `group` or a categorical metadata column."""
@@ -154,6 +167,7 @@ class Train(Section):
         if self.lr_scale is not None and self.lr_scale == type(self.lr_scale)():
             yield "lr_scale: all factors are 1, which has no effect; set backbone, norm or head, or remove it"
         yield from problems(self)
+        yield from train_problems(self)
         yield from snapshot_problems(self, [name_of(hook) for hook in self.every_hook])
         for problem in (
             clipping_problem(self.every_hook),
@@ -177,6 +191,8 @@ class MetadataBranch(Section):
     """After each layer."""
 
 
+MEAN = "mean"
+"""Value of `views` that needs no layers."""
 OF_WEIGHTS = ("pretrained", "partly_pretrained")
 OF_TRAINING = (*OF_WEIGHTS, "train", "gpus")
 """Keys of a model that concern its training alone."""
@@ -221,7 +237,20 @@ class Model(Section):
     ] = Field(False, exclude_if=lambda value: value is False)
     """Whether the network takes the columns of `data.metadata` besides the images: `true`, `false`, or `{width: 64, dropout:
     0.1}` for the branch that takes them."""
+    head: Head | None = UNSET
+    """Own pooling and hidden layers before the last one: `{pooling: gem, hidden: [256], dropout: 0.3}`."""
+    mean: Statistic | None = UNSET
+    """Mean of the pixels, of 0..1, by which images are normalised: a number or one per channel; by default the backbone's."""
+    std: Statistic | None = UNSET
+    """Standard deviation of the pixels, as `mean`."""
+    views: Aggregation = Field(MEAN, exclude_if=lambda value: value == MEAN)
+    """How the images of a case (views, frames) become one output: `mean` of the outputs, `attention`, `concat` of fixed views,
+    `lstm` or `transformer` over frames in order, `{lstm: {hidden: 256}}`, or your own as `package.module:function`."""
+    max_images: Annotated[int, Field(ge=1)] | None = UNSET
+    """Most images of a case that the network gets: evenly spaced ones in validation and prediction; in training one drawn from
+    each of as many equal parts of the case. By default all."""
     dropout: Number = Field(0.0, ge=0, lt=1)
+    """Dropout before the head, `drop_rate` of timm; 0 keeps the default of the network."""
     drop_path: Number = Field(0.0, ge=0, lt=1)
     train: Train = Train()
     """Overrides of the top-level `train`."""

@@ -9,10 +9,13 @@ from goldfold.base.errors import nearest, shown
 from goldfold.catalog import HOOKS, SCHEDULES, UPDATES
 from goldfold.components import name_of
 from goldfold.config import augmentation, hooks, kinds
+from goldfold.config.aggregation_checks import aggregation_problems, dropping_problems
 from goldfold.config.component_checks import component_problems
 from goldfold.config.distill_checks import distill_problems
 from goldfold.config.fixmatch_checks import fixmatch_problems
 from goldfold.config.fold_checks import no_file
+from goldfold.config.generated_checks import generated_problems
+from goldfold.config.head_checks import head_problems
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import timm_backbones
 from goldfold.config.loss_checks import check_loss
@@ -33,6 +36,8 @@ MOST_COMPILED = 8
 def check_model(model: Model, config: Config, task: Facts) -> Iterator[str]:
     """Problems of a model: its network, its training, its loss and its images."""
     yield from network_problems(model, task)
+    yield from head_problems(model, task, config.data.channels)
+    yield from aggregation_problems(model, config, task)
     yield from _learning(model, config, task)
     yield from image_problems(model, config.tta)
 
@@ -65,10 +70,12 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     """Problems of the training settings of a model."""
     yield from _training(model)
     yield from sample_problems(model, config, task)
+    yield from dropping_problems(model, config)
     yield from check_loss(model.train, config.task, task, config.data.named_classes)
     yield from check_monitor(model.train, config.task, task, config.metric)
     yield from distill_problems(model.train, config.task, task)
     yield from fixmatch_problems(model, config, task)
+    yield from generated_problems(model, config, task)
     yield from _of_detectors(model.train, task)
 
 
@@ -103,8 +110,8 @@ def _backbone(network: str, backbone: str | None) -> Iterator[str]:
     if backbone is None:
         yield f"backbone: network {network!r} needs one, e.g. backbone: resnet18"
     elif backbone.split(".")[0] not in timm_backbones() and not backbone.startswith(("hf-hub:", "local-dir:")):
-        hint = nearest(backbone.split(".")[0], timm_backbones())
-        yield f"backbone = {backbone!r}: {hint}timm knows {len(timm_backbones())}: timm.list_models('*')"
+        hint = nearest(backbone.split(".")[0], timm_backbones(), n=3)
+        yield f"backbone = {backbone!r}: {hint}timm knows {len(timm_backbones())}: goldfold models --filter NAME"
 
 
 def _training(model: Model) -> Iterator[str]:

@@ -53,7 +53,7 @@ def _trained(settings: dict[str, Any]) -> dict[str, Any]:
     size = settings.get("batch_size", BATCH_SIZE)
     settings.pop("sizes", None)  # which name later epochs
     return {
-        **_without_classes(_with_short_schedule(settings)),
+        **_without_classes(_with_short_schedule(_frozen_at_first(settings))),
         **ONE_EPOCH,
         **_cycles(settings),
         "batch_size": min(size, BATCH_SIZE) if isinstance(size, int) else size,
@@ -72,13 +72,19 @@ def _model(model: Any) -> Any:
     if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
         return model
     own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size", "sizes")}
-    return {**model, "train": {**_without_classes(_with_short_schedule(own)), **_cycles(own)}}
+    return {**model, "train": {**_without_classes(_with_short_schedule(_frozen_at_first(own))), **_cycles(own)}}
 
 
 def _cycles(settings: dict[str, Any]) -> dict[str, Any]:
     """An epoch for each cycle that ends with a snapshot."""
     n = settings.get("snapshots")
     return {"epochs": n} if isinstance(n, int) else {}
+
+
+def _frozen_at_first(settings: dict[str, Any]) -> dict[str, Any]:
+    """Training settings that freeze what is frozen in the first epoch."""
+    freeze = settings.get("freeze")
+    return {**settings, "freeze": freeze[:1]} if isinstance(freeze, list) else settings
 
 
 def _without_classes(settings: dict[str, Any]) -> dict[str, Any]:

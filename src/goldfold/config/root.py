@@ -74,7 +74,8 @@ class Config(Section):
     name: Name
     """Name of the experiment; results are written to results/<name>/."""
     task: str = "classification"
-    """`classification`, `multilabel`, `regression`, `segmentation`, `detection`, or your own as `package.module:Class`."""
+    """`classification`, `ordinal`, `multilabel`, `regression`, `segmentation`, `detection`, or your own as
+    `package.module:Class`."""
     task_params: dict[str, Annotated[Any, BeforeValidator(exponent), AfterValidator(json_value)]] = {}
     """Settings of the task."""
     metric: Metric | None = None

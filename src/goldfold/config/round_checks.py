@@ -12,7 +12,7 @@ from goldfold.inference.parameters import n_views
 from goldfold.tasks import labels
 from goldfold.tasks.facts import Facts
 
-SAME = ("network", "backbone", "params")
+SAME = ("network", "backbone", "params", "head", "views")
 """Keys of a model that determine the shapes of its weights, besides its metadata."""
 
 

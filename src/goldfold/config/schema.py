@@ -20,6 +20,8 @@ from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
 from goldfold.config.frozen import Frozen
 from goldfold.config.full_data import FullDataSection
+from goldfold.config.generated import Generated
+from goldfold.config.head import Head
 from goldfold.config.holdout import Holdout
 from goldfold.config.learning import MetadataBranch, Model, Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
@@ -68,8 +70,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "train": Train,
     "train.distill": Distill,
     "train.fixmatch": FixMatch,
+    "train.generated": Generated,
     "models[]": Model,
     "models[].metadata": MetadataBranch,
+    "models[].head": Head,
     "models[].soup": Soup,
     "models[].frozen": Frozen,
     "pseudo_labels": PseudoLabels,
@@ -176,9 +180,9 @@ def _components() -> str:
     """Parameters of every component of the catalog, from the signatures of its functions."""
     targets = {name: facts(name).target for name in TASKS}
     by_task = {
-        "Losses": (kinds.LOSSES, catalog.LOSSES),
-        "Metrics": (kinds.METRICS, catalog.METRICS),
-        "Ensemble methods": (kinds.METHODS, catalog.ENSEMBLES),
+        "Losses": (kinds.LOSSES, "losses"),
+        "Metrics": (kinds.METRICS, "metrics"),
+        "Ensemble methods": (kinds.METHODS, "methods"),
     }
     shared = {
         "Ensemble steps that come first": (kinds.STEP, every(catalog.FUSIONS)),
@@ -186,6 +190,8 @@ def _components() -> str:
         "Class weights": (kinds.CLASS_WEIGHTS, catalog.CLASS_WEIGHTS),
         "Heads": (kinds.HEAD, every(catalog.HEADS)),
         "Networks": (kinds.NETWORK, every(catalog.NETWORKS)),
+        "Poolings": (kinds.POOLING, catalog.POOLINGS),
+        "Aggregation of the images of a case": (kinds.AGGREGATION, catalog.AGGREGATIONS),
         "Schedules": (kinds.SCHEDULE, catalog.SCHEDULES),
         "Update rules": (kinds.UPDATE, catalog.UPDATES),
         "Hooks": (kinds.HOOK, catalog.HOOKS),
@@ -195,11 +201,11 @@ def _components() -> str:
         "Splitters": (kinds.SPLITTER, catalog.SPLITTERS),
     }
     tables = []
-    for title, (kind_of, names_of) in by_task.items():
+    for title, (kind_of, key) in by_task.items():
         rows = [
             (task, name, _component(read(place), kind_of[target]))
             for task, target in targets.items()
-            for name, place in names_of[target].items()
+            for name, place in getattr(facts(task), key).items()
         ]
         tables.append(_component_table(title, rows, tasks=True))
     for title, (kind, names) in shared.items():

@@ -12,6 +12,7 @@ from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
 from goldfold.config.trial_keys import written_keys
+from goldfold.config.tried import after_prediction
 from goldfold.planning import inner
 from goldfold.samples.presets.reading import expanded
 from goldfold.tasks import facts
@@ -150,6 +151,8 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
         )  # has no effect
     settings["train"]["augment"] = expanded(model.train.augment)
     settings["train"] |= _unlabeled(config, model)
+    if model.train.generated is not None:  # how its images are made is a setting of the job that makes them
+        settings["train"] |= {"generated": model.train.generated.model_dump(include={"share", "weight"})}
     more = {**_size(config, model), **_metadata(config, model)}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
     return {**settings, "loss_keys": keys, "params": params, **more}
@@ -192,7 +195,7 @@ def _lowers_rate(config: Config, schedule: Written) -> bool:
 def network(config: Config, name: str) -> dict[str, Any]:
     """Settings of a model that its prediction depends on."""
     model = _model(config, name)
-    described = model.model_dump(include={"network", "backbone", "params"})
+    described = model.model_dump(include={"network", "backbone", "params", "head", "views", "max_images"})
     return {**described, **_size(config, model), **_metadata(config, model)}
 
 
@@ -269,14 +272,13 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 "params": model.params,
                 "channels": config.data.channels,
                 "batch_norm": config.batch_norm,
-                "task": config.task,
-                "n_classes": _n_outputs(config),
-                "metric": config.metric,
-                "method": config.average.method,
-                "steps": [step for step in config.written_steps if step != "average" and ":" not in name_of(step)],
+                **after_prediction(config),
                 **_start_size(config, model, number),
                 **({"tta": config.tta} if views.needs_trial(config.tta) else {}),
                 **({"shows_features": True} if model.name in featured else {}),
+                **(
+                    {"generated": how.model_dump()} if (how := config.model(model.name, number).train.generated) else {}
+                ),
             }
             if wanted not in found:
                 found.append(wanted)
@@ -289,13 +291,6 @@ def _start_size(config: Config, model: Model, number: int) -> dict[str, list[int
     origin, _ = config.grid.rounds[number].starts.get(model.name, (model.name, 0))
     size = _model(config, origin).size
     return {} if size == model.size else {"start_size": list(size)}
-
-
-def _n_outputs(config: Config) -> int | None:
-    """Number of outputs of a network per image or pixel; None if the config does not determine it."""
-    classes = config.data.named_classes
-    of_classes = len(classes) if classes and config.task in ("classification", "multilabel", "detection") else None
-    return 1 if config.task == "regression" else of_classes
 
 
 def _model(config: Config, name: str) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from goldfold.base.errors import nearest
-from goldfold.config.base import Section, Unique
+from goldfold.config.base import UNSET, Section, Unique
 from goldfold.config.metadata import Metadata
 from goldfold.config.sources import Stacked
 
@@ -63,6 +63,9 @@ class Csv(Stacked):
     are per case; all other columns must agree in all rows of a case."""
     view_column: str | None = None
     """Column with the name of each image's view (`front`, `back`) in its case; by default images are numbered in file order."""
+    frame_column: str | None = UNSET
+    """Column with the place of each image in its case, a sequence of frames: numbers or dates, or names in natural order
+    (`img2.png` before `img10.png`). The number of frames may differ between cases."""
     view_columns: Annotated[list[str], Field(min_length=2), Unique] | None = None
     """Columns with the image names of a case, one per view, if the table has one row per case; an empty cell is a missing
     image."""
@@ -123,8 +126,8 @@ class Csv(Stacked):
         """Refuse columns that identify an image or its fold, and the target: a network would read its answer from them."""
         names = {*self.metadata.numeric, *self.metadata.categorical} if self.metadata else set()
         target = "label_columns" if self.label_columns else "target_column" if self.target_column else "label_column"
-        for key in (target, "id_column", "image_column", "image_columns", "case_column", "view_column", "view_columns",
-                    "fold_column", "split_column", "train_only_column"):  # fmt: skip
+        for key in (target, "id_column", "image_column", "image_columns", "case_column", "view_column", "frame_column",
+                    "view_columns", "fold_column", "split_column", "train_only_column"):  # fmt: skip
             own = getattr(self, key)
             if both := sorted(names & set(own if isinstance(own, list) else [own])):
                 raise ValueError(f"metadata: {both[0]!r} is also {key}; remove it from metadata")
@@ -144,6 +147,10 @@ class Csv(Stacked):
     def _cases_are_said_one_way(self) -> "Csv":
         if self.view_column is not None and self.case_column is None:
             raise ValueError("view_column names the images of a case: set case_column too, or remove it")
+        if self.frame_column is not None and (self.case_column is None or self.view_column is not None):
+            what = "which are in order" if self.case_column is None else "and view_column names them"
+            way = "set case_column too" if self.case_column is None else "keep one of the two"
+            raise ValueError(f"frame_column numbers the images of a case, {what}: {way}, or remove it")
         if self.case_column is not None and self.view_columns is not None:
             raise ValueError(
                 "case_column is for a row per image, view_columns for a row per case; remove one of the two"
@@ -207,7 +214,7 @@ class Csv(Stacked):
             *([] if self.case_column and self.image_column else [self.id_column]),
             *(self.image_columns or []),
             *(self.view_columns or []),
-            *(name for name in (self.case_column, self.view_column) if name),
+            *(name for name in (self.case_column, self.view_column, self.frame_column) if name),
             *(self.label_columns or []),
             *([self.split_column] if self.split_column else []),
         ]

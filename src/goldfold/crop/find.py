@@ -9,6 +9,7 @@ from goldfold.base.errors import unknown
 from goldfold.crop import boxes, column, contour
 from goldfold.crop.counts import as_text, counts
 from goldfold.crop.fit import Found, fitted
+from goldfold.images import cases
 from goldfold.images.geometry import roi_to_text
 
 METHODS: dict[str, Callable[..., dict[str, list[Found]]]] = {
@@ -20,16 +21,19 @@ WITHOUT = ("answers",)
 """Tables without images of their own."""
 
 
-def with_rois(tables: dict[str, pd.DataFrame], roi: dict[str, Any] | None, workers: int) -> dict[str, pd.DataFrame]:
+def with_rois(
+    tables: dict[str, pd.DataFrame], roi: dict[str, Any] | None, workers: int, scanned: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
     """Add each image's crop to the tables; tables are unchanged if images are taken whole.
 
     ``roi`` is ``x1 y1 x2 y2`` in pixels of the upright image, empty for the whole image; ``roi_fallback`` is the reason
-    why no crop was found, empty if one was.
+    why no crop was found, empty if one was. Of cases of several images, `goldfold.images.cases.ROIS` lists the crops.
 
     Args:
         tables: id, path, width and height; ``roi`` as the source read it, for the method ``column``.
         roi: ``method``, ``margin`` and the method's own settings.
         workers: number of processes that read images.
+        scanned: path, width and height of each image.
 
     Raises:
         DataError: a box cannot be read.
@@ -39,12 +43,25 @@ def with_rois(tables: dict[str, pd.DataFrame], roi: dict[str, Any] | None, worke
     own = {key: value for key, value in roi.items() if key not in ("method", "margin")}
     if roi["method"] not in METHODS:
         raise unknown("method of data.roi", roi["method"], METHODS)
-    cut = {split: table for split, table in tables.items() if split not in WITHOUT}
+    cut = {split: _images(table, scanned) for split, table in tables.items() if split not in WITHOUT}
     found = METHODS[roi["method"]](cut, workers, **own)
     made = {split: _with_columns(table, found[split], roi["margin"]) for split, table in cut.items()}
     for line in as_text(counts(made)):
         print(line, flush=True)
-    return {**tables, **made}
+    return {**tables, **{split: _of_cases(tables[split], images) for split, images in made.items()}}
+
+
+def _images(table: pd.DataFrame, scanned: pd.DataFrame) -> pd.DataFrame:
+    """One row per image, with its size."""
+    if not cases.are_in(table):
+        return table
+    images = cases.each(table).drop(columns=["width", "height"])
+    return images.merge(scanned[["path", "width", "height"]], on="path", how="left", validate="many_to_one")
+
+
+def _of_cases(table: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Table with the crops of its images."""
+    return cases.with_crops(table, images) if cases.are_in(table) else images
 
 
 def _with_columns(table: pd.DataFrame, found: list[Found], margin: float) -> pd.DataFrame:

@@ -17,6 +17,10 @@ LARGEST_PX = 200
 LARGEST_DRAWN_PX = 800
 PAIR_PX = 200
 """Height of two images side by side."""
+BAR_PX = 12
+"""Height of the bar below an image."""
+BAR_COLOURS = 225, (31, 119, 180)
+"""Colours of the bar's background and of the bar."""
 JPEG_QUALITY = 82
 
 
@@ -54,10 +58,21 @@ def picture(path: str | None, title: str, lines: Sequence[str] = (), drawn: NDAr
 
 def pair(first: str, second: str, title: str, lines: Sequence[str] = ()) -> Picture:
     """Two image files side by side, of equal height; an empty place if neither can be read."""
+    return side_by_side([first, second], title, lines)
+
+
+def side_by_side(
+    paths: Sequence[str], title: str, lines: Sequence[str] = (), shares: Sequence[float] | None = None
+) -> Picture:
+    """Image files side by side, of equal height; an empty place if none can be read.
+
+    Args:
+        shares: number 0..1 of each image, shown as the length of a bar below it.
+    """
     import cv2
 
-    halves = []
-    for path in (first, second):
+    parts: list[NDArray[np.uint8]] = []
+    for number, path in enumerate(paths):
         try:
             image = shown(path)
         except (OSError, Undecodable):
@@ -65,12 +80,20 @@ def pair(first: str, second: str, title: str, lines: Sequence[str] = ()) -> Pict
         width = max(1, round(image.shape[1] * PAIR_PX / image.shape[0]))
         enlarges = image.shape[0] < PAIR_PX
         size = (min(width, 3 * PAIR_PX), PAIR_PX)
-        halves.append(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST if enlarges else cv2.INTER_AREA))
-    if not halves:
+        part = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST if enlarges else cv2.INTER_AREA)
+        parts.append(np.asarray(part if shares is None else _with_bar(part, shares[number])))
+    if not parts:
         return Picture("", title, lines)
-    gap = np.full((PAIR_PX, PAIR_PX // 20, 3), 255, np.uint8)
-    parts = [part for half in halves for part in (half, gap)][:-1]
-    return picture(None, title, lines, drawn=np.ascontiguousarray(np.hstack(parts)))
+    gap = np.full((len(parts[0]), PAIR_PX // 20, 3), 255, np.uint8)
+    joined = [one for part in parts for one in (part, gap)][:-1]
+    return picture(None, title, lines, drawn=np.ascontiguousarray(np.hstack(joined)))
+
+
+def _with_bar(image: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """Image with a bar below it."""
+    bar = np.full((BAR_PX, image.shape[1], 3), BAR_COLOURS[0], np.uint8)
+    bar[:, : round(share * image.shape[1])] = BAR_COLOURS[1]
+    return np.vstack([image, bar])
 
 
 def worst_typical_best(worst_first: NDArray[np.intp], most: int) -> list[NDArray[np.intp]]:

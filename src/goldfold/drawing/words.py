@@ -50,7 +50,10 @@ def noise_in_words(said: str, is_expected: bool | None, expected: str, causes: s
         causes: sentences on what else may, if noise does not.
     """
     if is_expected is None:
-        return f"{said}; too few cases can be scored to say whether noise explains it."
+        return (
+            f"{said}. Whether noise explains it is unknown: too few cases can be scored, or the out-of-fold score is perfect and "
+            f"has no noise to measure."
+        )
     return f"{said}, {VERDICTS[is_expected]}" + (
         f": {expected}." if is_expected else f" explains: {expected}. {causes}"
     )

@@ -9,8 +9,11 @@ BACKBONES = ("network.encoder.", "network.model.backbone.body.")
 """Prefixes of the backbone in a segmentation network of smp and in a detector."""
 OUTPUTS = ("segmentation_head", "cls_logits", "bbox_reg", "bbox_pred", "bbox_ctrness", "cls_score")
 """Names of the layers of these networks that give the output."""
-FUSION = "fusion."
-"""Prefix of the metadata branch and the head that it shares with the images, see `goldfold.models.fusion`."""
+FUSION, VIEWS = "fusion.", "views."
+"""Prefixes of a head for cases, with the metadata branch that it may have, and of the layers over the images of a case, see
+`goldfold.models.case_head`."""
+AFTER = (FUSION, VIEWS, "link.")
+"""Prefixes of what follows the network of the images: these two, and the link of ordered classes."""
 
 
 def backbone(network: nn.Module) -> set[str]:
@@ -23,7 +26,7 @@ def backbone(network: nn.Module) -> set[str]:
         if any(name.startswith(prefix) for name in names):
             return {name for name in names if name.startswith(prefix)}
     classifier = set(_classifier(network))
-    head = classifier | {name for name in names if name.startswith(FUSION)}
+    head = classifier | {name for name in names if name.startswith(AFTER)}
     return set(names) - head if head else set()
 
 
@@ -43,7 +46,12 @@ def _classifier(network: nn.Module) -> Iterator[str]:
 
 
 def _layers(module: nn.Module) -> Iterable[str]:
-    """Return the names of a network's classifier within it: of timm's configuration, or of what `get_classifier` returns."""
+    """Return the names of a network's classifier within it: of timm's configuration, or of what `get_classifier` returns; and of
+    the parts of an own head, see `goldfold.models.heads`."""
+    return dict.fromkeys([*_named(module), *getattr(module, "head_parts", ())])
+
+
+def _named(module: nn.Module) -> Iterable[str]:
     settings: Any = getattr(module, "pretrained_cfg", None)
     listed = settings.get("classifier") if isinstance(settings, dict) else None
     if listed:

@@ -16,6 +16,7 @@ from goldfold.base.errors import ConfigError
 
 Array = NDArray[np.floating[Any]]
 TINY = 1e-12
+MOST_EXPONENT = 100
 OF_MEAN = 1e-6
 """Share of the mean probability in a vote."""
 
@@ -47,10 +48,12 @@ def power(stack: Array, weights: Sequence[float], exponent: float = 2.0) -> Arra
     1 is `probability`; the larger the exponent, the more a confident member counts; near 0 it approaches `geometric`.
 
     Raises:
-        ConfigError: the exponent is not above 0.
+        ConfigError: the exponent is not above 0 and at most 100; beyond, powers of probabilities are rounded to 0.
     """
-    if not exponent > 0:
-        raise ConfigError(f"ensemble: power: exponent = {exponent:g}: must be above 0; for 0, use geometric")
+    if not 0 < exponent <= MOST_EXPONENT:
+        raise ConfigError(
+            f"ensemble: power: exponent = {exponent:g}: must be above 0 and at most {MOST_EXPONENT}; for 0, use geometric"
+        )
     mean = np.average(np.clip(stack, 0, 1) ** exponent, axis=0, weights=weights) ** (1 / exponent)
     return mean / np.clip(mean.sum(axis=1, keepdims=True), TINY, None)
 

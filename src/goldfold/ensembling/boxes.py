@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from goldfold.base.errors import ConfigError, DataError
+from goldfold.base.errors import ConfigError, DataError, shown
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,6 +24,8 @@ Lists = tuple[list[Floats], list[Floats], list[Ints]]
 Method = Callable[[Lists, list[float] | None, float], tuple[Any, Any, Any]]
 """(lists, weights, IoU threshold) -> boxes, scores and labels."""
 
+CONF_TYPES = ("avg", "max", "box_and_model_avg", "absent_model_aware_avg")
+"""Ways of `wbf` to score a cluster."""
 ROUNDING = 1e-6
 """Numbers outside 0..1 by up to this are clipped."""
 TINY = 1e-12
@@ -40,8 +42,13 @@ def wbf(
     The score of a cluster is the mean over its boxes, scaled down if members are missing from it.
 
     Args:
-        conf_type, allows_overflow: as in ensemble-boxes (``avg``, ``max``, ``box_and_model_avg``, ``absent_model_aware_avg``).
+        conf_type, allows_overflow: as in ensemble-boxes; `CONF_TYPES` are known.
+
+    Raises:
+        ConfigError: ``conf_type`` is another.
     """
+    if conf_type not in CONF_TYPES:
+        raise ConfigError(f"wbf: conf_type = {shown(conf_type)}: must be {', '.join(CONF_TYPES)}")
     from ensemble_boxes import weighted_boxes_fusion
 
     return weighted_boxes_fusion(
@@ -66,7 +73,18 @@ def soft_nms(
 
     As in ensemble-boxes 1.0.9, a box is removed when its decayed score falls to ``threshold``, but remaining boxes keep
     their original score, weighted as in `nms`.
+
+    Args:
+        sigma: width of the decay, above 0.
+        threshold: decayed score of 0 to 1 at which a box is removed.
+
+    Raises:
+        ConfigError: one of them is outside its range.
     """
+    if not sigma > 0:
+        raise ConfigError(f"soft_nms: sigma = {sigma:g}: must be above 0")
+    if not 0 <= threshold <= 1:
+        raise ConfigError(f"soft_nms: threshold = {threshold:g}: must be from 0 to 1")
     from ensemble_boxes import soft_nms as library_soft_nms
 
     return library_soft_nms(*members, weights=weights, iou_thr=iou, sigma=sigma, thresh=threshold)

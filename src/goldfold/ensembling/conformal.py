@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.counter import counter
+from goldfold.base.words import count
 
 Array = NDArray[np.float64]
 TINY = 1e-9
 """Tolerance of sums of weights."""
+OF_ONE_CLASS = " of one class"
+"""Which cases `fewest` are needed of, where the coverage holds for each class."""
 
 
 def limit(scores: Array, coverage: float, groups: Sequence[str] | NDArray[np.str_] | None = None) -> float | None:
@@ -46,6 +49,19 @@ def fewest(coverage: float) -> int:
     (9, 19)
     """
     return math.ceil(coverage / (1 - coverage) - TINY)
+
+
+def too_few(step: str, coverage: float, n: int, by_group: bool, part: str = "") -> str:
+    """Say that a step has too few cases, or groups, to fit a `limit` on.
+
+    Args:
+        part: `OF_ONE_CLASS`, or empty.
+    """
+    what, more = ("group", ", or set groups: false to take cases as independent") if by_group else ("case", "")
+    return (
+        f"ensemble: {step}: a coverage of {coverage:g} is fitted on at least {count(fewest(coverage), what)}{part}, but "
+        f"there are {count(n, what)} to fit on. Lower the coverage{more}, or remove the step."
+    )
 
 
 def improbable(probabilities: Array) -> Array:

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError, DataError, shown
-from goldfold.base.words import count
 from goldfold.ensembling.columns import Array, Targets, values_of
-from goldfold.ensembling.conformal import cumulative, fewest, improbable, limit, uniform
+from goldfold.ensembling.conformal import OF_ONE_CLASS, cumulative, improbable, limit, too_few, uniform
 from goldfold.ensembling.steps import Members, Metric, only
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class PredictionSets:
         for place in range(len(names)):
             own = labels == place
             limits.append(limit(scores[own], self.coverage, None if groups is None else groups[own]))
-        _refuse_none(SETS, limits, truth, self.coverage, groups, " of one class")
+        _refuse_none(SETS, limits, truth, self.coverage, groups, OF_ONE_CLASS)
         return {"limits": dict(zip(names, limits, strict=True))}
 
     def apply(self, members: Members, fitted: Any) -> Members:
@@ -155,8 +154,4 @@ def _refuse_none(
     if any(one is not None for one in limits):
         return
     n = len(truth) if groups is None else len(np.unique(groups))
-    what, more = ("case", "") if groups is None else ("group", ", or set groups: false to take cases as independent")
-    raise DataError(
-        f"ensemble: {step}: a coverage of {coverage:g} is fitted on at least {count(fewest(coverage), what)}{part}, but "
-        f"there are {count(n, what)} to fit on. Lower the coverage{more}, or remove the step."
-    )
+    raise DataError(too_few(step, coverage, n, groups is not None, part))

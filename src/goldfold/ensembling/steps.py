@@ -142,15 +142,9 @@ def weights_of(fitted: Any, names: Iterable[str]) -> dict[str, float]:
     return found
 
 
-def n_values(fitted: Any) -> int:
-    """Number of numbers and strings in plain JSON.
-
-    >>> n_values({"weights": [1.0, 2.0], "name": "a"})
-    3
-    """
-    if isinstance(fitted, Mapping):
-        return sum(map(n_values, fitted.values()))
-    return sum(map(n_values, fitted)) if isinstance(fitted, list) else 1
+def has_weights(fitted: Any) -> bool:
+    """Return whether a fitted fusion has member weights; a stack has none."""
+    return isinstance(fitted, Mapping) and isinstance(fitted.get("weights"), Mapping)
 
 
 def only(members: Mapping[str, One]) -> One:

@@ -20,6 +20,8 @@ SWEEPS = 3
 """Maximum number of passes over the classes: for micro averages, the best threshold of one depends on the others."""
 MOST = 200
 """Most levels that are tried at a time, of a metric that is not known by counts."""
+MOST_MATRICES = 20_000
+"""Most confusion matrices at a time."""
 SAME = 1e-12
 """Metric values within this count as equal; of equally good thresholds, the one nearest to 0.5 is used."""
 
@@ -116,6 +118,8 @@ def _search(evidence: Decidable, metric: Metric, groups: Sequence[list[int]]) ->
             levels = evidence.levels(group)
             if getattr(metric, "of_counts", None) and hasattr(evidence, "outcomes"):
                 values = _by_counts(evidence, metric, group, levels, thresholds)
+            elif getattr(metric, "of_confusion", None) and hasattr(evidence, "confusions") and len(group) == 1:
+                values = _of_confusions(evidence, metric, group[0], levels, thresholds)
             else:
                 levels, values = _narrowed(levels, partial(value_at, group))
             thresholds[group] = _best(levels, values)
@@ -132,6 +136,16 @@ def _by_counts(
     is_mean = metric.is_mean_over_classes
     values = metric.of_counts(found).mean(axis=0) if is_mean else metric.of_counts(found.summed(others))
     values = values if metric.greater_is_better else -values
+    return np.where(np.isfinite(values), values, -np.inf)
+
+
+def _of_confusions(
+    evidence: Any, metric: Any, place: int, levels: NDArray[np.float64], thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Values of the metric at all levels (levels,) of one of several ordered thresholds, as of `_by_counts`."""
+    blocks = [levels[start : start + MOST_MATRICES] for start in range(0, len(levels), MOST_MATRICES)]
+    found = np.concatenate([metric.of_confusion(evidence.confusions(place, one, thresholds)) for one in blocks])
+    values = found if metric.greater_is_better else -found
     return np.where(np.isfinite(values), values, -np.inf)
 
 

@@ -10,6 +10,8 @@ from goldfold.base.errors import ConfigError
 
 PATHS, DIGESTS = "images", "images_sha256"
 """Columns: JSON lists of a case's files, and of their digests, by view; null for a missing image."""
+ROIS = "images_roi"
+"""Optional column: a JSON list of the crops of a case's images by view, empty for a whole image; null for a missing one."""
 VIEW_NAMES = "view_names"
 """Optional column of the training table: a JSON list of the views' names, the same in each row."""
 PASTING = ("cutmix", "mosaic")
@@ -146,13 +148,31 @@ def gathered(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_cached(table: pd.DataFrame) -> pd.DataFrame:
-    """Images as the cache stores them: `named`, with the digest of each image."""
+    """Images as the cache stores them: `named`, with the digest of each image, and its ``roi`` if images are cropped."""
     if not are_in(table):
         return table
     images = named(table)
+    of_images = {"sha256": DIGESTS} | ({"roi": ROIS} if ROIS in table else {})
     return images.assign(
-        sha256=[from_text(text)[view] for text, view in zip(images[DIGESTS], images[VIEW], strict=True)]
+        **{
+            name: [from_text(text)[view] for text, view in zip(images[column], images[VIEW], strict=True)]
+            for name, column in of_images.items()
+        }
     )
+
+
+def with_crops(table: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Add the crops of the images of each case.
+
+    Args:
+        images: `each` of the table, with ``roi``.
+    """
+    rois: dict[str, list[str | None]] = {
+        id: [None] * len(from_text(text)) for id, text in zip(table["id"], table[PATHS], strict=True)
+    }
+    for id, view, roi in zip(images["id"], images[VIEW], images["roi"], strict=True):
+        rois[id][view] = roi
+    return table.assign(**{ROIS: [to_text(rois[id]) for id in table["id"]]})
 
 
 def first_of_each(images: pd.DataFrame) -> pd.DataFrame:

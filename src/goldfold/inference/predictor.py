@@ -58,11 +58,13 @@ def build(
     """Build the network of an entry of the config's ``models``, for training, prediction and bundles.
 
     Args:
-        spec: ``network``, ``size`` and the keys that `goldfold.models.arguments.arguments` takes.
+        spec: ``network``, ``size``, ``views`` if images of a case are not averaged, and the keys that
+            `goldfold.models.arguments.arguments` takes.
         starts: whether weights are loaded to start training from.
         encoder: encodes the metadata, where the network takes it (``spec`` has ``metadata``).
     """
     more = {} if encoder is None else {"metadata_branch": branch_of(spec["metadata"], encoder.n_levels)}
+    more |= {"views": spec["views"]} if spec.get("views") else {}
     return task.model(spec["network"], tuple(spec["size"]), channels, **arguments(spec, starts), **more)
 
 

@@ -23,7 +23,9 @@ class Job:
         self.snakemake = snakemake
         self.recipe = recipes.read(snakemake.input.recipe)
         self.code = self._code_that_is_there()
-        inputs = dict.fromkeys(str(path) for path in snakemake.input if str(path) != str(snakemake.input.recipe))
+        # not read: records of external members, which a training only waits for
+        besides = {str(path) for path in (snakemake.input.recipe, *snakemake.input.get("checked", ()))}
+        inputs = dict.fromkeys(str(path) for path in snakemake.input if str(path) not in besides)
         self.inputs = records.input_digests(inputs)
         self.facts: dict[str, Any] = {}
         """Further entries of the record; files written besides the outputs are listed under ``files``."""
@@ -97,7 +99,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     except Stopped:
         raise
     except (Exception, SystemExit) as error:
-        tell(as_error(error), record.parent)
+        tell(as_error(error), record.parent, name)
         _leave()
 
 

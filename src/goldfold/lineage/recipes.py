@@ -62,11 +62,13 @@ class State:
     is_same: bool = True
     damage: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     """Files that changed after the job wrote them, see `goldfold.lineage.contents.damage`."""
+    unlisted: list[str] = field(default_factory=list)
+    """Files that the job would write now, and that its readable record does not list, as after a change of the folds."""
 
     @property
     def is_fresh(self) -> bool:
         """Return whether the job is up to date."""
-        return self.is_recorded and self.is_readable and self.is_same and not self.damage
+        return self.is_recorded and self.is_readable and self.is_same and not self.damage and not self.unlisted
 
 
 def state(
@@ -81,10 +83,11 @@ def state(
     if not os.path.lexists(record):
         return State(is_recorded=False)
     made = records.read(record)
-    if made is None or not {*expected} - {record} <= {*made["outputs"], *made["files"]}:
+    if made is None:
         return State(is_readable=False)
+    unlisted = sorted({*expected} - {record, *made["outputs"], *made["files"]})
     is_same = same(made["recipe"], recipe) and not (versions and any(records.version_changes(made, versions)))
-    return State(is_same=is_same, damage=contents.damage(made) if is_same else {})
+    return State(is_same=is_same, damage=contents.damage(made) if is_same and not unlisted else {}, unlisted=unlisted)
 
 
 def forget(results: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.metrics import counts
+from goldfold.metrics import confusion, counts
 from goldfold.metrics.metric import Metric, Rows
 from goldfold.metrics.ranking import roc_area
 from goldfold.metrics.thresholds import between
@@ -23,7 +23,8 @@ class Labelled:
     probabilities: Probabilities
     labels: Labels
     thresholds: Probabilities | None = None
-    """For two classes (n,): the second is predicted above this probability; None: the most probable class."""
+    """For two classes (n,): the second is predicted above this probability; for ordered classes (n, classes - 1), see `chosen`;
+    None: the most probable class."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,10 +68,15 @@ class Labelled:
 def chosen(probabilities: Probabilities, thresholds: Probabilities | None) -> Labels:
     """Predict the class of each image (n,): the most probable; for two classes, by the threshold of each image if given.
 
-    A threshold of 0.5 gives exactly the most probable class.
+    A threshold of 0.5 gives exactly the most probable class. Ordered classes have a threshold (n, classes - 1) for each but the
+    first, on the probability of this class and all above it: as many as are exceeded, so many steps above the first is the
+    predicted class. Thresholds of 0.5 give the median.
     """
     if thresholds is None:
         return probabilities.argmax(axis=1)
+    if thresholds.ndim == 2:
+        above = probabilities[:, ::-1].cumsum(axis=1)[:, ::-1]
+        return (above[:, 1:] * (1 - thresholds) > (above[:, :1] - above[:, 1:]) * thresholds).sum(axis=1)
     return (probabilities[:, 1] * (1 - thresholds) > probabilities[:, 0] * thresholds).astype(np.int64)
 
 
@@ -114,9 +120,13 @@ def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-ACCURACY = Metric(accuracy, of_labels=True, of_counts=counts.accuracy)
-BALANCED_ACCURACY = Metric(balanced_accuracy, of_labels=True, of_counts=counts.balanced_accuracy)
+ACCURACY = Metric(accuracy, of_labels=True, of_counts=counts.accuracy, of_confusion=confusion.accuracy)
+BALANCED_ACCURACY = Metric(
+    balanced_accuracy, of_labels=True, of_counts=counts.balanced_accuracy, of_confusion=confusion.balanced_accuracy
+)
 F1_MACRO = Metric(f1_macro, of_labels=True, of_counts=counts.f1_macro)
 ROC_AUC = Metric(roc_auc, compares_cases=True)
 LOG_LOSS = Metric(log_loss, greater_is_better=False)
-QUADRATIC_KAPPA = Metric(quadratic_kappa, of_labels=True, of_grades=True, of_counts=counts.kappa)
+QUADRATIC_KAPPA = Metric(
+    quadratic_kappa, of_labels=True, of_grades=True, of_counts=counts.kappa, of_confusion=confusion.quadratic_kappa
+)

@@ -43,6 +43,9 @@ class Metric:
     of_counts: Callable[[Counts], Array] | None = None
     """For decisions between yes and no: the metric by its four counts, so that all thresholds are tried at once. For several
     labels, of each label if ``is_mean_over_classes``, otherwise of the sums over all labels."""
+    of_confusion: Callable[[Any], Any] | None = None
+    """For decisions between classes: the metric by confusion matrices, so that all thresholds of ordered classes are tried at
+    once."""
     name: str = ""
     """Name as in the config, set by `build`."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.metrics.bootstrap import Score, resample, summary
+from goldfold.metrics.bootstrap import Score, independent, resample, summary
 from goldfold.metrics.metric import Evidence, Metric, Rows
 
 OfRows = Callable[[Rows], float]
@@ -23,7 +23,7 @@ Ordered = tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]
 def score(metric: Metric, evidence: Evidence, groups: Sequence[str] | None = None, n_resamples: int = 1000) -> Score:
     """Score all images, with a 95 % interval; whole groups are resampled if there are groups."""
     value = metric.value(evidence, np.arange(len(evidence)))
-    return summary(value, drawn(metric, evidence, groups, n_resamples))
+    return summary(value, drawn(metric, evidence, groups, n_resamples), independent(len(evidence), groups))
 
 
 def drawn(

@@ -21,6 +21,8 @@ def build(network: str, pretrained: bool | str = False, partly_pretrained: bool 
     Args:
         pretrained: load published weights; or the path of a weight file.
         partly_pretrained: allow parameters besides the head to be missing from the weight file.
+        params: of the builder; also ``head_settings`` (see `goldfold.models.heads.with_head`) and ``statistics``, ``mean`` and
+            ``std`` of the pixels in place of the network's own.
 
     Raises:
         ConfigError: unknown network, invalid parameters, or weights that are not available.
@@ -29,13 +31,25 @@ def build(network: str, pretrained: bool | str = False, partly_pretrained: bool 
         start_from = importlib.import_module("goldfold.models.pretrained").start_from  # the Snakefile loads no torch
         started: nn.Module = start_from(pretrained, partial(_built, network), params, partly_pretrained)
         return started
-    return _built(network, **params, **({"pretrained": True} if pretrained else {}))
+    return _built(network, **{**params, **({"pretrained": True} if pretrained else {})})
 
 
-def _built(network: str, **params: Any) -> nn.Module:
+def _built(
+    network: str,
+    head_settings: Mapping[str, Any] | None = None,
+    statistics: Mapping[str, Any] | None = None,
+    **params: Any,
+) -> nn.Module:
     builder = components.load(network, components.every(NETWORKS), "network")
     try:
-        return builder(**params)
+        built: nn.Module = builder(**params)
+        if head_settings:
+            from goldfold.models.heads import with_head  # the Snakefile loads no torch
+
+            built = with_head(built, head_settings, params["n_classes"])
+        for name, value in (statistics or {}).items():
+            setattr(built, name, value if isinstance(value, list) else [value] * params["in_channels"])
+        return built
     except GoldfoldError:
         raise
     except Exception as error:

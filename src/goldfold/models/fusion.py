@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from goldfold.base.errors import ConfigError
+from goldfold.models.blocks import mlp
+from goldfold.models.heads import last_layer
 
 MOST_DIMENSIONS = 50
 """Largest embedding of a categorical column."""
@@ -38,11 +40,14 @@ def branch_of(settings: Mapping[str, Any], n_levels: Sequence[int]) -> Branch:
 class Fusion(nn.Module):
     """Head of a network, whose inputs are the image features of a case and the features of its metadata.
 
-    Numbers and embedded levels pass through two layers with ReLU and dropout. The weights of inputs that may never occur in
-    training (a missing number, an unknown level) are initialised to 0, so that without training they have no effect.
+    ``hidden`` and ``dropout`` are those of `goldfold.models.blocks.mlp`. Numbers and embedded levels pass through two layers
+    with ReLU and dropout. The weights of inputs that may never occur in training (a missing number, an unknown level) are
+    initialised to 0, so that without training they have no effect.
     """
 
-    def __init__(self, n_features: int, n_outputs: int, branch: Branch) -> None:
+    def __init__(
+        self, n_features: int, n_outputs: int, branch: Branch, hidden: Sequence[int] = (), dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.n_numbers = 2 * branch.n_numeric
         sizes = [min(MOST_DIMENSIONS, (n + 3) // 2) for n in branch.n_levels]
@@ -57,7 +62,7 @@ class Fusion(nn.Module):
             first, nn.ReLU(), nn.Dropout(branch.dropout),
             nn.Linear(branch.width, branch.width), nn.ReLU(), nn.Dropout(branch.dropout),
         )  # fmt: skip
-        self.head = nn.Linear(n_features + branch.width, n_outputs)
+        self.head = mlp(n_features + branch.width, hidden, n_outputs, dropout)
 
     def forward(self, features: Tensor, metadata: Tensor | None) -> Tensor:
         """Compute outputs (batch, n_outputs) from features (batch, n_features) and metadata (batch, columns)."""
@@ -71,30 +76,42 @@ class Fusion(nn.Module):
         return outputs
 
 
-def fused(network: nn.Module, name: str, n_outputs: int, branch: Branch) -> Fusion:
-    """Remove the head of a network, and return the fusion that replaces it.
+def headless(network: nn.Module, name: str, key: str, new: str) -> int:
+    """Remove the head of a network, and return the number of its features per image.
 
     Args:
         network: a timm network, or one whose ``reset_classifier(0)`` makes it return features (images, ``num_features``).
         name: name of the network in errors.
+        key: key of the config that replaces the head, for errors.
+        new: layers that replace it, for the list of layers that a pretrained file did not have.
 
     Raises:
         ConfigError: the network has no ``reset_classifier`` or no ``num_features``.
     """
+    settings: Any = getattr(network, "head_settings", None)
+    if settings:
+        place, n_features = last_layer(network)
+        network.set_submodule(place, nn.Identity())  # reset_classifier would restore the network's own pooling
+    else:
+        n_features = _reset(network, name, key)
+    if hasattr(network, "new"):  # weights that a pretrained file did not have
+        network.new = [*_without_head(network.new, network), new]  # type: ignore[assignment]
+    return n_features
+
+
+def _reset(network: nn.Module, name: str, key: str) -> int:
+    """Remove the last layer of a network without an own head, and return the number of its features."""
     reset: Any = getattr(network, "reset_classifier", None)
     if reset is None:
         raise ConfigError(
-            f"metadata: the head of network {name!r} cannot be removed. Use timm or small_resnet, or give your network "
+            f"{key}: the head of network {name!r} cannot be removed. Use timm or small_resnet, or give your network "
             f"reset_classifier(0), after which it returns features (images, num_features)."
         )
     reset(0)
     n_features: Any = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
     if not isinstance(n_features, int):
-        raise ConfigError(f"metadata: network {name!r} has no attribute num_features (number of its features).")
-    if hasattr(network, "new"):  # weights that a pretrained file did not have
-        kept = _without_head(network.new, network)
-        network.new = [*kept, "the head, and the branch of metadata"]  # type: ignore[assignment]
-    return Fusion(n_features, n_outputs, branch)
+        raise ConfigError(f"{key}: network {name!r} has no attribute num_features (number of its features).")
+    return n_features
 
 
 def _without_head(names: Any, network: nn.Module) -> Sequence[str]:

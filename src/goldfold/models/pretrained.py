@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from goldfold.base.errors import ConfigError, GoldfoldError, cause
+from goldfold.models.heads import is_of_head
 from goldfold.models.weight_files import read
 
 State = dict[str, Tensor]
@@ -65,14 +66,15 @@ def summary(path: str, network: nn.Module) -> str:
 
 
 def _shapes(make: Make, params: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """Return the shapes of all trained tensors by name, and the names of the head: those that depend on the classes."""
+    """Return the shapes of all trained tensors by name, and the names of the head: those that depend on the classes, or are of
+    an own head of the config."""
     try:
         with torch.device("meta"):
             one, other = make(**params), make(**{**params, "n_classes": params["n_classes"] + 1})
     except Exception:  # a network that cannot be built on the meta device
         one, other = make(**params), make(**{**params, "n_classes": params["n_classes"] + 1})
     shapes, others = _trained_shapes(one), _trained_shapes(other)
-    return shapes, {name for name, shape in shapes.items() if others.get(name) != shape}
+    return shapes, {name for name, shape in shapes.items() if others.get(name) != shape or is_of_head(name, one)}
 
 
 def _trained_shapes(model: nn.Module) -> dict[str, Any]:

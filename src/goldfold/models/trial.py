@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
 from goldfold.base.words import count
 from goldfold.cases import Inputs
-from goldfold.models.fusion import Branch, fused
+from goldfold.components import Written
+from goldfold.models.case_head import MEAN, case_head
+from goldfold.models.fusion import Branch
+from goldfold.models.patches import ignored
 from goldfold.models.wrapping import Normalised
 
 Make = Callable[[tuple[int, int]], nn.Module]
@@ -44,6 +47,8 @@ class Wanted:
     """Images of the trial batch in training: 1 if batches have one image, which may fail in batch normalisation."""
     branch: Branch | None = None
     """Metadata branch, if the network has one."""
+    views: Written = MEAN
+    """How the images of a case become one."""
 
 
 class _Failed(Exception):
@@ -144,10 +149,12 @@ def _pass_on(device: str, make: Make, wanted: Wanted, trains: bool) -> nn.Module
         network = make(wanted.size)
         if not isinstance(network, nn.Module):
             raise _Failed(f"used: it is of type {type(network).__name__}, not a torch.nn.Module.")
+        if rest := ignored(network, wanted.size):
+            raise _Failed(f"used at {words(wanted.size)}: {rest}.")
         if device == "meta" and any(isinstance(part, nn.RNNBase) for part in network.modules()):
             raise NotImplementedError("recurrent layers are slower on the meta device than on the CPU")
-        fusion = None if wanted.branch is None else fused(network, "of this model", wanted.n_classes, wanted.branch)
-        whole = Normalised(network, wanted.channels, fusion)
+        head = case_head(network, "of this model", wanted.n_classes, wanted.branch, wanted.views)
+        whole = Normalised(network, wanted.channels, *head)
         if trains:
             targets = _targets(wanted) if wanted.gives == "boxes" else None
             _pass(whole.train(), "trained", wanted.train_images, wanted, targets)
@@ -167,6 +174,8 @@ def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) 
     images: Any = torch.zeros(n, wanted.channels, *wanted.size, dtype=torch.uint8)
     if wanted.branch is not None:
         images = replace(Inputs.of(images), metadata=torch.zeros(n, wanted.branch.n_columns))
+    elif wanted.views != MEAN:
+        images = Inputs.of(images)
     try:
         output = network(images) if targets is None else network(images, targets)
     except Exception as error:
@@ -247,13 +256,22 @@ def _sizes_that_work(make: Make, wanted: Wanted, own_size: Size | None) -> tuple
 
 
 def _candidates(size: Size, own: Size | None) -> list[Size]:
-    """Return the network's own size, then multiples of strides around ``size``, nearest first; at most six."""
-    near = set[Size]()
+    """Return the network's own size, then multiples of strides around ``size``, nearest first; at most six.
+
+    Each stride has the nearest of its multiples among them, since a network may take no others.
+    """
+    of_each, near = set[Size](), set[Size]()
     for unit in (14, 16, 32):
+        multiples = set[Size]()
         for sides in (size, (max(size),) * 2):
-            near |= {tuple(max(side // unit, 1) * unit for side in sides)}  # type: ignore[arg-type]
-            near |= {tuple(math.ceil(side / unit) * unit for side in sides)}  # type: ignore[arg-type]
-    nearest = sorted(near - {size, own}, key=lambda other: _distance(other, size))[:3]
+            multiples |= {tuple(max(side // unit, 1) * unit for side in sides)}  # type: ignore[arg-type]
+            multiples |= {tuple(math.ceil(side / unit) * unit for side in sides)}  # type: ignore[arg-type]
+        multiples -= {size}
+        near |= multiples - {own}
+        of_each |= {min(multiples, key=lambda other: (_distance(other, size), other))} if multiples else set()
+    by_distance = sorted(near, key=lambda other: (_distance(other, size), other))
+    chosen = (of_each - {own}) | {*by_distance[:2]}
+    nearest = [other for other in by_distance if other in chosen][: 5 if own is not None else 4]
     first, last = ([own], []) if own is not None else ([], [(128, 128), (224, 224)])
     return [other for other in dict.fromkeys([*first, *nearest, *last]) if other != size]
 

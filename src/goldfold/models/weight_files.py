@@ -20,8 +20,8 @@ WRAPPERS = ("module.", "_orig_mod.", "network.")
 """Name prefixes added by DDP, torch.compile and goldfold."""
 WRAPPER_NAMES = frozenset({"mean", "std", "n_averaged"})
 """Names that goldfold's wrapper and torch's weight averaging add to those of the network."""
-FUSION = "fusion."
-"""Name prefix of goldfold's metadata branch and the head on top of it."""
+BESIDE = ("fusion.", "views.")
+"""Name prefixes of goldfold's metadata branch and the head on top of it, and of the layers over the images of a case."""
 AGAIN = "Copy or download it again."
 LOOKS_LIKE: dict[bytes, str] = {
     b"version https://git-lfs": "is a Git LFS pointer, not the weights. Run git lfs pull in its repository.",
@@ -60,7 +60,7 @@ def _is_wrapped(names: Iterable[str], wrapper: str) -> bool:
 
 def _inner(names: Iterable[str], wrapper: str) -> list[str]:
     """Names of the network itself."""
-    beside = FUSION if wrapper == "network." else "\0"
+    beside = BESIDE if wrapper == "network." else ()
     return [name for name in names if name not in WRAPPER_NAMES and not name.startswith(beside)]
 
 

@@ -15,19 +15,24 @@ NEUTRAL = 0.5, 0.25
 class Normalised(nn.Module):
     """A network that takes cached images; its weight file includes the normalisation, so prediction needs no other.
 
-    For a case with several images, the output is the mean over its images, except missing ones. If the network takes metadata,
-    ``fusion`` computes the output from this mean and the metadata of the case.
+    For a case with several images, the output is the mean over its images, except missing ones; or ``views`` computes features
+    of the case from those of its images, see `goldfold.models.aggregation`. From these, and from the metadata if the network
+    takes any, ``fusion`` computes the output.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, channels: int, fusion: nn.Module | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, channels: int, fusion: nn.Module | None = None, views: nn.Module | None = None
+    ) -> None:
         super().__init__()
         mean = getattr(network, "mean", None) or (NEUTRAL[0],) * channels
         std = getattr(network, "std", None) or (NEUTRAL[1],) * channels
         self.network = network.to(memory_format=torch.channels_last)
-        self.fusion = fusion
+        self.fusion, self.views = fusion, views
+        self.link: nn.Module | None = None
+        """Maps the outputs of cases to those of the task, such as log-probabilities of ordered classes."""
         self.register_buffer("mean", _column(mean))
         self.register_buffer("std", _column(std))
 
@@ -38,9 +43,12 @@ class Normalised(nn.Module):
             targets: passed through to networks that compute their own losses (detectors).
         """
         if isinstance(inputs, Tensor):
-            return self._outputs(inputs, *targets)
-        outputs = inputs.mean(self._outputs(inputs.there, *targets))
-        return outputs if self.fusion is None else self.fusion(outputs, inputs.metadata)
+            outputs = self._outputs(inputs, *targets)
+        else:
+            found = self._outputs(inputs.there, *targets)
+            outputs = inputs.mean(found) if self.views is None else self.views(inputs.by_view(found), inputs.present)
+            outputs = outputs if self.fusion is None else self.fusion(outputs, inputs.metadata)
+        return outputs if self.link is None else self.link(outputs)
 
     def _outputs(self, images: Tensor, *targets: Any) -> Any:
         scaled = images.float().contiguous(memory_format=torch.channels_last) / 255

@@ -7,7 +7,9 @@ from typing import Any
 from torch import nn
 
 from goldfold.base.errors import ConfigError
+from goldfold.engine.depth import layers
 from goldfold.engine.parts import backbone
+from goldfold.optim.freezing import Freeze, first_epochs
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 Groups = list[dict[str, Any]]
@@ -18,28 +20,33 @@ def parameter_groups(
     weight_decay: float,
     layer_decay: float | None = None,
     lr_scale: Mapping[str, float] | None = None,
+    freeze: Freeze = (),
 ) -> Groups:
     """Return timm's parameter groups, split by the scale of the learning rate, if there are any, as ``lr_scale``.
+
+    With ``freeze`` they are split by the epoch from which they are trained too, as ``trained_from``.
 
     Norms, biases and what a network names in ``no_weight_decay()`` do not decay, as in timm.
 
     Args:
         layer_decay: factor of the rate from each layer to the one before it; the last layers have the full rate.
         lr_scale: factor of the rate of the ``backbone``, of its normalisation layers (``norm``) and of the ``head``.
+        freeze: what is frozen from which epoch on.
 
     Raises:
-        ConfigError: the network does not say which layers it has, or where its head begins.
+        ConfigError: the network does not say which layers it has, or where its head begins; or it cannot be frozen so.
     """
     from timm.optim import param_groups_weight_decay
 
     groups: Groups = param_groups_weight_decay(network, weight_decay, no_weight_decay_list=undecayed(network))
-    if layer_decay is None and not lr_scale:
+    if layer_decay is None and not lr_scale and not freeze:
         return groups
     names = {id(value): name for name, value in network.named_parameters()}
     scales = dict.fromkeys(names.values(), 1.0)
     for found in (_by_layer(network, layer_decay), _by_part(network, lr_scale)):
         scales |= {name: scales[name] * scale for name, scale in found.items()}
-    return [part for group in groups for part in _split(group, names, scales)]
+    begins = first_epochs(network, freeze)
+    return [part for group in groups for part in _split(group, names, scales, begins)]
 
 
 def undecayed(network: nn.Module) -> set[str]:
@@ -52,26 +59,27 @@ def undecayed(network: nn.Module) -> set[str]:
     return found
 
 
-def _split(group: dict[str, Any], names: Mapping[int, str], scales: Mapping[str, float]) -> Groups:
-    """Split a group by scale, smallest first."""
-    by_scale: dict[float, list[nn.Parameter]] = {}
+def _split(
+    group: dict[str, Any], names: Mapping[int, str], scales: Mapping[str, float], begins: Mapping[str, int]
+) -> Groups:
+    """Split a group by scale, smallest first, then by the epoch from which it is trained, if some parameters are frozen."""
+    parts: dict[tuple[float, int], list[nn.Parameter]] = {}
     for value in group["params"]:
-        by_scale.setdefault(scales[names[id(value)]], []).append(value)
-    return [{**group, "params": by_scale[scale], "lr_scale": scale} for scale in sorted(by_scale)]
+        name = names[id(value)]
+        parts.setdefault((scales[name], begins.get(name, 0)), []).append(value)
+    return [
+        {**group, "params": parts[scale, epoch], "lr_scale": scale} | ({"trained_from": epoch} if begins else {})
+        for scale, epoch in sorted(parts)
+    ]
 
 
 def _by_layer(network: nn.Module, decay: float | None) -> dict[str, float]:
     """Scales of the layers of a timm network (BEiT, Bao et al. 2021), which counts them from its input."""
-    from timm.models import group_parameters
-
     if decay is None:
         return {}
-    for place, module in network.named_modules():
-        matcher: Any = getattr(module, "group_matcher", None)
-        if callable(matcher):
-            layers: dict[str, int] = group_parameters(module, matcher(coarse=False), reverse=True)
-            last, prefix = max(layers.values()), f"{place}." if place else ""
-            return {f"{prefix}{name}": math.pow(decay, last - layer) for name, layer in layers.items()}
+    found, last = layers(network)
+    if found:
+        return {name: math.pow(decay, last - layer) for name, layer in found.items()}
     raise ConfigError(
         f"layer_decay = {decay:g}: the network does not say which layers it has; a network of timm does, by group_matcher(). "
         f"Set lr_scale: {{backbone: 0.1}} instead"

@@ -3,13 +3,13 @@
 from typing import Any, NamedTuple
 
 from goldfold.planning.outputs import EMBEDDED, HEADS, SHARD
-from goldfold.planning.runs import FULL, INNER, LABELS, RUN, WHOLE, Run
+from goldfold.planning.runs import FULL, IMAGES, INNER, LABELS, RUN, WHOLE, Run
 
 UPSTREAM = ("demo", "manifest", "folds")
 """Stages that write or read the raw data; later stages depend on the lists that they write."""
 STAGES = (
-    *UPSTREAM, "cache", "embed", "heads", "heads_once", "inner_train", "inner_predict", "clean", "train", "derive", "predict",
-    "teach", "pseudo_label",
+    *UPSTREAM, "cache", "embed", "heads", "heads_once", "inner_train", "inner_predict", "clean", "generate", "train", "derive",
+    "predict", "teach", "pseudo_label",
     "full_label", "full_train", "full_predict", "external", "ensemble", "submit", "report",
 )  # fmt: skip
 OF_RUNS = ("train", "derive", "predict", "teach")
@@ -29,6 +29,7 @@ WILDCARDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(INNER_WORK, ("model", "round", "fold", "part", "seed")),
     **dict.fromkeys(FULL_WORK, ("model", "round", "seed")),
     "full_label": ("round",),
+    "generate": ("model", "round", "fold"),
     "clean": ("round", "fold"),
     "pseudo_label": ("round", "fold"),
     "external": ("external",),
@@ -68,7 +69,8 @@ class Job(NamedTuple):
         full = {**dict.fromkeys(FULL_WORK, FULL), "full_label": "round{round}"}
         heads = {"embed": EMBEDDED, **dict.fromkeys(HEADS, "{model}")}
         patterns = {
-            "cache": SHARD, "external": "{external}", **dict.fromkeys(OF_RUNS, RUN), **of_fold, **inner, **full, **heads,
+            "cache": SHARD, "generate": IMAGES, "external": "{external}",
+            **dict.fromkeys(OF_RUNS, RUN), **of_fold, **inner, **full, **heads,
         }  # fmt: skip
         return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
 

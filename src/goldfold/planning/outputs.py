@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from goldfold.planning.runs import FULL, INNER, LABELS, RUN, WHOLE
+from goldfold.planning.runs import FULL, IMAGES, INNER, LABELS, RUN, WHOLE
 
 if TYPE_CHECKING:
     from goldfold.planning.plan import Plan
@@ -97,6 +97,11 @@ def files_of(plan: "Plan") -> dict[str, Files]:
             {"parts": [f"{root}/inner_predict/{INNER}/oof.npz"]},
             f"inner_predict/{INNER}",
             f"inner_predict/{INNER}/run.json",
+        ),
+        "generate": files(
+            {"images": f"{root}/generate/{IMAGES}/images.npy", "ids": f"{root}/generate/{IMAGES}/ids.csv"},
+            f"generate/{IMAGES}",
+            f"generate/{IMAGES}/run.json",
         ),
         "clean": files({"table": f"{root}/clean/{LABELS}.csv"}, f"clean/{LABELS}", f"clean/{LABELS}.run.json"),
         "pseudo_label": files(

@@ -47,6 +47,7 @@ class Plan:
         stacks_metadata: whether steps of the ensemble use them.
         external: names of the members of other tools.
         unlabeled: splits whose images a model learns from without labels, by model and round.
+        generating: models and rounds that are trained on generated images besides.
         full: models that are trained on all labelled rows besides.
         embeddings: name of the embeddings of each head on a frozen backbone.
     """
@@ -69,6 +70,7 @@ class Plan:
     stacks_metadata: bool = False
     external: tuple[str, ...] = ()
     unlabeled: dict[tuple[str, int], list[str]] = field(default_factory=dict)
+    generating: tuple[tuple[str, int], ...] = ()
     full: FullData = NOTHING
     embeddings: dict[str, str] = field(default_factory=dict)
 
@@ -129,9 +131,8 @@ class Plan:
     def stages(self) -> list[str]:
         """Stages that have jobs, upstream first."""
         unused = {"submit": not self.has_test, "demo": not self.demo}
-        unused |= {"teach": not self.teaching, "external": not self.external} | dict.fromkeys(
-            inner.unused(self.grid), True
-        )
+        unused |= {"teach": not self.teaching, "external": not self.external, "generate": not self.generating}
+        unused |= dict.fromkeys(inner.unused(self.grid), True)
         unused |= {stage: not self.jobs(stage) for stage in ("derive", *heads.STAGES, *full.STAGES)}
         return [stage for stage in STAGES if not unused.get(stage)]
 
@@ -151,6 +152,8 @@ class Plan:
             return [Job(stage, round=number, fold=fold) for number, fold in self.labels]
         if stage == "cache":
             return [job for spec in sorted({*self.specs.values()}) for job in self.pieces(spec, self.splits)]
+        if stage == "generate":
+            return [Job(stage, *place, fold=fold) for place in self.generating for fold in range(self.grid.n_folds)]
         if stage == "external":
             return [Job(stage, external=name) for name in self.external]
         return [Job(stage)] if stage in self.stages() else []
@@ -204,6 +207,7 @@ class Plan:
         if job.stage == "train":
             return [
                 *self.jobs_of_labels(job), *self.start_of(job), *self.jobs_of_lesson(job), *inner.cleaning_of(self.grid, job),
+                *self.images_of(job),
             ]  # fmt: skip
         if job.stage == "derive":
             return [job_of(self.maker(run), run) for run in self.grid.sources(job.run)]
@@ -241,6 +245,11 @@ class Plan:
         """The job that makes the pseudo labels of a training; empty without them."""
         has_labels = (job.round, job.fold) in self.labels
         return [Job("pseudo_label", round=job.round, fold=job.fold)] if has_labels else []
+
+    def images_of(self, job: Job) -> list[Job]:
+        """The job that generates images of a training; empty without them."""
+        is_taken = (job.model, job.round) in self.generating
+        return [Job("generate", job.model, job.round, job.fold)] if is_taken else []
 
     def start_of(self, job: Job) -> list[Job]:
         """The job that made the weights that a training starts from; empty if it starts from scratch."""

@@ -15,7 +15,7 @@ def cached_splits(plan: "Plan", job: "Job") -> Sequence[str]:
     if job.work == "train":
         labels = plan.labels_of(job)
         return ["train", *dict.fromkeys([*(labels.sources if labels else ()), *plan.unlabeled_of(job)])]
-    if job.part or job.stage == "derive":
+    if job.part or job.stage in ("derive", "generate"):
         return ["train"]
     return {"predict": plan.splits, "teach": plan.splits[:1], "full_predict": plan.predicted}.get(job.stage, ())
 

@@ -15,6 +15,8 @@ WHOLE = -1
 RUN_FOLDER = re.compile(r"(?P<model>[^/]+)/round(?P<round>\d+)/(?:fold(?P<fold>\d+)|full)/seed(?P<seed>\d+)$")
 LABELS = "round{round}/fold{fold}"
 """Pseudo labels of a fold in a round, below the folder of pseudo labels; also the cleaned rows."""
+IMAGES = "{model}/round{round}/fold{fold}"
+"""Folder of generated training images, below the folder of the stage; all seeds of a model share them."""
 INNER = "{model}/round{round}/fold{fold}/part{part}/seed{seed}"
 """Folder of an inner training, below the folder of a stage, see `goldfold.planning.inner`."""
 

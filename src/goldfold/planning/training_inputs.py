@@ -26,6 +26,7 @@ def inputs_of(config: "Config") -> dict[str, Any]:
         "stacks_metadata": config.stacks_metadata,
         "sources": tuple(split for split in config.splits if split in labelled),
         "external": tuple(one.name for one in config.externals),
+        "generating": tuple(run for run in trained if config.model(*run).train.generated is not None),
         "full": config.on_all_rows,
         "embeddings": config.embeddings,
     }

@@ -116,6 +116,11 @@ def _mean_seconds(results: Results, stage: str, model: str) -> float:
     return float(times[(times["stage"] == stage) & (times["model"] == model)]["seconds"].mean())
 
 
+def members(results: Results) -> list[str]:
+    """Names of the members that are variants, which do not vote."""
+    return [Member(model, seed).name for model in variants(results.settings) for seed in results.settings["seeds"]]
+
+
 def section(results: Results, found: pd.DataFrame | None) -> Section | None:
     """Figure and table of the switches, each model's largest gain first; None without ablation.
 

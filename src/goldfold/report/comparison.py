@@ -10,6 +10,7 @@ from goldfold.metrics.bootstrap import quantiles
 from goldfold.metrics.luck import of_resamples
 from goldfold.planning.runs import Member
 from goldfold.predictions.resampled import Drawn
+from goldfold.report.limits import independent
 from goldfold.report.results import ENSEMBLE, Results
 
 
@@ -40,7 +41,7 @@ def find(results: Results, drawn: Drawn) -> Comparison | None:
     names = compared(results, drawn)
     if len(names) < 2 or ENSEMBLE not in drawn:
         return None
-    low, high = quantiles(drawn[ENSEMBLE] - drawn[names[0]])
+    low, high = quantiles(drawn[ENSEMBLE] - drawn[names[0]], independent(results.truth, results.row)[0])
     sign = 1 if results.greater_is_better else -1
     luck = of_resamples(sign * np.array([drawn[name] for name in names]))
     return Comparison(names[0], len(names), low, high, len(drawn[ENSEMBLE]), luck)

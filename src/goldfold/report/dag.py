@@ -12,6 +12,7 @@ LOWER_STAGES = (
     "inner_train",
     "inner_predict",
     "clean",
+    "generate",
     "teach",
     "pseudo_label",
     "full_train",
@@ -56,7 +57,7 @@ def _places(line: list[str], details: Mapping[str, str]) -> Places:
     lower: dict[str, float] = {}
     if "inner_train" in details:
         lower |= {"inner_train": columns["folds"], "inner_predict": columns["cache"]}
-    makers = [name for name in ("clean", "teach", "pseudo_label") if name in details]
+    makers = [name for name in ("clean", "generate", "teach", "pseudo_label") if name in details]
     if makers in ([], ["pseudo_label"]):
         lower["pseudo_label"] = (columns["train"] + columns["predict"]) / 2
     else:
@@ -83,6 +84,8 @@ def _arrows(places: Places, details: Mapping[str, str]) -> list[str]:
         arrows += [_down(places["predict"], places["pseudo_label"]), _up(places["pseudo_label"], places["train"])]
     if "teach" in details:
         arrows += [_down(places["train"], places["teach"], ASIDE), _up(places["teach"], places["train"])]
+    if "generate" in details:
+        arrows += [_down(places["cache"], places["generate"]), _up(places["generate"], places["train"])]
     if "clean" in details:
         arrows += [_down(places["cache"], places["inner_train"]), _up(places["clean"], places["train"])]
         arrows += [_forward(places, a, b) for a, b in pairwise(("inner_train", "inner_predict", "clean"))]

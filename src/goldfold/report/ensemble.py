@@ -12,7 +12,7 @@ from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
 from goldfold.drawing.figures import matrix
 from goldfold.drawing.words import percent
-from goldfold.report import fitted, full_data, soups
+from goldfold.report import fits, fitted, full_data, soups
 from goldfold.report.results import Results
 
 MEANINGS = {
@@ -51,7 +51,7 @@ def section(results: Results) -> Section | None:
     method, name = components.label(written), components.name_of(written)
     meaning = f": {MEANINGS[name]}" if name in MEANINGS else ""
     intro = f"Method: “{method}”{meaning}. Predictions are joined on the {results.row}'s id."
-    blocks: list[Block] = [_weights(results), *fitted.blocks(results)]
+    blocks: list[Block] = [*_members(results), *fitted.blocks(results)]
     return Section(
         "ensemble",
         "Ensemble",
@@ -60,15 +60,40 @@ def section(results: Results) -> Section | None:
     )
 
 
+def _members(results: Results) -> list[Block]:
+    """Weight of each member, or the size of its coefficients in a linear stack; empty for other stacks."""
+    if fits.are_weighted(results):
+        return [_weights(results)]
+    width = 1 if results.facts.target == "value" else len(results.classes)
+    of = fits.coefficients(results.steps[0]["fitted"], width)
+    if not of:
+        return []
+    without = [fits.coefficients(one[0], width) for one in results.without_fold.values()]
+    known = [one for one in without if one]
+    rows: list[list[str | Cell]] = [
+        [
+            name,
+            Cell(f"{size:.4f}", size / max(of.values())),
+            fits.span([one[name] for one in known], ".4f") if known else "–",
+        ]
+        for name, size in of.items()
+    ]
+    caption = (
+        "A stack has no weights. Coefficient: mean absolute coefficient of the member's columns in the fit on all folds, and the "
+        "smallest and largest in the fits without a fold. Members that are alike share what one of them alone would get."
+    )
+    return [Table(["member", "coefficient", "without a fold"], rows, text_columns=["member"], caption=caption)]
+
+
 def _weights(results: Results) -> Table:
     """Weight of each member; fitted ones also as fitted without a fold."""
-    weights, without = results.ensemble["weights"], fitted.weights_without_fold(results)
+    weights, without = results.ensemble["weights"], fits.weights_without_fold(results)
     largest = max(weights.values(), default=1.0) or 1.0
     rows: list[list[str | Cell]] = [
         [
             name,
             Cell(f"{weight:.3f}", weight / largest),
-            *([fitted.span([one[name] for one in without], ".3f")] if without else []),
+            *([fits.span([one[name] for one in without], ".3f")] if without else []),
         ]
         for name, weight in weights.items()
     ]

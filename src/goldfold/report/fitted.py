@@ -1,103 +1,35 @@
-"""Fitted steps of the ensemble: their parameters with the spread over folds, and the nested score after each step."""
+"""Fitted steps of the ensemble: their parameters, and the nested score after each step."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from numbers import Real
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from goldfold import components
-from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Table, Text
 from goldfold.drawing.calibration import reliabilities
 from goldfold.drawing.words import score
 from goldfold.ensembling.columns import FIELDS, is_of_numbers, is_of_sets
 from goldfold.ensembling.nested import applied
 from goldfold.ensembling.sets import KEEP_SCORES
-from goldfold.ensembling.steps import average, build, n_values, weights_of
+from goldfold.ensembling.steps import average, build
 from goldfold.ensembling.with_metadata import metadata_of
 from goldfold.metrics import Evidence
 from goldfold.metrics.calibration import Bins, binned
 from goldfold.predictions.arrays import picked
-from goldfold.report import stacked
+from goldfold.report import fits, stacked
 from goldfold.report.results import Results
 from goldfold.tasks.steps import ForSteps
 
 CALIBRATES = "temperature"
 LOG_LOSS = "log_loss"
-WEIGHTS = "weights."
-"""Beginning of the names of member weights, which have a table of their own."""
-LONGEST = 120
-"""Characters of a fitted parameter that is printed."""
 
 
 def blocks(results: Results) -> list[Block]:
     """Parameters of each fitted step and the score after each step; empty if nothing was fitted."""
     if not any(one["fitted"] is not None for one in results.steps):
         return []
-    return [*_parameters(results), *stacked.blocks(results), *_after_each_step(results)]
-
-
-def weights_without_fold(results: Results) -> list[dict[str, float]]:
-    """Member weights that sum to one, fitted without each fold; empty if the weights are not fitted."""
-    names = [*results.ensemble["weights"]]
-    if not results.steps or not _has_weights(results.steps[0]["fitted"]):
-        return []
-    found = [weights_of(one[0], names) for one in results.without_fold.values()]
-    return [{name: weight / sum(one.values()) for name, weight in one.items()} for one in found]
-
-
-def span(values: Sequence[Any], digits: str = ".4g") -> str:
-    """Smallest and largest of the numbers; a text if all are the same.
-
-    >>> span([0.25, 0.5, 0.3]), span([1.0, 1.0]), span(["a", "b"])
-    ('0.25 to 0.5', '1', 'differ')
-    """
-    if all(isinstance(value, Real) and not isinstance(value, bool) for value in values):
-        low, high = (f"{end:{digits}}" for end in (min(values), max(values)))
-        return low if low == high else f"{low} to {high}"
-    return str(values[0]) if len(set(map(str, values))) == 1 and len(str(values[0])) <= LONGEST else "differ"
-
-
-def _has_weights(fitted: Any) -> bool:
-    return isinstance(fitted, Mapping) and isinstance(fitted.get("weights"), Mapping)
-
-
-def _parameters(results: Results) -> list[Block]:
-    """Table of the parameters of each step, fitted on all folds and without each of them."""
-    about = (
-        "Parameters fitted on out-of-fold predictions of all folds are used for test images and in bundles. For the "
-        "out-of-fold score, each fold is scored with parameters fitted on the other folds (nested); the last column has the "
-        "smallest and largest of these. All are in ensemble/fitted.json."
-    )
-    rows = []
-    for place, one in enumerate(results.steps):
-        if one["fitted"] is None:
-            continue
-        without = [dict(_leaves(fitted[place])) for fitted in results.without_fold.values()]
-        is_named = place == 0 and len(results.ensemble["weights"]) > 1 and _has_weights(one["fitted"])
-        for name, value in _leaves(one["fitted"]):
-            if not (is_named and name.startswith(WEIGHTS)):
-                others = [fits[name] for fits in without if name in fits]
-                rows.append([components.label(one["step"]), name, _text(value), span(others) if others else "–"])
-    columns = ["step", "parameter", "on all folds", "without a fold"]
-    table = Table(columns, rows, text_columns=["step", "parameter"])
-    return [Text(about, heading="Fitted steps"), *([table] if rows else [])]
-
-
-def _leaves(fitted: Any, where: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted name and value of each number, string or list in plain JSON."""
-    if isinstance(fitted, Mapping):
-        for key, value in fitted.items():
-            yield from _leaves(value, f"{where}.{key}" if where else str(key))
-    else:
-        yield where, fitted
-
-
-def _text(value: Any) -> str:
-    """Value as printed; lists that are too long to read are counted."""
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= LONGEST else f"{count(n_values(value), 'value')}, in ensemble/fitted.json"
+    return [*fits.blocks(results), *stacked.blocks(results), *_after_each_step(results)]
 
 
 def _after_each_step(results: Results) -> list[Block]:

@@ -5,16 +5,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from goldfold.base.words import count
-from goldfold.config.ablation import variants as variants_of
 from goldfold.drawing.blocks import Note
 from goldfold.drawing.words import change, interval, listed, score, shortened
-from goldfold.planning.runs import Member
 from goldfold.report import (
+    ablation,
     absent,
     answers,
     choices,
     endings,
+    fits,
     limits,
+    overfitted,
     quarantine,
     shift,
     training,
@@ -34,7 +35,7 @@ def collect(
 ) -> list[Note]:
     """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
-        *_gain(results, compared), *_fitted(results), *choices.notes(results),
+        *_gain(results, compared), *fits.notes(results), *overfitted.notes(results), *choices.notes(results),
         *endings.notes(results), *limits.notes(results), *absent.notes(results),
         *unscored.notes(results), *_copies(clusters), *shift.notes(shifts),
         *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),
@@ -47,10 +48,7 @@ def collect(
 
 def _gain(results: Results, compared: Comparison | None = None) -> Iterator[Note]:
     """Compare the ensemble with its best member."""
-    variants = [
-        Member(model, seed).name for model in variants_of(results.settings) for seed in results.settings["seeds"]
-    ]
-    members = results.leaderboard[~results.leaderboard["member"].isin(["ensemble", *variants])]
+    members = results.leaderboard[~results.leaderboard["member"].isin(["ensemble", *ablation.members(results)])]
     whole = results.leaderboard[results.leaderboard["member"] == "ensemble"].iloc[0]
     if len(members) < 2 or not results.is_ensemble:
         return
@@ -73,21 +71,8 @@ def _gain(results: Results, compared: Comparison | None = None) -> Iterator[Note
     elif (gain > 0) == results.greater_is_better:
         yield Note("good", "The ensemble is better than its best member", f"{words}; {found}.")
     else:
-        yield Note("warn", "The ensemble is worse than its best member", f"{words}; {found}. Check the weights.")
-
-
-def _fitted(results: Results) -> Iterator[Note]:
-    """Warn of fitted steps that overfit the images they were fitted on."""
-    honest, flattered = results.metrics["oof"][results.metric], results.optimistic
-    if flattered is None or None in (flattered["value"], honest["low"], honest["high"]):
-        return
-    if not honest["low"] <= flattered["value"] <= honest["high"]:
-        text = (
-            f"Fitted and scored on the same {results.row}s, they give {score(flattered['value'])}; fitted without each "
-            f"{results.row}'s fold, {score(honest['value'])}. The first lies outside the interval of the second. The parameters "
-            f"of each fold are in ensemble/fitted.json; fewer of them (per_class: false, fixed weights) may generalise better."
-        )
-        yield Note("warn", "The fitted steps of the ensemble generalise poorly", text)
+        todo = overfitted.advice(results) or " Check the weights."
+        yield Note("warn", "The ensemble is worse than its best member", f"{words}; {found}.{todo}")
 
 
 def _copies(clusters: list[Cluster]) -> Iterator[Note]:

@@ -35,7 +35,8 @@ def _facts(results: Results) -> Iterator[tuple[tuple[int, int], Mapping[str, Any
 
 
 def _counts(results: Results) -> Sequence[Block]:
-    pools = {split: len(table) for split, table in results.tables.items() if split not in ("train", "holdout")}
+    used = {source for labels in results.grid.labels() for source in labels.sources}
+    pools = {split: len(table) for split, table in results.tables.items() if split in used}
     known = _is_right(results)
     rows: list[list[str | Cell]] = []
     for (number, fold), table in sorted(results.pseudo.items()):

@@ -1,16 +1,19 @@
 """Sections on the score: leaderboard, folds, rounds of pseudo labels."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from goldfold.base.words import noun
 from goldfold.drawing.blocks import Block, Section, Table, Text
 from goldfold.drawing.figures import ScoreLine, forest
 from goldfold.drawing.words import change, interval, listed, score
-from goldfold.report import limits, rounds, verdict
+from goldfold.report import ablation, fits, limits, rounds, verdict
 from goldfold.report import pseudo_labels as pseudo
 from goldfold.report.comparison import Comparison, luck_in_words
 from goldfold.report.results import ENSEMBLE, Results
 
+_VARIANTS = " Variants of the ablation are marked: they do not vote, and are compared with their models under Ablation."
 FoldScores = dict[str, dict[int, float]]
 """Score by member and fold."""
 
@@ -25,29 +28,41 @@ def fold_scores(results: Results) -> FoldScores:
 
 def leaderboard(results: Results, folds: FoldScores, compared: Comparison | None = None) -> Section:
     """Members and ensemble, best first, with the luck of the best of several members."""
+    variants = set(ablation.members(results))
     lines = [
         ScoreLine(
-            row["member"], row[results.metric], row["low"], row["high"],
+            _marked(row["member"], variants), row[results.metric], row["low"], row["high"],
             list(folds.get(row["member"], {}).values()), row["member"] == results.whole_name,
         )
         for row in results.named(results.leaderboard).to_dict("records")
     ]  # fmt: skip
-    weights = results.ensemble["weights"]
+    weights = results.ensemble["weights"] if fits.are_weighted(results) else {}
     table = Table(
-        ["", "member", results.metric, "95 % interval", "weight"],
+        ["", "member", results.metric, "95 % interval", *["weight"] * bool(weights)],
         [
-            [str(place), line.name, score(line.value), interval(line.low, line.high), _weight(weights.get(line.name))]
+            [
+                str(place),
+                line.name,
+                score(line.value),
+                interval(line.low, line.high),
+                *[_weight(weights.get(line.name))] * bool(weights),
+            ]
             for place, line in enumerate(lines, start=1)
         ],
         text_columns=["member"],
         mark=next((row for row, line in enumerate(lines) if line.stands_out), None),
     )
     direction = "larger" if results.greater_is_better else "smaller"
-    intro = f"Out-of-fold scores of the last round; {direction} is better. {_member_note(results)}"
+    intro = f"Out-of-fold scores of the last round; {direction} is better. {_member_note(results)}{_VARIANTS * bool(variants)}"
     luck = luck_in_words(compared, results.row)
     blocks: list[Block] = [forest(lines, results.metric), table, *([Text(luck)] if luck else [])]
     blocks += [*_by_fold(results, folds), *_other_metrics(results)]
     return Section("leaderboard", "Leaderboard", intro, blocks)
+
+
+def _marked(member: str, variants: Collection[str]) -> str:
+    """Name of a member; that of a variant of the ablation with a mark."""
+    return f"{member} (variant)" if member in variants else member
 
 
 def _member_note(results: Results) -> str:

@@ -54,11 +54,12 @@ class TrainingSet(Dataset[dict[str, Any]]):
         metadata: NDArray[np.float32] | None = None,
         mixing: Mixing | None = None,
         more: More | None = None,
+        drop_view: float = 0.0,
     ) -> None:
         """``metadata`` has one row per sample, where networks take it; ``mixing`` is None where samples are not mixed; ``more``
-        makes further fields of a sample.
+        makes further fields of a sample; ``drop_view`` is the probability that an image of a case is left out.
         """
-        self.metadata, self.mixing, self.more = metadata, mixing, more
+        self.metadata, self.mixing, self.more, self.drop_view = metadata, mixing, more, drop_view
         self.ids, self.targets, self.weights = list(ids), targets, weights
         self.images, self.augment, self.key = images, augment, key
 
@@ -69,15 +70,20 @@ class TrainingSet(Dataset[dict[str, Any]]):
         """Return the augmented sample, mixed if samples are; ``place`` has the fields of `Place`."""
         place = Place(*place)
         own = self.at(place, self.augment.at(place.epoch, place.batch))
+        if self.drop_view:
+            own = {**own, "present": kept(own["present"], self.drop_view, counter(*self._stream(place), "drop view"))}
         return own if self.more is None else {**own, **self.more(place)}
 
     def at(self, place: Place, augment: Augment) -> dict[str, Any]:
         """Return the sample of a place; it and those that it is mixed with are augmented by ``augment``."""
-        stream: tuple[int | str, ...] = (*self.key, place.epoch, self.ids[place.row])
-        if place.again:
-            stream = (*stream, "again", place.again)
+        stream = self._stream(place)
         own = self._augmented(augment, place.row, stream)
         return own if self.mixing is None else self.mixing(own, partial(self._augmented, augment), place.epoch, stream)
+
+    def _stream(self, place: Place) -> tuple[int | str, ...]:
+        """Names of the random numbers of a place."""
+        stream = (*self.key, place.epoch, self.ids[place.row])
+        return (*stream, "again", place.again) if place.again else stream
 
     def _augmented(self, augment: Augment, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
         """Return the sample of a row, augmented by random numbers of a stream, see `sample`."""
@@ -88,7 +94,8 @@ class TrainingSet(Dataset[dict[str, Any]]):
             return made
 
         metadata = metadata_of(self.metadata, row)
-        return sample(self.images, self.ids[row], self.targets[row], self.weights[row], augmented, metadata)
+        draw = counter(*stream, "images") if getattr(self.images, "max_images", None) else None
+        return sample(self.images, self.ids[row], self.targets[row], self.weights[row], augmented, metadata, draw)
 
 
 def _refuse_other(image: NDArray[Any], shape: tuple[int, int, int], id: str) -> None:
@@ -111,6 +118,7 @@ def sample(
     weight: float = 1.0,
     augmented: Callable[[dict[str, Any], int], dict[str, Any]] = lambda fields, view: fields,
     metadata: Mapping[str, Any] = MappingProxyType({}),
+    draw: int | None = None,
 ) -> dict[str, Any]:
     """Return a case: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8, ``present`` (views,), target fields.
 
@@ -118,8 +126,12 @@ def sample(
         augmented: (fields, view) -> image and fields of the target after augmentation. Targets of cases with several
             images do not move with the images.
         metadata: ``metadata`` of the case, see `metadata_of`.
+        draw: seed of a random choice of images, where the number of images per case is limited.
     """
-    views, known = images.views(id), {"id": id, "weight": weight, **metadata}
+    views, known = (
+        images.views(id) if draw is None else images.views(id, draw),
+        {"id": id, "weight": weight, **metadata},
+    )
     if len(views) == 1:
         fields = augmented({"image": views[0], **target}, 0)
         seen = fields.pop("image")
@@ -127,6 +139,13 @@ def sample(
     each = [None if one is None else augmented({"image": one}, view)["image"] for view, one in enumerate(views)]
     stacked, present = stacked_views([each])
     return {**target, "images": stacked[0], "present": present[0], **known}
+
+
+def kept(present: NDArray[np.bool_], drop: float, seed: int) -> NDArray[np.bool_]:
+    """Return which images of a case are kept, where each is left out with probability ``drop``, but never all of them."""
+    draws = np.random.default_rng(seed).random(len(present))
+    left = present & (draws >= drop)
+    return left if left.any() else present & (draws == draws[present].max())
 
 
 def metadata_of(rows: NDArray[np.float32] | None, row: int) -> dict[str, NDArray[np.float32]]:

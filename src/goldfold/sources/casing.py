@@ -9,6 +9,7 @@ import pandas as pd
 from goldfold.base.errors import DataError
 from goldfold.base.words import count
 from goldfold.images.cases import VIEW_NAMES, to_text, with_paths
+from goldfold.sources.frames import numbers_of
 from goldfold.sources.naming import paths_of
 from goldfold.sources.reading import column_of, line_of
 
@@ -26,7 +27,9 @@ class Casing:
     """Columns of file names, one per view."""
     case: str | None = None
     view: str | None = None
-    """Column with the name of the view; None to number images in table order."""
+    """Column with the name of the view; None to number images, in table order or by `frame`."""
+    frame: str | None = None
+    """Column that orders the images of a case, see `goldfold.sources.frames.numbers_of`."""
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.case)
@@ -113,6 +116,8 @@ def _refuse_twice(images: pd.DataFrame, table: pd.DataFrame, csv: str) -> None:
 
 def _views(images: pd.DataFrame, table: pd.DataFrame, csv: str, how: Casing) -> "pd.Series[Any]":
     """Name or number of the view of each image."""
+    if how.frame is not None:
+        return numbers_of(images["id"], table, csv, how.frame)
     if how.view is None:
         return images.groupby("id").cumcount()
     named = column_of(table, how.view, csv, "data.view_column").reset_index(drop=True)

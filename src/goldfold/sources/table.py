@@ -73,6 +73,7 @@ def read(
     case_column: str | None = None,
     view_column: str | None = None,
     view_columns: Sequence[str] | None = None,
+    frame_column: str | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Tables of a CSV source; see `goldfold.config.data.Csv` for the settings.
 
@@ -84,7 +85,7 @@ def read(
     reader = _Reader(
         Form(columns, Columns(id, label_column, label_separator)),
         Naming(id, names, key, stack, stack_pattern, roi_columns),
-        Casing(view_columns, case_column, view_column),
+        Casing(view_columns, case_column, view_column, frame_column),
         Target(label_column, label_columns, label_separator, empty_label, target_column, label_values),
         {"group": group_column, "fold": fold_column, "order": order_column, "train_only": train_only_column},
         metadata or {"numeric": (), "categorical": ()},

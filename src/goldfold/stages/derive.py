@@ -74,7 +74,10 @@ def run(
     sweep(Path(folder), OUTPUTS)
     spec, names = read(model, resize, channels, place), read_json(classes)
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
-    cases, images = _cases(spec, fold_file, weights[0], metadata), CachedImages(caches, scale_16bit)
+    cases, images = (
+        _cases(spec, fold_file, weights[0], metadata),
+        CachedImages(caches, scale_16bit, spec.model.get("max_images")),
+    )
     metrics = [tasks.score(task, names).metric(one) for one in (metric, *reported)]
     validation = _validation(spec, task, names, cases, images, metrics, accelerator)
     training = TrainingImages(spec, validation.infer, cases.train, images, accelerator, cases.encoder)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from goldfold import components, tasks
 from goldfold.base.files import read_json, write_json, write_text
+from goldfold.ensemble_scores import OPTIMISTIC, of_members, write_rounds, write_scores
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import Step, average, build, weights_of
 from goldfold.ensembling.with_metadata import without
@@ -22,7 +23,7 @@ from goldfold.members import Members
 from goldfold.metadata import of_cases
 from goldfold.metadata_gain import gain_of_metadata
 from goldfold.metrics import Evidence, Metric, resampling
-from goldfold.metrics.bootstrap import summary
+from goldfold.metrics.bootstrap import independent, summary
 from goldfold.planning.full import full_of
 from goldfold.planning.grid import grid
 from goldfold.planning.outputs import HOLDOUT
@@ -36,8 +37,8 @@ from goldfold.tasks.steps import ForSteps
 
 PLACES = ("group", "fold")
 """Columns for the group and the fold of an image."""
-OPTIMISTIC = "optimistic"
-"""Name of the score of steps that were fitted on the scored images."""
+ENSEMBLE = "ensemble"
+"""Name of the ensemble among the members."""
 
 
 def run(
@@ -119,42 +120,56 @@ def run(
     steps = build(ForSteps(task, names, columns), wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
     rows, made, last = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
-    evidence = last.evidence
-    fused = applied(steps, members.of_split("test"), made.fitted) if has_test else None
-    fused_test = None if fused is None else _keep(facets, Path(folder), "test", fused)
+    fused_test = _predict(facets, Path(folder), members, steps, made, has_test, has_holdout)
     if not has_test:  # files of an earlier run that had test images
         submitted = ("submission.csv", *facets.facts.submission_files)
         _remove_stale(Path(folder).glob("test.*"), [Path(leaderboard).parent / name for name in submitted])
-    if has_holdout:
-        _keep(facets, Path(folder), HOLDOUT, applied(steps, members.of_split(HOLDOUT), made.fitted))
-    else:
-        _remove_stale(Path(folder).glob(f"{HOLDOUT}.*"))
     method, named = (fusion, weights_of(made.fitted[0], given)) if fusion else (settings.get("method"), given)
     write_json(Path(folder) / "weights.json", {"method": method, "weights": _shares(named)})
     write_json(Path(folder) / "fitted.json", _fitted([fusion or "average", *postprocessing], made))
-    parts = {
-        "oof": every_metric(facets.facts, facets.scores, evidence, truth, chosen, last.score),
-        **_optimistic(facets, made, truth, chosen),
-    }
     resampled.write(Path(folder), last.drawn)
-    scores = _beside(pd.DataFrame(rows), parts, chosen.name)
-    write_text(Path(folder) / "rounds.csv", scores.to_csv(index=False))
-    of_last = scores[scores["round"] == whole.last]
-    best_first = of_last.sort_values(chosen.name, ascending=not chosen.greater_is_better, kind="stable")
-    write_text(leaderboard, best_first.to_csv(index=False))
-    if fused_test is not None and answers is not None:
-        known = with_groups(read_table(answers), read_table(test) if test else None)
-        parts["test"] = every_metric(
-            facets.facts, facets.scores, facets.scores.evidence(fused_test, known), known, chosen
-        )
-    more = {"members": _of_members(of_last, chosen.name), "classes": facets.scores.by_class(evidence).to_dict("index")}
+    parts = {
+        "oof": every_metric(facets.facts, facets.scores, last.evidence, truth, chosen, last.score),
+        **_optimistic(facets, made, truth, chosen),
+        **_of_answers(facets, fused_test, answers, test, chosen),
+    }
+    of_last = write_rounds(Path(folder), Path(leaderboard), rows, parts, chosen, whole.last)
+    by_class = facets.scores.by_class(last.evidence).to_dict("index")
+    more = {"members": of_members(of_last, chosen.name), "classes": by_class}
     if metadata:
         plain = build(ForSteps(task, names), list(map(without, wanted)), workers)
-        gained = gain_of_metadata(facets.scores, plain, last.members, evidence, truth, chosen)
-        more["metadata"] = {**metadata, **gained}
+        of = last.evidence, last.drawn[ENSEMBLE]
+        more["metadata"] = {**metadata, **gain_of_metadata(facets.scores, plain, last.members, *of, truth, chosen)}
     about = {"task": task["name"], "metric": chosen.name}
-    _write_scores(Path(metrics), Path(headline or Path(metrics).with_name("headline.json")), about, parts, more)
-    print(best_first.to_string(index=False), flush=True)
+    write_scores(Path(metrics), Path(headline or Path(metrics).with_name("headline.json")), about, parts, more)
+
+
+def _predict(
+    facets: "Facets",
+    folder: Path,
+    members: Members,
+    steps: Sequence[Step],
+    made: Nested,
+    has_test: bool,
+    has_holdout: bool,
+) -> Arrays | None:
+    """Write the predictions of the test images and of a holdout by steps fitted on all folds; return those of the test images."""
+    if has_holdout:
+        _keep(facets, folder, HOLDOUT, applied(steps, members.of_split(HOLDOUT), made.fitted))
+    else:
+        _remove_stale(folder.glob(f"{HOLDOUT}.*"))
+    return _keep(facets, folder, "test", applied(steps, members.of_split("test"), made.fitted)) if has_test else None
+
+
+def _of_answers(
+    facets: "Facets", fused: Arrays | None, answers: str | None, test: str | None, metric: Metric
+) -> dict[str, dict[str, Any]]:
+    """Score the test images; empty if there are none, or their targets are not known."""
+    if fused is None or answers is None:
+        return {}
+    known = with_groups(read_table(answers), read_table(test) if test else None)
+    evidence = facets.scores.evidence(fused, known)
+    return {"test": every_metric(facets.facts, facets.scores, evidence, known, metric)}
 
 
 @dataclass(frozen=True)
@@ -170,21 +185,6 @@ class Facets:
 def _facets(task: dict[str, Any], classes: list[str]) -> Facets:
     made = tasks.output(task, classes), tasks.tables(task, classes), tasks.score(task, classes)
     return Facets(tasks.facts(task["name"]), *made)
-
-
-def _write_scores(
-    metrics: Path, headline: Path, about: dict[str, Any], parts: Mapping[str, dict[str, Any]], more: dict[str, Any]
-) -> None:
-    """Write all scores to ``metrics``, and those by the metric that counts to ``headline``.
-
-    Args:
-        about: ``task`` and ``metric``, the one that counts.
-        parts: scores by metric for each part of the data.
-        more: scores of members and classes.
-    """
-    write_json(metrics, {**about, **parts, **more})
-    metric = about["metric"]
-    write_json(headline, {**about, **{part: {metric: entries[metric]} for part, entries in parts.items()}})
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,8 @@ def _scored_rounds(
         for name, part in [*parts.items(), *fused]:
             evidence = task.scores.evidence(part, truth)
             drawn[name] = resampling.drawn(metric, evidence, groups_of(truth))
-            found = summary(metric.value(evidence, np.arange(len(evidence))), drawn[name])
+            value, n = metric.value(evidence, np.arange(len(evidence))), independent(len(truth), groups_of(truth))
+            found = summary(value, drawn[name], n)
             row = {"member": name, "round": number, metric.name: found.value, "low": found.low, "high": found.high}
             (wholes if name == "ensemble" else scores).append(row)
     return scores + wholes, made, Last(parts, evidence, found.as_dict(), drawn)
@@ -250,13 +251,6 @@ def _optimistic(task: Facets, made: Nested, truth: pd.DataFrame, metric: Metric)
     return {OPTIMISTIC: {metric.name: scored_by(task.scores.evidence(made.optimistic, truth), truth, metric)}}
 
 
-def _beside(scores: pd.DataFrame, parts: Mapping[str, Any], metric: str) -> pd.DataFrame:
-    """Add the optimistic score to the row of the last round's ensemble, which is the last row."""
-    if OPTIMISTIC not in parts:
-        return scores
-    return scores.assign(**{OPTIMISTIC: [np.nan] * (len(scores) - 1) + [parts[OPTIMISTIC][metric]["value"]]})
-
-
 def _fitted(wanted: Sequence[components.Written], made: Nested) -> dict[str, Any]:
     """Collect the parameters of each step, fitted on all folds and without each fold."""
     steps = [{"step": step, "fitted": fitted} for step, fitted in zip(wanted, made.fitted, strict=True)]
@@ -272,14 +266,6 @@ def _keep(task: Facets, folder: Path, name: str, predictions: Arrays, truth: pd.
         table = table.merge(truth[["id", *(name for name in (*task.facts.shown, *PLACES) if name in truth)]], on="id")
     write_text(folder / f"{name}.csv", table.to_csv(index=False))
     return kept
-
-
-def _of_members(last: pd.DataFrame, metric: str) -> dict[str, Any]:
-    return {
-        row["member"]: {metric: {"value": row[metric], "low": row["low"], "high": row["high"]}}
-        for row in last.to_dict("records")
-        if row["member"] != "ensemble"
-    }
 
 
 def _remove_stale(*files: Iterable[Path]) -> None:

@@ -16,6 +16,7 @@ from goldfold.base.files import read_json, write_if_changed
 from goldfold.base.fingerprint import sha256_of
 from goldfold.base.words import count
 from goldfold.cache.images import shard_of
+from goldfold.ensembling.coverage import refuse_unreachable
 from goldfold.images import cases
 from goldfold.metadata.columns import Columns, found_in, refuse_unusable
 from goldfold.planning.inner import inner_list, parts
@@ -40,7 +41,7 @@ def run(
     shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
     rare_classes: str | None = None, keys: Mapping[str, str] = MappingProxyType({}),
     taken: Mapping[str, Sequence[str]] | None = None, inner: Sequence[int] = (), holdout: Mapping[str, Any] | None = None,
-    full: bool = False,
+    full: bool = False, coverages: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Write the lists into ``folder``; return the number of images by split, and the paths of the lists.
 
@@ -69,10 +70,11 @@ def run(
         inner: numbers of inner parts per fold that cleaning rounds ask for.
         holdout: how the sealed holdout is chosen, see `goldfold.splits.holdout.separate`.
         full: whether networks are trained on all labelled rows.
+        coverages: see `goldfold.ensembling.coverage.refuse_unreachable`.
         keys: config keys that name the column `fold` or `order` of the data, for errors.
 
     Raises:
-        DataError: the images cannot be split in this way, or metadata columns are not usable.
+        DataError: the images cannot be split in this way, metadata columns are not usable, or a coverage is out of reach.
     """
     tables, metadata = _tables(Path(manifest), splits, taken)
     tables["train"].attrs |= keys
@@ -95,6 +97,7 @@ def run(
     with sealing.blamed(aside):
         numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=policy)
     learnt = training(train, numbers, n_folds, splitter, gap)
+    refuse_unreachable(train.assign(fold=numbers), coverages)
     _report(train, numbers, known)
     whole = {WHOLE: learnt.any(axis=0) | (numbers >= 0)} if full else {}
     _write_folds(out, train, numbers, {**dict(enumerate(learnt)), **whole}, facts.columns, metadata)
@@ -217,13 +220,15 @@ def _write_tables(out: Path, tables: Mapping[str, pd.DataFrame], cached: Sequenc
         images = cases.as_cached(table)
         pieces = np.array([shard_of(id, shards) for id in images["id"]], int)
         for piece in range(shards):
-            rows = images[pieces == piece].reindex(columns=[*CACHED, *cached, *_cut(table), *_cases(table)])
+            rows = images[pieces == piece].reindex(
+                columns=[*CACHED, *cached, *_cut(images.drop(columns=cases.ROIS, errors="ignore")), *_cases(table)]
+            )
             write_if_changed(out / "shards" / f"{name}-{piece}.csv", rows.to_csv(index=False))
 
 
 def _cut(table: pd.DataFrame) -> list[str]:
-    """Column of the cropped part of each image, where there is one."""
-    return ["roi"] if "roi" in table else []
+    """Column of the cropped part of each image, or of the images of each case, where there is one."""
+    return [name for name in ("roi", cases.ROIS) if name in table]
 
 
 def _cases(table: pd.DataFrame) -> list[str]:

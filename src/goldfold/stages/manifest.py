@@ -104,7 +104,7 @@ def run(
         tables["answers"] = _answers(
             raw.answers, raw.sizes, tables["test"], own_ids, task | settled, names, policy, workers
         )
-    tables = with_rois(tables, roi, workers)
+    tables = with_rois(tables, roi, workers, scanned)
     if own_ids is not None:
         found = copies.renamed(found, dict(zip(own_ids, tables["test"]["id"], strict=True)))
     write_text(Path(folder) / "duplicates.csv", found.to_csv(index=False))

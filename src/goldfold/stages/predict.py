@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from goldfold.inference.view_weights import with_view_weights
 from goldfold.predicting import predict
 from goldfold.tables import read_table
 
@@ -24,4 +25,4 @@ def run(folder: str, fold_file: str | None, lists: dict[str, str], **member: Any
         table = read_table(fold_file)
         tables["oof"] = table[table["split"] == "val"].reset_index(drop=True)
     tables |= {name: read_table(path) for name, path in lists.items()}
-    predict(folder, tables, **member)
+    predict(folder, tables, observed=with_view_weights, **member)

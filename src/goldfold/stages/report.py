@@ -22,6 +22,7 @@ from goldfold.report import (
     data,
     doubts,
     ensemble,
+    generated,
     groups,
     headline,
     heads,
@@ -37,6 +38,7 @@ from goldfold.report import (
     sets,
     training,
     verdict,
+    view_weights,
 )  # fmt: skip
 from goldfold.report import shift as differences
 from goldfold.report.copies import Cluster
@@ -62,7 +64,8 @@ def run(
     """Write the page, its figures as PNG files in ``figures`` beside it, and the learning curves as ``curves.csv``.
 
     With an ablation, its table is written as ``ablation.csv``, with several members their differences as ``pairs.csv``; for
-    tasks with classes per image, the labels that may be wrong as ``label_issues.csv``.
+    tasks with classes per image, the labels that may be wrong as ``label_issues.csv``; for networks that
+    weight the images of a case, their weights as ``view_weights.csv``.
 
     Returns:
         ``files``: paths of the figures and of these tables.
@@ -79,13 +82,14 @@ def run(
     same = copies.find(found)
     shifts = differences.find(found, same, shift_images, workers) if shift else {}
     drawn = resampled.read(found.root / "ensemble")
+    weighted = view_weights.table(found)
     issues, compared, folds = label_issues.find(found), comparison.find(found, drawn), scores.fold_scores(found)
     apart = pairs.find(found, drawn)
     with shown_as(settings["data"]["channels"], settings["data"]["scale_16bit"]):
         best = [scores.leaderboard(found, folds, compared), pairs.section(found, apart)]
         sections = [
             *filter(None, best),
-            *_sections(found, same, shifts, gallery, gains := ablation.table(found), issues),
+            *_sections(found, same, shifts, gallery, gains := ablation.table(found), issues, weighted),
         ]
     subtitle = f"{name} · {task['name']} · {found.metric}"
     head = headline.headline(found, verdict.sentence(found, folds, compared))
@@ -95,6 +99,7 @@ def run(
     written += _write_table(Path(out).parent / pairs.FILE, pairs.table(apart))
     written += _write_table(Path(out).parent / ABLATION, gains)
     written += _write_table(Path(out).parent / label_issues.FILE, None if issues is None else issues.table)
+    written += _write_table(Path(out).parent / view_weights.FILE, weighted)
     write_text(out, html)
     print(f"{out}: {len(sections)} sections, {len(html) / 1e6:.1f} MB", flush=True)
     return {"files": written}
@@ -102,14 +107,16 @@ def run(
 
 def _sections(
     found: Results, same: list[Cluster], shifts: differences.Shifts, gallery: int, gains: pd.DataFrame | None,
-    issues: label_issues.Issues | None,
+    issues: label_issues.Issues | None, weighted: pd.DataFrame | None,
 ) -> list[Section]:  # fmt: skip
     every = [
         ablation.section(found, gains),
         scores.pseudo_labels(found),
         cleaned.section(found, gallery),
+        generated.section(found, gallery),
         training.curves(found),
         *found.show.pages(found.oof, found.truth, gallery),
+        view_weights.section(found, weighted, gallery),
         label_issues.section(found, issues, gallery),
         holdout.section(found),
         ledger.section(found),

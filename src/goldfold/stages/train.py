@@ -25,6 +25,7 @@ from goldfold.engine.hooks.lr_curve import LrCurve
 from goldfold.engine.loop import Learner, Pause, Validate, fit
 from goldfold.engine.state import State, Training
 from goldfold.engine.stopping import Keeper, signals_noted
+from goldfold.generating.files import IMAGE_FILES
 from goldfold.lineage import provenance
 from goldfold.planning.origins import snapshot_file
 from goldfold.training.compiling import compiled, uncompiled
@@ -126,6 +127,7 @@ def _made_from(job: Job, setup: Setup, is_compiled: bool) -> dict[str, str]:
         *job.lessons,
         *job.unlabeled,
         *job.histories,
+        *((f"{job.generated}/{name}" for name in IMAGE_FILES) if job.generated else ()),
     ]
     files += [file for file in (job.pseudo, job.clean, pretrained) if isinstance(file, str)]
     parts = {

@@ -92,16 +92,33 @@ def of_column(
     return with_best(form, classes, n if n > 1 else k_of(metric, DEFAULT_K))
 
 
-def of_two_columns(sample: pd.DataFrame, classes: Sequence[str]) -> Form | None:
-    """Return the form of a sample with a column of classes and one of confidences, in any order; otherwise None."""
+def of_two_columns(sample: pd.DataFrame, classes: Sequence[str], path: str, label_column: str) -> Form | None:
+    """Return the form of a sample with a column of classes and one of confidences, in any order; otherwise None.
+
+    Args:
+        label_column: name of the column of classes where both could be it, since the classes are numbers.
+
+    Raises:
+        DataError: both could be it, and neither has this name.
+    """
     columns = [str(name) for name in sample.columns]
     if len(columns) != 3 or any(name in classes for name in columns[1:]):
         return None
-    for label, number in ((1, 2), (2, 1)):
-        labels, numbers = (sample.iloc[:, place].dropna().astype(str).unique() for place in (label, number))
-        if len(labels) and {*labels} <= {*classes} and all(map(_is_number, numbers)):
-            return Form(columns, keys=keys(sample), as_labels=True, confidence=columns[number])
-    return None
+    cells = {name: sample[name].dropna().astype(str).unique() for name in sample.columns[1:]}
+    first, second = columns[1:]
+    found = [
+        (label, number)
+        for label, number in ((first, second), (second, first))
+        if len(cells[label]) and {*cells[label]} <= {*classes} and all(map(_is_number, cells[number]))
+    ]
+    if len(found) > 1:
+        found = [pair for pair in found if pair[0] == label_column]
+        if not found:
+            raise DataError(
+                f"{path}: {first!r} and {second!r} could both be the column of classes. Set submission.label_column to the one "
+                f"that is."
+            )
+    return Form(columns, keys=keys(sample), as_labels=True, confidence=found[0][1]) if found else None
 
 
 def with_best(form: Form, classes: Sequence[str], n: int) -> Form:

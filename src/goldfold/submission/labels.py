@@ -45,7 +45,7 @@ def form(
         if settings["format"] == best.BEST:
             return best.with_best(made, classes, best.k_of(metric, best.DEFAULT_K))
         return replace(made, confidence=columns[1]) if settings["format"] == best.CONFIDENCE else made
-    if (found := _of_best(classes, sample, where, settings["format"], metric)) is not None:
+    if (found := _of_best(classes, sample, where, settings, metric)) is not None:
         return found
     _check(classes, sample, where)
     keys = best.keys(sample)
@@ -83,12 +83,13 @@ def table(
 
 
 def _of_best(
-    classes: Sequence[str], sample: pd.DataFrame, path: str, format: str, metric: components.Written
+    classes: Sequence[str], sample: pd.DataFrame, path: str, settings: Mapping[str, Any], metric: components.Written
 ) -> Form | None:
     """Return the form of several classes in a cell, or of labels with confidences; None if it is another."""
+    format: str = settings["format"]
     columns = [str(column) for column in sample.columns[1:]]
     if len(columns) == 2 and format in ("auto", best.CONFIDENCE):
-        found = best.of_two_columns(sample, classes)
+        found = best.of_two_columns(sample, classes, path, settings["label_column"])
     elif len(columns) == 1 and columns[0] not in classes:
         numbers = pd.to_numeric(sample.iloc[:, 1].dropna(), errors="coerce")
         is_share = len(classes) == 2 and len(numbers) > 0 and bool(numbers.between(0, 1).all())

@@ -87,6 +87,31 @@ def refuse_unordered(classes: Sequence[str], named: Sequence[str] | None, metric
         )
 
 
+def refuse_disordered(classes: Sequence[str], are_named: bool) -> None:
+    """Refuse ordered classes whose order is not known, or contradicts their numbers.
+
+    Args:
+        are_named: the classes are those of ``data.classes``.
+
+    Raises:
+        DataError: with what to write.
+    """
+    numbers = [_number(name) for name in classes]
+    values = [number for number in numbers if number is not None]
+    if len(values) < len(numbers):
+        if not are_named:
+            raise DataError(
+                f"task: ordinal needs the order of the classes, but {', '.join(classes)} are not numbers. Set data.classes, "
+                f"lowest class first."
+            )
+        return
+    if values not in (sorted(values), sorted(values, reverse=True)):
+        raise DataError(
+            f"data.classes: {', '.join(classes)} are numbers, but not in order. Task ordinal needs the lowest class first: "
+            f"{', '.join(natural_order(classes))}."
+        )
+
+
 def _number(name: str) -> Decimal | None:
     """The number that a label stands for, in any script; None if it is a name."""
     return number_of(in_ascii_digits(name))

@@ -82,5 +82,7 @@ class Facts:
     takes_metadata: bool = False
     """True if networks may take metadata: `Infer.model` then has an argument ``metadata_branch``, see
     `goldfold.tasks.logits.network`."""
+    is_ordered: bool = False
+    """True if classes are in order by their nature, so that metrics of grades are always reported."""
     follows_roi: bool = True
     """True if targets and predictions move with the region cropped from an image (`data.roi`)."""

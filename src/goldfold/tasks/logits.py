@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from goldfold.cases import Inputs
+    from goldfold.components import Written
     from goldfold.inference.views import View
     from goldfold.models.fusion import Branch
     from goldfold.predictions.arrays import Arrays
@@ -32,22 +33,21 @@ def network(
     image_size: tuple[int, int],
     channels: int,
     metadata_branch: Branch | None = None,
+    views: Written = "mean",
     **params: Any,
 ) -> nn.Module:
     """Build a network with ``n_outputs`` numbers per case, for cases with images of 0..255.
 
     Args:
         metadata_branch: branch for metadata, if the network takes it.
+        views: how the images of a case become one, see `goldfold.models.aggregation`.
     """
     from goldfold import models
+    from goldfold.models.case_head import case_head
     from goldfold.models.wrapping import Normalised
 
     built = models.build(name, n_classes=n_outputs, in_channels=channels, image_size=image_size, **params)
-    if metadata_branch is None:
-        return Normalised(built, channels)
-    from goldfold.models.fusion import fused
-
-    return Normalised(built, channels, fused(built, name, n_outputs, metadata_branch))
+    return Normalised(built, channels, *case_head(built, name, n_outputs, metadata_branch, views))
 
 
 def predicted(

@@ -114,11 +114,12 @@ class Renewal(_Logged):
         if epoch == self.last or epoch % self.every:
             return
         network = training.scored
-        was_training, device = network.training, next(network.parameters()).device
+        modes, device = [(part, part.training) for part in network.modules()], next(network.parameters()).device
         network.eval()
         with torch.no_grad():
             self.labels.renew(torch.cat([self._logits(network, batch, device) for batch in self._batches()]))
-        network.train(was_training)
+        for part, was_training in modes:  # frozen batch norm was in evaluation mode
+            part.training = was_training
         self.last = epoch
 
     def _batches(self) -> Iterator[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,11 +14,13 @@ from goldfold import catalog, components, optim
 from goldfold.base.errors import ConfigError, cause
 from goldfold.engine.gradient import Gradient
 from goldfold.engine.hooks import Hook
+from goldfold.engine.hooks.freezing import Freezing
 from goldfold.engine.hooks.snapshots import Snapshots
 from goldfold.engine.loop import Course, Learner
 from goldfold.engine.seeding import seeded
 from goldfold.inference.predictor import build
 from goldfold.optim.cycles import cycle_ends
+from goldfold.optim.freezing import frozen_parts, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -118,7 +121,7 @@ def learner_of(
         from timm.layers import convert_sync_batchnorm
 
         network = convert_sync_batchnorm(network)
-    how = train.lr, train.weight_decay, train.layer_decay, train.lr_scale
+    how = train.lr, train.weight_decay, train.layer_decay, train.lr_scale, train.freeze
     optimizer = optim.build_optimizer(network, train.optimizer, *how)
     of_epoch = steps_per_epoch(train, n_batches)
     steps, warmup = train.epochs * of_epoch, round(train.warmup_epochs * of_epoch)
@@ -127,11 +130,22 @@ def learner_of(
     schedule = optim.build_schedule(train.schedule, optimizer, steps, warmup)
     network.to(accelerator.device)
     reacting = {"schedule": schedule} if isinstance(schedule, Hook) else {}
-    hooks = {**hooks_of(train.hooks, network), **reacting, **more}
+    freezing = _freezing(train, network, optimizer)
+    hooks = {**freezing, **hooks_of(train.hooks, network), **reacting, **more}
     update = components.load(train.update, catalog.UPDATES, "update rule")
     model, optimizer = accelerator.prepare(network, optimizer)
     gradient = Gradient(model, loss, optimizer, accelerator, _least_micro_batch(network, train))
     return Learner(gradient, optimizer, schedule, update, hooks)
+
+
+def _freezing(train: Train, network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Hook]:
+    """Build the hook that freezes parts of a network, if some are frozen; log its parts if they have rates of their own."""
+    describe = partial(table, network, optimizer.param_groups, train.lr)
+    if train.freeze:
+        return {"freeze": Freezing(network, optimizer, frozen_parts(network, train.freeze), describe)}
+    if train.layer_decay is not None or train.lr_scale:
+        print("parts of the network:", *describe(), sep="\n", flush=True)
+    return {}
 
 
 def snapshots_of(train: Train, of_epoch: int) -> Snapshots | None:

@@ -19,6 +19,7 @@ from goldfold.samples.samplers import EpochOrder, TrainingCases
 from goldfold.tables import read_table
 from goldfold.tasks.optional import classes_of, takes_counts
 from goldfold.training.changes import augment_of, mixing_of
+from goldfold.training.generated import sampled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,17 +142,19 @@ def loader(
     targets = target.targets(rows, images, spec.resize)
     metadata = None if encoder is None else encoder.encode(rows)
     values = cache(partial(_values, target, rows, targets, lists))
-    order = _order(spec, TrainingCases(len(rows), values), processes)
+    order = _order(spec, TrainingCases(len(rows), values), processes, rows)
     mixing = mixing_of(spec, learn, images.lacking(rows["id"]), order)
     samples = TrainingSet(
-        list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing, more
-    )
+        list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing, more,
+        spec.train.drop_view,
+    )  # fmt: skip
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
     return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes, order)
 
 
-def _order(spec: Spec, cases: TrainingCases, processes: int) -> EpochOrder:
-    sampler = components.load(spec.train.sampler, catalog.SAMPLERS, "sampler")
+def _order(spec: Spec, cases: TrainingCases, processes: int, rows: pd.DataFrame) -> EpochOrder:
+    own = components.load(spec.train.sampler, catalog.SAMPLERS, "sampler")
+    sampler = sampled(own, rows, spec.train.generated)
     return EpochOrder(sampler, cases, spec.train.batch_size * processes, spec.key)
 
 

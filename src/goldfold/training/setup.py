@@ -15,6 +15,7 @@ from goldfold.metadata.columns import joined
 from goldfold.metrics import Metric
 from goldfold.tables import read_table
 from goldfold.tasks.optional import fit
+from goldfold.training.generated import with_generated
 from goldfold.training.learner import loss_of, network_of, steps_per_epoch
 from goldfold.training.lesson import Lesson, Teachers, taught, with_unlabeled
 from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, loader, rows_of
@@ -43,6 +44,7 @@ FILES = (
     "clean",
     "unlabeled",
     "histories",
+    "generated",
 )
 """Fields of `Job` that name files: a saved state depends on their content, not on their paths."""
 
@@ -91,6 +93,8 @@ class Job:
     """CSVs of the ids of unlabelled images, where the run learns from them; their other columns are not read."""
     histories: Sequence[str] = ()
     """Histories of the trainings on the folds that decide the number of epochs of a training on all rows, if they do."""
+    generated: str | None = None
+    """Folder of generated images, see `goldfold.stages.generate`; None without them."""
     code: str = ""
     """Digest of the code that the run depends on; a state saved by other code is not resumed."""
 
@@ -136,7 +140,8 @@ def set_up(job: Job) -> Setup:
     """
     spec, names = read(job.model, job.resize, job.channels, job.place), read_json(job.classes)
     accelerator = build_accelerator(job.runtime["device"], job.runtime["precision"], job.runtime["torch_threads"])
-    cases, images = _cases(job, spec), CachedImages(job.caches, job.scale_16bit)
+    folders = [*job.caches, *([job.generated] if job.generated else [])]
+    cases, images = _cases(job, spec), CachedImages(folders, job.scale_16bit, spec.model.get("max_images"))
     target, learn = tasks.target(job.task, names), tasks.learn(job.task, names)
     infer, scores = tasks.infer(job.task, names), tasks.score(job.task, names)
     network = network_of(spec, infer, job.start, cases.encoder)
@@ -170,4 +175,7 @@ def _cases(job: Job, spec: Spec) -> Cases:
     given = train if job.clean is None else rows_of(table, None, 1.0)  # cleaned rows too, so that rounds encode alike
     if spec.metadata is not None:
         train, held_out, given = (joined(rows, job.metadata, spec.metadata) for rows in (train, held_out, given))
-    return Cases(train, held_out, encoder_of(spec, given))
+    encoder = encoder_of(spec, given)
+    if job.generated is not None and spec.train.generated is not None:
+        train = with_generated(train, job.generated, spec.train.generated["weight"])
+    return Cases(train, held_out, encoder)

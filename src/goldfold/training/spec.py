@@ -37,6 +37,7 @@ class Train:
     class_weights: Written | None = None
     layer_decay: float | None = None
     lr_scale: Mapping[str, float] | None = None
+    freeze: Sequence[Any] = ()
     compile: bool = False
     sampler: Written = "shuffled"
     mix: Sequence[Written] = ()
@@ -44,6 +45,8 @@ class Train:
     snapshots: int | None = None
     distill: Mapping[str, Any] | None = None
     fixmatch: Mapping[str, Any] | None = None
+    generated: Mapping[str, Any] | None = None
+    drop_view: float = 0.0
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:

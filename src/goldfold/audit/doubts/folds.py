@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from goldfold.base.words import count
+from goldfold.metrics.limits import few_cases
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,11 +28,13 @@ def about_parted(n_groups: int) -> Iterator[str]:
 
 
 def about_holdout(content: pd.DataFrame) -> Iterator[str]:
-    """A sealed holdout that lacks classes; its numbers by class are not reported.
+    """A sealed holdout of few cases, or one that lacks classes; its numbers by class are not reported.
 
     Args:
         content: amount of each class in each of its cases.
     """
+    if few := few_cases(len(content), "cases of the holdout"):
+        yield few
     if lacking := [str(name) for name in content if not (content[name] > 0).any()]:
         named = ", ".join(map(repr, lacking[:5])) + ", ..." * (len(lacking) > 5)
         yield f"the holdout has no case of {count(len(lacking), 'class', 'classes')}, so it cannot score {named}"

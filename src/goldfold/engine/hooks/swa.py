@@ -11,7 +11,7 @@ from goldfold.base.errors import ConfigError
 from goldfold.engine.hooks import Context, Hook
 from goldfold.engine.hooks.checks import number, whole
 from goldfold.engine.state import Training, unscaled
-from goldfold.engine.statistics import update_statistics
+from goldfold.engine.statistics import frozen_statistics, update_statistics
 
 ANNEALED: dict[str, Callable[[float], float]] = {
     "cosine": lambda share: (1 - math.cos(math.pi * share)) / 2,
@@ -101,7 +101,8 @@ class Swa(Hook):
         if self.n_averaged:
             training.scored = self.average.module
             if is_validated:
-                update_statistics(self.average.module, self.context.training_batches(), self.context.forward)
+                kept = frozen_statistics(self.network)
+                update_statistics(self.average.module, self.context.training_batches(), self.context.forward, kept)
 
     def _has_begun(self, training: Training) -> bool:
         return len(training.history) >= first_epoch(self.start, self.context.epochs)

@@ -68,18 +68,19 @@ def _scaled(values: NDArray[np.float64], ids: NDArray[Any], is_whole: bool, wher
     """Scale probabilities (n, known classes) to sum to 1 per image.
 
     Args:
-        is_whole: all classes are known, so that they must sum to 1 as they are.
+        is_whole: all classes are known, so that they must sum to 1 as they are; otherwise they sum to at most 1.
 
     Raises:
         DataError: they do not, or are all 0.
     """
     total = values.sum(axis=1, keepdims=True)
-    odd = np.abs(total[:, 0] - 1) > TOLERANCE if is_whole else total[:, 0] <= 0
+    odd = np.abs(total[:, 0] - 1) > TOLERANCE if is_whole else (total[:, 0] <= 0) | (total[:, 0] > 1 + TOLERANCE)
     if odd.any():
         first = int(np.argmax(odd))
+        wanted = "1" if is_whole else "more than 0 and at most 1"
         hint = "averages of ranks are no probabilities: take that ensemble by another method than rank, or its members"
         raise DataError(
-            f"{where}: the probabilities of id {str(ids[first])!r} sum to {total[first, 0]:.4g}, not to 1 "
+            f"{where}: the probabilities of id {str(ids[first])!r} sum to {total[first, 0]:.4g}, not to {wanted} "
             f"({int(odd.sum()):,} such rows). Write probabilities after softmax{'; ' + hint if is_whole else ''}."
         )
     return values / total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,22 +48,38 @@ class Learn:
 
         Class weights multiply the weight of a sample by the mean weight of its (soft) target's classes.
         """
-        from torch.nn import functional
+        return loss_of(catalog.LOSSES["label"], self.classes, loss, label_smoothing, class_weights, counts)
 
-        from goldfold.losses import combined
-        from goldfold.losses.class_weights import of_targets
 
-        criterion, n = combined(catalog.LOSSES["label"], loss, counts, _hardened), len(self.classes)
-        weights_of = of_targets(class_weights, self.classes, counts)
+def loss_of(
+    entries: Mapping[str, str],
+    classes: Sequence[str],
+    loss: components.Several,
+    label_smoothing: float,
+    class_weights: components.Written | None,
+    counts: Sequence[float] | None,
+) -> Callable[[nn.Module, Batch], Losses]:
+    """Return the mean over the batch of weight x loss, see `Learn.loss`.
 
-        def mean_loss(model: nn.Module, batch: Batch) -> Losses:
-            is_mixed = batch.targets.dim() == 2
-            shares = batch.targets if is_mixed else functional.one_hot(batch.targets, n).float()
-            target = shares * (1 - label_smoothing) + label_smoothing / n
-            weights = batch.weights if weights_of is None else batch.weights * weights_of(target)
-            return criterion(model(batch.inputs), target).map(lambda values: (weights * values).mean())
+    Args:
+        entries: available losses by name.
+    """
+    from torch.nn import functional
 
-        return mean_loss
+    from goldfold.losses import combined
+    from goldfold.losses.class_weights import of_targets
+
+    criterion, n = combined(entries, loss, counts, _hardened), len(classes)
+    weights_of = of_targets(class_weights, classes, counts)
+
+    def mean_loss(model: nn.Module, batch: Batch) -> Losses:
+        is_mixed = batch.targets.dim() == 2
+        shares = batch.targets if is_mixed else functional.one_hot(batch.targets, n).float()
+        target = shares * (1 - label_smoothing) + label_smoothing / n
+        weights = batch.weights if weights_of is None else batch.weights * weights_of(target)
+        return criterion(model(batch.inputs), target).map(lambda values: (weights * values).mean())
+
+    return mean_loss
 
 
 def _hardened(target: Tensor) -> Tensor:

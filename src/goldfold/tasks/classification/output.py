@@ -102,8 +102,8 @@ def chosen_classes(predictions: Arrays) -> NDArray[np.integer[Any]]:
 
 
 def thresholds(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64] | None:
-    """Return the decision threshold of each image (n,), or None without thresholds."""
+    """Return the decision threshold of each image (n,), or (n, classes - 1) for ordered classes; None without thresholds."""
     from goldfold.predictions.arrays import thresholds_of
 
     found = thresholds_of(predictions, ids)
-    return None if found is None else found[:, 0]
+    return found[:, 0] if found is not None and found.shape[1] == 1 else found

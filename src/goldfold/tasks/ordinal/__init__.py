@@ -1,0 +1,1 @@
+"""One of several ordered classes per image: grades, stages, ratings."""
