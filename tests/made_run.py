@@ -21,6 +21,7 @@ from goldfold.config import Config, parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, provenance, records
 from goldfold.planning import full, inner
+from goldfold.planning.heads import stacked
 from goldfold.planning.inner import inner_list
 from goldfold.planning.origins import snapshot_file, weight_files
 from goldfold.planning.outputs import HEADS
@@ -198,6 +199,7 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         "external": [],
         "ensemble": [
             *(path for job in plan.jobs("external") for path in plan.outputs(job)),
+            *(plan.outputs(job)[0] for job in stacked(plan)),
             *plan.predictions("oof", plan.runs),
             *(path for job in plan.jobs("full_predict") for path in plan.outputs(job) if path.endswith(".npz")),
             *(path for split in plan.predicted for path in plan.predictions(split, plan.grid.final_runs())),

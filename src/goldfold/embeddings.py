@@ -1,6 +1,6 @@
 """Embeddings of cases, from the files that the stage embed writes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,3 +38,13 @@ def read(paths: Iterable[str | Path]) -> Embeddings:
     ids = np.concatenate([part["ids"] for part in parts])
     order = np.argsort(ids, kind="stable")
     return Embeddings({"ids": ids[order], "features": np.concatenate([part["features"] for part in parts])[order]})
+
+
+def by_name(names: Mapping[str, str], paths: Iterable[str | Path]) -> dict[str, Embeddings]:
+    """Read the embeddings of some models.
+
+    Args:
+        names: name of the embeddings, which is that of the folder of their files, by model.
+    """
+    every = [*paths]
+    return {model: read(path for path in every if Path(path).parent.name == name) for model, name in names.items()}

@@ -194,6 +194,7 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         "settings": slices.fusing(config),
         **slices.steps(config),
         **({"metadata": columns} if (columns := stacked.columns(config)) else {}),
+        **({"embeddings": taken} if (taken := config.stacked_embeddings) else {}),
         **full_data.for_ensemble(config),
     }
 

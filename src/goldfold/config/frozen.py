@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -10,13 +11,18 @@ from pydantic import BeforeValidator, Field
 from goldfold.config.base import Section, Unique
 from goldfold.config.views import View, needs_trial, settled
 from goldfold.config.written import Head
+from goldfold.ensembling.with_metadata import embeddings_of
 
 if TYPE_CHECKING:
     from goldfold.config.learning import Model
     from goldfold.config.root import Config
 
-REFUSED = ("train", "gpus", "dropout", "drop_path", "metadata", "soup")
+REFUSED = ("train", "gpus", "dropout", "drop_path", "metadata", "soup", "head", "views")
 """Keys of a model that a head on a frozen backbone cannot have."""
+MEAN = "mean"
+"""Value of a model's `views` that needs no layers."""
+DESCRIBED = {"network", "backbone", "params", "pretrained", "partly_pretrained", "mean", "std", "max_images"}
+"""Keys of a model that its embeddings depend on, besides sizes and views."""
 LONGEST = 40
 """Most characters of a backbone's name in the name of its embeddings."""
 
@@ -48,9 +54,10 @@ def refuse_keys(values: Any) -> None:
         values: a model as read from YAML.
     """
     is_frozen = isinstance(values, dict) and values.get("frozen") is not None
-    if more := [key for key in REFUSED if is_frozen and values.get(key) not in (None, False)]:
+    if more := [key for key in REFUSED if is_frozen and values.get(key) not in (None, False, MEAN)]:
         raise ValueError(
-            f"{', '.join(more)}: a frozen backbone is not trained, and its head takes embeddings of images alone; remove "
+            f"{', '.join(more)}: a frozen backbone is not trained, and its head takes embeddings of images alone, "
+            f"averaged over the images of a case; remove "
             f"{'it' if len(more) == 1 else 'them'}, or remove frozen"
         )
 
@@ -60,7 +67,7 @@ def embedding_settings(config: "Config", model: "Model") -> dict[str, Any]:
     if model.frozen is None:
         raise ValueError(f"{model.name} has no frozen backbone")
     cached = config.cached_size(model)
-    described = model.model_dump(include={"network", "backbone", "params", "pretrained", "partly_pretrained"})
+    described = model.model_dump(include=DESCRIBED)
     return {
         "model": {
             **described,
@@ -102,6 +109,20 @@ def trials(config: "Config") -> list[dict[str, Any]]:
 def embeddings(config: "Config") -> dict[str, str]:
     """Name of the embeddings of each model with a head; models with the same backbone, images and views share them."""
     return {model.name: _name(config, model) for model in config.models if model.frozen is not None}
+
+
+def stacked(config: "Config") -> dict[str, str]:
+    """See `goldfold.config.root.Config.stacked_embeddings`; models that are listed and have none are left to later checks."""
+    taken = [value for step in config.written_steps if (value := embeddings_of(step))]
+    known = embeddings(config) if taken else {}
+    if any(value is True for value in taken):
+        return {model: own for model, own in known.items() if model == _first(known, own)}
+    names = [name for value in taken if isinstance(value, list) for name in value]
+    return {name: known[name] for name in names if name in known}
+
+
+def _first(known: Mapping[str, str], embedding: str) -> str:
+    return next(model for model, own in known.items() if own == embedding)
 
 
 def _name(config: "Config", model: "Model") -> str:

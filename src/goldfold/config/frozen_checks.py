@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from goldfold.catalog import HEADS, TASKS
 from goldfold.config import kinds
+from goldfold.config.aggregation_checks import aggregation_problems
 from goldfold.config.component_checks import component_problems
+from goldfold.config.head_checks import head_problems
 from goldfold.config.learning import Model
 from goldfold.config.model_checks import image_problems, network_problems
 from goldfold.config.root import Config
@@ -33,6 +35,8 @@ def _model(model: Model, config: Config, task: Facts) -> Iterator[str]:
         yield f"frozen: task {config.task!r} has no heads on embeddings; remove it (these tasks have: {able})"
         return
     yield from network_problems(model, task)
+    yield from head_problems(model, task, config.data.channels)
+    yield from aggregation_problems(model, config, task)
     yield from image_problems(model, model.frozen.views, "frozen.views")
     yield from component_problems("frozen.head", model.frozen.head, kinds.HEAD, HEADS[task.target], config.task)
     for number, view in enumerate(model.frozen.views):

@@ -12,7 +12,7 @@ from goldfold.config.base import UNSET, Name, Number, Section, Unique, exponent,
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.ensemble_forms import is_average, no_name
 from goldfold.config.external import External
-from goldfold.config.frozen import embeddings
+from goldfold.config.frozen import embeddings, stacked
 from goldfold.config.full_data import Written as OnAllRows
 from goldfold.config.full_data import on_all_rows
 from goldfold.config.holdout import Holdout
@@ -278,6 +278,11 @@ class Config(Section):
     def stacks_metadata(self) -> bool:
         """Whether a step of the ensemble takes metadata columns."""
         return any(map(metadata_of, self.written_steps))
+
+    @property
+    def stacked_embeddings(self) -> dict[str, str]:
+        """Name of the embeddings that steps of the ensemble take, by model; of models that share theirs the first."""
+        return stacked(self)
 
     @property
     def weighted(self) -> list[str]:

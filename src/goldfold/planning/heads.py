@@ -46,6 +46,11 @@ def features(plan: "Plan", job: Job) -> list[str]:
     return [plan.outputs(other)[0] for other in plan.above(job) if other.stage == "embed"]
 
 
+def stacked(plan: "Plan") -> list[Job]:
+    """Jobs that make the embeddings of the cases that the ensemble predicts, where its steps take them."""
+    return [job for name in plan.stacked for job in embedding_jobs(plan, name, ("train", *plan.predicted))]
+
+
 def cache(plan: "Plan", job: Job) -> list[Job]:
     """The cache shard whose images a job of ``embed`` embeds."""
     return [Job("cache", spec=spec_of(plan, job), shard=job.shard)]

@@ -50,6 +50,7 @@ class Plan:
         generating: models and rounds that are trained on generated images besides.
         full: models that are trained on all labelled rows besides.
         embeddings: name of the embeddings of each head on a frozen backbone.
+        stacked: names of the embeddings that steps of the ensemble take.
     """
 
     results: str
@@ -73,6 +74,7 @@ class Plan:
     generating: tuple[tuple[str, int], ...] = ()
     full: FullData = NOTHING
     embeddings: dict[str, str] = field(default_factory=dict)
+    stacked: tuple[str, ...] = ()
 
     @property
     def has_test(self) -> bool:
@@ -224,7 +226,7 @@ class Plan:
             return [*teachers, *inner.measuring_of(self.grid, job.round, job.fold)]
         if job.stage == "ensemble":
             predicting = ("predict", *heads.STAGES[1:], "full_predict", "external")
-            return [other for stage in predicting for other in self.jobs(stage)]
+            return [*heads.stacked(self), *(other for stage in predicting for other in self.jobs(stage))]
         if job.stage == "submit":
             return [Job("ensemble")]
         makers = ("train", "derive", *heads.STAGES[1:], "full_train")

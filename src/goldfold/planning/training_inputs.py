@@ -29,4 +29,5 @@ def inputs_of(config: "Config") -> dict[str, Any]:
         "generating": tuple(run for run in trained if config.model(*run).train.generated is not None),
         "full": config.on_all_rows,
         "embeddings": config.embeddings,
+        "stacked": tuple(sorted({*config.stacked_embeddings.values()})),
     }

@@ -43,7 +43,7 @@ def run(
     """
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
     network = backbone(model, channels)
-    images = CachedImages([cache], scale_16bit)
+    images = CachedImages([cache], scale_16bit, model.get("max_images"))
     table = pd.DataFrame({"id": [*(images.cases or images.place)]}, dtype=str)
     predictor = Predictor(
         network.to(accelerator.device),
