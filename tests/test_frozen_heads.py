@@ -13,6 +13,7 @@ import made_run
 from goldfold import catalog, components
 from goldfold.base.errors import ConfigError
 from goldfold.base.files import read_json, write_json
+from goldfold.base.fingerprint import sha256_of
 from goldfold.bundles.export import export
 from goldfold.cache.images import build
 from goldfold.config import parse, slices
@@ -57,9 +58,10 @@ def test_a_head_has_no_training_and_runs_by_seed_only_if_it_draws_at_random() ->
 def test_models_share_embeddings_unless_backbone_images_or_views_differ() -> None:
     flipped = {**MLP, "name": "flipped", "frozen": {"head": "knn", "views": ["identity", "hflip"]}}
     larger = {**MLP, "name": "larger", "image_size_px": 16}
-    embeddings = parse(with_heads(LINEAR, MLP, flipped, larger)).embeddings
+    darker = {**MLP, "name": "darker", "mean": 0.3}
+    embeddings = parse(with_heads(LINEAR, {**MLP, "views": "mean"}, flipped, larger, darker)).embeddings
     assert embeddings["linear"] == embeddings["mlp"]
-    assert len({*embeddings.values()}) == 3
+    assert len({*embeddings.values()}) == 4
 
 
 def test_heads_are_fitted_in_the_first_round_and_teach_the_next() -> None:
@@ -78,6 +80,11 @@ def test_heads_are_fitted_in_the_first_round_and_teach_the_next() -> None:
             {"models": [{**LINEAR, "metadata": True}]},
             "metadata: a frozen backbone is not trained, and its head takes embeddings",
         ),
+        (
+            {"models": [{**LINEAR, "views": "attention", "max_images": 3, "head": {"hidden": [8]}}]},
+            "head, views, max_images: a frozen backbone is not trained, .* averaged over the images of a case; remove them",
+        ),
+        ({"models": [{**LINEAR, "std": 2}]}, r"models\[0\] \(linear\)\.std = 2.*: must be above 0 and at most 1"),
         ({"models": [{**LINEAR, "frozen": "logistic"}]}, r"frozen = .logistic.: write a section: \{head: logistic\}"),
         ({"models": [{**LINEAR, "frozen": {"head": "logistik"}}]}, "frozen.head = 'logistik': .*nearest is 'logistic'"),
         (
@@ -275,6 +282,15 @@ def test_labels_of_the_validation_rows_change_no_byte_of_their_fold(tmp_path: Pa
     assert same == [False, True, False], "other folds train on these rows"
 
 
+def test_heads_give_ordered_classes_what_they_give_classes(tmp_path: Path) -> None:
+    settings, _ = write_lists(tmp_path, "label")
+    for task in ("classification", "ordinal"):
+        run: Any = {**settings, "head": "logistic", "name": "m", "seeds": [0], "task": {"name": task}}
+        heads.run(predictions=str(tmp_path / task), **run)
+    assert bytes_of(tmp_path / "classification", 0) == bytes_of(tmp_path / "ordinal", 0)
+    assert parse(with_heads(LINEAR, task="ordinal", data={**BASE["data"], "classes": ["b", "a"]})).task == "ordinal"
+
+
 def test_embeddings_of_the_validation_rows_change_no_head_of_their_fold(tmp_path: Path) -> None:
     settings, train = write_lists(tmp_path, "label")
     run: Any = {**settings, "head": "boosted", "name": "m", "seeds": [0]}
@@ -294,8 +310,6 @@ def test_embeddings_of_the_validation_rows_change_no_head_of_their_fold(tmp_path
 
 def write_cache(folder: Path, n: int, of: int = 8) -> list[str]:
     import cv2
-
-    from goldfold.base.fingerprint import sha256_of
 
     generator, paths = np.random.default_rng(0), [folder / f"{row}.png" for row in range(n)]
     for path in paths:
@@ -320,6 +334,34 @@ def test_embeddings_are_the_mean_over_views_and_the_same_in_every_job(tmp_path: 
     assert facts["embedding"]["n"] == 5
     assert not np.allclose(found["one"], found["flipped"])
     assert np.allclose(found["both"], (found["one"] + found["flipped"]) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_shards", [1, 2])
+def test_the_embedding_of_a_case_is_the_mean_over_its_images_in_all_shards(tmp_path: Path, n_shards: int) -> None:
+    """x has images 0 and 1, y image 2 alone."""
+    write_cache(tmp_path, 3)
+    model = {**NETWORK, "backbone": None, "pretrained": False, "partly_pretrained": False, "size": [12, 12]}
+    run: Any = {
+        "model": model,
+        "resize": "squash",
+        "channels": 1,
+        "views": ["identity"],
+        "batch_size": 2,
+        "runtime": RUNTIME,
+    }
+    embed.run(path=str(tmp_path / "images.npz"), cache=str(tmp_path / "cache"), **run)
+    each = read([tmp_path / "images.npz"]).of(["0", "1", "2"])
+    table = pd.DataFrame({"id": ["x#0", "x#1", "y#1"], "case": ["x", "x", "y"], "view": ["0", "1", "1"]})
+    table = table.assign(path=[str(tmp_path / f"{row}.png") for row in range(3)])
+    table = table.assign(sha256=[sha256_of(Path(path)) for path in table["path"]])
+    files = []
+    for shard in range(n_shards):
+        own = table[np.arange(3) % n_shards == shard].reset_index(drop=True)
+        build(own, tmp_path / f"cache{shard}", (12, 12), 1, "squash")
+        files.append(tmp_path / f"{shard}.npz")
+        embed.run(path=str(files[-1]), cache=str(tmp_path / f"cache{shard}"), **run)
+    found = read(files).of(["x", "y"])
+    assert np.allclose(found, [each[:2].mean(axis=0), each[2]], atol=1e-6)
 
 
 # --- reruns

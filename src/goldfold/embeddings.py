@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from goldfold.predictions.arrays import Arrays, load, rows_of
 
+CASES = "cases"
+"""Entry of files whose ``ids`` are those of images, with the case of each, where cases have several images."""
+
 
 @dataclass(frozen=True)
 class Embeddings:
@@ -33,11 +36,24 @@ class Embeddings:
 
 
 def read(paths: Iterable[str | Path]) -> Embeddings:
-    """Read the embeddings of all cases of some files; files without cases are passed over."""
+    """Read the embeddings of all cases of some files: the mean over their images, which may be in several files.
+
+    Files without images are passed over.
+    """
     parts = [part for path in paths if len((part := load(path))["ids"])]
-    ids = np.concatenate([part["ids"] for part in parts])
+    ids, features = (np.concatenate([part[name] for part in parts]) for name in ("ids", "features"))
     order = np.argsort(ids, kind="stable")
-    return Embeddings({"ids": ids[order], "features": np.concatenate([part["features"] for part in parts])[order]})
+    if CASES not in parts[0]:
+        return Embeddings({"ids": ids[order], "features": features[order]})
+    return _means(np.concatenate([part[CASES] for part in parts])[order], features[order])
+
+
+def _means(cases: NDArray[np.str_], features: NDArray[np.float32]) -> Embeddings:
+    """Average the features (n, d) of images over their cases (n,)."""
+    order = np.argsort(cases, kind="stable")
+    names, starts, counts = np.unique(cases[order], return_index=True, return_counts=True)
+    sums = np.add.reduceat(features[order], starts, axis=0, dtype=np.float64)
+    return Embeddings({"ids": names, "features": (sums / counts[:, None]).astype(np.float32)})
 
 
 def by_name(names: Mapping[str, str], paths: Iterable[str | Path]) -> dict[str, Embeddings]:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from goldfold.config.learning import Model
     from goldfold.config.root import Config
 
-REFUSED = ("train", "gpus", "dropout", "drop_path", "metadata", "soup", "head", "views")
+REFUSED = ("train", "gpus", "dropout", "drop_path", "metadata", "soup", "head", "views", "max_images")
 """Keys of a model that a head on a frozen backbone cannot have."""
 MEAN = "mean"
 """Value of a model's `views` that needs no layers."""
-DESCRIBED = {"network", "backbone", "params", "pretrained", "partly_pretrained", "mean", "std", "max_images"}
+DESCRIBED = {"network", "backbone", "params", "pretrained", "partly_pretrained", "mean", "std"}
 """Keys of a model that its embeddings depend on, besides sizes and views."""
 LONGEST = 40
 """Most characters of a backbone's name in the name of its embeddings."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 class Embedder:
     """Predicting facet, see `goldfold.inference.predictor.Predicting`, whose predictions are ``ids`` and ``features`` float32
-    (n, d), the mean over the views and the images of each case."""
+    (n, d), the mean over the views of each image."""
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
         """Build a network with one output, which is not used."""

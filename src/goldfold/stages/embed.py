@@ -1,17 +1,20 @@
 """Stage embed: cached images and the weights of a backbone -> embeddings, the inputs of its last layer."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from torch import nn
 
 from goldfold.base.status import Progress
 from goldfold.cache.images import CachedImages
 from goldfold.cache.shrunk import at_size
 from goldfold.components import Written
+from goldfold.embeddings import CASES
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.seeding import seeded
 from goldfold.images.depth import DEFAULT, Rule
@@ -32,7 +35,7 @@ def run(
     runtime: dict[str, Any],
     scale_16bit: Rule = DEFAULT,
 ) -> dict[str, Any]:
-    """Write the embeddings of the cases of one cache shard to ``path``; return the facts.
+    """Write the embeddings of the images of one cache shard to ``path``; return the facts.
 
     Args:
         cache: folder of the cache shard.
@@ -43,8 +46,8 @@ def run(
     """
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
     network = backbone(model, channels)
-    images = CachedImages([cache], scale_16bit, model.get("max_images"))
-    table = pd.DataFrame({"id": [*(images.cases or images.place)]}, dtype=str)
+    images = CachedImages([cache], scale_16bit)
+    table = pd.DataFrame({"id": [*images.place]}, dtype=str)  # the images of a case may be in several shards
     predictor = Predictor(
         network.to(accelerator.device),
         Embedder(),
@@ -55,11 +58,18 @@ def run(
     )
     progress = Progress(len(table), "images")
     entries = predictor.entries(table, at_size(images, model["size"], resize), batch_size, progress.advance)
-    save(Path(path), entries)
+    save(Path(path), [*entries, *_cases(images, table["id"])])
     progress.close()
     if not model["pretrained"]:
         print("the weights are random (pretrained: false): embeddings say little about the images", flush=True)
     return {"embedding": {"n": len(table), "pretrained": model["pretrained"], "weights": digest(network)}}
+
+
+def _cases(images: CachedImages, ids: Iterable[str]) -> Iterator[tuple[str, NDArray[np.str_]]]:
+    """Yield the case of each image, where cases have several."""
+    case_of = {id: case for case, own in images.cases.items() for id in own}
+    if case_of:
+        yield CASES, np.array([case_of[id] for id in ids], dtype=str)
 
 
 def backbone(model: Mapping[str, Any], channels: int) -> nn.Module:
