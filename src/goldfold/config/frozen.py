@@ -29,7 +29,7 @@ LONGEST = 40
 
 class Frozen(Section):
     """A head on a frozen backbone: the network is not trained, its last layer is replaced by a head that is fitted to the
-    embeddings of the images, by fold and seed, in the first round. Classification, multilabel and regression."""
+    embeddings of the images, by fold and seed, in the first round. Classification, ordinal, multilabel and regression."""
 
     head: Head
     """`logistic` (classes), `ridge` (numbers), `mlp`, `knn`, `boosted`, or your own as `package.module:function`. Its strength is

@@ -27,14 +27,14 @@ BLOCK = 4096
 class EmbeddedCases:
     """Embeddings of cases by frozen backbones, looked up by id.
 
-    ``fitted`` in the methods is what `fit` returns: by model the mean of its embeddings, and the components in units of their
-    deviation, as text of base64 of little-endian float32.
+    ``fitted`` in the methods is what `fit` returns: by model the mean of its embeddings, and components of the same deviation
+    whose variances sum to 1, as text of base64 of little-endian float32. So a penalty weighs an embedding like one column.
 
     >>> features = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
     >>> cases = EmbeddedCases({"dino": Embeddings({"ids": np.array(["a", "b", "c", "d"]), "features": features})}, 2)
     >>> fitted = cases.fit(["a", "b", "c"])
-    >>> cases.rows(["a", "d"], fitted).shape, cases.rows(["a", "b", "c"], fitted).std(axis=0).round(3).tolist()
-    ((2, 2), [1.0, 1.0])
+    >>> cases.rows(["a", "d"], fitted).shape, cases.rows(["a", "b", "c"], fitted).std(axis=0).astype(float).round(3).tolist()
+    ((2, 2), [0.707, 0.707])
     """
 
     known: Mapping[str, Embeddings]
@@ -67,7 +67,7 @@ def _fitted(features: NDArray[np.float32], n_components: int) -> dict[str, str]:
     found = Components.fit(standard(features), n_components)
     spread = found(standard(features)).std(axis=0, dtype=np.float64)
     is_kept = spread > LEAST * max(spread.max(initial=0), LEAST)
-    scale = np.where(is_kept, 1 / np.where(is_kept, spread, 1), 0)
+    scale = np.where(is_kept, 1 / np.where(is_kept, spread, 1), 0) / np.sqrt(max(1, is_kept.sum()))
     centre = standard.centre + found.centre * standard.spread
     return {"centre": _text(centre), "axes": _text(found.axes / standard.spread * scale[:, None])}
 
