@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+import goldfold
 import made_run
 from goldfold import catalog, components
 from goldfold.base.errors import ConfigError
@@ -391,13 +392,13 @@ def test_a_head_reruns_alone_and_embeddings_with_their_backbone(tmp_path: Path) 
 
 
 def test_heads_are_members_from_embeddings_to_report(code: Path, tmp_path: Path) -> None:
+    """And a logistic head in a bundle, and embeddings in a stack, which fits nothing else again."""
     write_images(tmp_path)
-    data = {**TINY["data"], "shards": 1}  # type: ignore[dict-item]
-    models = [
-        {**LINEAR, "frozen": {"head": "logistic", "views": ["identity", "hflip"]}},
-        {**MLP, "params": {"widths": [8, 8]}},
-    ]
-    write_config(tmp_path, data=data, pseudo_labels={"rounds": 0}, models=models, seeds=[0, 1])
+    values: dict[str, Any] = {
+        "data": {**TINY["data"], "shards": 1}, "pseudo_labels": {"rounds": 0}, "seeds": [0, 1],  # type: ignore[dict-item]
+        "models": [LINEAR, {**MLP, "params": {"widths": [8, 8]}}],
+    }  # fmt: skip
+    write_config(tmp_path, **values, ensemble={"weights": {"mlp": 0}})
     result = snakemake(tmp_path, code=code)
     assert result.returncode == 0, result.stdout + result.stderr
     results = tmp_path / "results/tiny"
@@ -410,10 +411,26 @@ def test_heads_are_members_from_embeddings_to_report(code: Path, tmp_path: Path)
     page = (results / "report/report.html").read_text()
     for said in ("Heads on frozen backbones", "Weights of linear and mlp are random", "first principal component"):
         assert said in page
+    with contextlib.chdir(tmp_path):
+        export("results/tiny", "bundle")
+        tests = pd.read_csv("results/tiny/folds/test.csv", dtype=str)
+        bundle, wanted = goldfold.load("bundle"), load(results / "ensemble/test.npz")
+        found = bundle.predict([*tests["path"]]).arrays
+        names = {Path(path).stem: id for id, path in zip(tests["id"], tests["path"], strict=True)}
+        rows = [wanted["ids"].tolist().index(names[Path(str(id)).stem]) for id in found["ids"]]
+        assert bundle.members == ["linear-seed0"]
+        assert np.allclose(found["probabilities"], wanted["probabilities"][rows], atol=1e-5)
+    before = (results / "predict/mlp/round0/fold0/seed0/oof.npz").stat().st_mtime_ns
+    write_config(tmp_path, **values, ensemble=[{"stacking": {"embeddings": True, "components": 3}}])
+    result = snakemake(tmp_path, code=code)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (results / "predict/mlp/round0/fold0/seed0/oof.npz").stat().st_mtime_ns == before
+    assert read_json(results / "metrics.json")["embeddings"]["models"].keys() == {"linear", "mlp"}
+    assert "stacking takes principal components of 2 embeddings" in (results / "report/report.html").read_text()
     with (
         contextlib.chdir(tmp_path),
-        pytest.raises(ConfigError, match="'linear-seed0' has weight 1 in the ensemble, but it is a"),
+        pytest.raises(ConfigError, match="'mlp-seed0' has weight 1 in the ensemble, but it is a"),
     ):
-        export("results/tiny", "bundle")
+        export("results/tiny", "bundle", force=True)
     again = snakemake(tmp_path, "-n", code=code)
     assert "Nothing to be done" in again.stdout + again.stderr, again.stdout

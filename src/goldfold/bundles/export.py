@@ -15,7 +15,7 @@ from goldfold import components, tasks
 from goldfold.base.errors import ConfigError, DataError, GoldfoldError
 from goldfold.base.files import refuse_unwritable
 from goldfold.base.fingerprint import sha256_of
-from goldfold.bundles import card, form
+from goldfold.bundles import card, form, heads
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run, finished
 from goldfold.images.cases import view_names
 from goldfold.images.limits import MOST_PIXELS
@@ -41,13 +41,14 @@ def export(results: str | Path, out: str | Path, force: bool = False) -> form.Ma
     """
     found = finished(results)
     _refuse_external(found)
-    _refuse_heads(found)
     runs, target = list(found.runs()), Path(out)
+    heads.refuse(found, runs)
     _refuse_full(target, force)
     refuse_unwritable(target.parent, "Make it writable, or choose another folder with -o.")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
         folder = Path(temporary) / "bundle"
         (folder / form.WEIGHTS).mkdir(parents=True)
+        runs += heads.networks(found, Path(temporary))
         members, files = _members(runs, found, folder)
         manifest = _manifest(found, runs, members)
         (folder / form.CARD).write_text(card.text(manifest), encoding="utf-8", newline="\n")
@@ -228,21 +229,6 @@ def _refuse_external(found: Finished) -> None:
         )
 
 
-def _refuse_heads(found: Finished) -> None:
-    """Refuse an ensemble with heads on frozen backbones, which have no weight file of a network.
-
-    Raises:
-        ConfigError: a head has a weight.
-    """
-    for member in found.grid.members:
-        if found.weights[member.name] > 0 and (found.root / "heads" / member.model / "run.json").exists():
-            raise ConfigError(
-                f"{found.root}: {member.name!r} has weight {found.weights[member.name]:.3g} in the ensemble, but it is a head on "
-                f"a frozen backbone: a bundle cannot predict with it yet. Set its weight in ensemble.weights to 0; then run "
-                f"snakemake again, which trains nothing."
-            )
-
-
 def _left_out(found: Finished) -> list[str]:
     """Return the models (members where weights are fitted) with weight 0."""
     names = [*found.settings["models"], *found.settings.get("external", ())]
@@ -253,5 +239,6 @@ def _left_out(found: Finished) -> list[str]:
 
 def _versions(found: Finished, runs: Sequence[Run]) -> Mapping[str, str | None]:
     """Return the library versions that the networks were trained with."""
-    place = runs[0].path.relative_to(found.root).with_name("run.json")
-    return dict(found.record(place.as_posix())["versions"])
+    within = next((run.path for run in runs if run.path.is_relative_to(found.root)), None)
+    place = within.relative_to(found.root).with_name("run.json").as_posix() if within else ENSEMBLE
+    return dict(found.record(place)["versions"])

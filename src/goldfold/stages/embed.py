@@ -1,26 +1,24 @@
 """Stage embed: cached images and the weights of a backbone -> embeddings, the inputs of its last layer."""
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from torch import nn
 
+from goldfold.backbones import backbone, digest
 from goldfold.base.status import Progress
 from goldfold.cache.images import CachedImages
 from goldfold.cache.shrunk import at_size
 from goldfold.components import Written
 from goldfold.embeddings import CASES
 from goldfold.engine.device import accelerator as build_accelerator
-from goldfold.engine.seeding import seeded
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.inference import views as all_views
 from goldfold.inference.embedding import Embedder
-from goldfold.inference.predictor import Predictor, build
+from goldfold.inference.predictor import Predictor
 from goldfold.predictions.arrays import save
 
 
@@ -70,23 +68,3 @@ def _cases(images: CachedImages, ids: Iterable[str]) -> Iterator[tuple[str, NDAr
     case_of = {id: case for case, own in images.cases.items() for id in own}
     if case_of:
         yield CASES, np.array([case_of[id] for id in ids], dtype=str)
-
-
-def backbone(model: Mapping[str, Any], channels: int) -> nn.Module:
-    """Build a frozen network with its weights: published ones, those of a file, or random ones, the same in every job."""
-    with seeded("frozen", str(model["backbone"]), "weights"):
-        network = build(Embedder(), model, channels, starts=True)
-    if isinstance(model["pretrained"], str):
-        from goldfold.models.pretrained import summary
-
-        print(summary(model["pretrained"], network.network), flush=True)  # type: ignore[arg-type]
-    return network.eval()
-
-
-def digest(network: nn.Module) -> str:
-    """Digest of the weights of a network."""
-    found = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        found.update(name.encode())
-        found.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()[:16]

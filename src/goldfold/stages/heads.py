@@ -1,24 +1,19 @@
 """Stage heads: embeddings of all images -> predictions of a head by fold and seed."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from goldfold import catalog, components, tasks
+from goldfold import components
 from goldfold.base.counter import counter
 from goldfold.base.files import read_json
 from goldfold.base.status import Progress
-from goldfold.embeddings import Embeddings, read
-from goldfold.heads.fitting import FittedHead, fitted
-from goldfold.heads.protocol import VALUE, Head
-from goldfold.heads.targets import Targets
+from goldfold.embeddings import read
+from goldfold.head_fits import Facet, parts_of
 from goldfold.planning.runs import Run
 from goldfold.predictions.arrays import save
 from goldfold.tables import read_table
@@ -53,7 +48,7 @@ def run(
         embeddings: name of the embeddings.
     """
     facet = Facet(task, read_json(classes))
-    known, parts = read(embedded), _parts(train)
+    known, parts = read(embedded), parts_of(train)
     tables = {split: read_table(path) for split, path in lists.items()}
     # The matrices are small: several threads would wait for each other, and change the last digits.
     progress, chosen = Progress(n_folds * len(seeds), "heads"), dict[str, Any]()
@@ -75,52 +70,8 @@ def run(
     return {"head": {"model": name, "head": head, "embeddings": embeddings, "chosen": chosen, "width": known.width}}
 
 
-def _parts(train: str) -> dict[str, int]:
-    """Fold that validates each labelled case."""
-    table = read_table(train)
-    return dict(zip(table["id"], table["fold"].astype(int), strict=True)) if "fold" in table else {}
-
-
 def _in_words(chosen: Mapping[str, Any]) -> str:
     by_value: dict[str, list[str]] = defaultdict(list)
     for fold, value in chosen.items():
         by_value[f"{value:g}" if isinstance(value, int | float) else str(value)].append(fold)
     return "; ".join(f"{value} in fold {', '.join(of)}" for value, of in by_value.items())
-
-
-@dataclass(frozen=True)
-class Facet:
-    """Facets of the task that this stage uses."""
-
-    task: dict[str, Any]
-    classes: list[str]
-
-    def fits(
-        self,
-        head: components.Written,
-        known: Embeddings,
-        trained: pd.DataFrame,
-        parts: Mapping[str, int],
-        fold: int,
-        seeds: list[int],
-    ) -> Iterator[tuple[FittedHead, tuple[float, float]]]:
-        """Yield the head of a fold with each seed, and the scale of its targets."""
-        kind = tasks.facts(self.task["name"]).target
-        targets = Targets.of(kind, tasks.target(self.task, self.classes).targets(trained, None, ""))  # type: ignore[arg-type]
-        made: Head = components.load(head, catalog.HEADS[kind], "head")(kind, targets.n_outputs(len(self.classes)))
-        numbers = np.array([parts.get(id, -1) for id in trained["id"]], dtype=np.int64)
-        for one in fitted(made, known.of(trained["id"].tolist()), targets.scaled, numbers, fold, seeds):
-            yield one, targets.scale
-
-    def entries(
-        self, head: FittedHead, scale: tuple[float, float], known: Embeddings, table: pd.DataFrame
-    ) -> list[tuple[str, NDArray[Any]]]:
-        """Return the entries of a prediction file."""
-        outputs = head(known.of(table["id"].tolist())) if len(table) else np.zeros((0, max(1, len(self.classes))))
-        if tasks.facts(self.task["name"]).target == VALUE:
-            middle, spread = scale
-            values = outputs[:, 0] * spread + middle
-            part = {"values": values, "spreads": np.zeros(len(values)), "scales": np.full(len(values), spread)}
-        else:
-            part = {"logits": outputs}
-        return [*tasks.infer(self.task, self.classes).pack(table, [part], (0, 0), "")]
