@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,16 @@ from numpy.typing import NDArray
 
 import goldfold
 import made_run
-from goldfold import catalog, components
+from goldfold import catalog, components, tasks
+from goldfold.backbones import backbone
 from goldfold.base.errors import ConfigError
 from goldfold.base.files import read_json, write_json
 from goldfold.base.fingerprint import sha256_of
+from goldfold.bundles import heads as bundled
 from goldfold.bundles.export import export
+from goldfold.bundles.finished import Run
 from goldfold.cache.images import build
+from goldfold.cases import Inputs
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.config.frozen import doubts
@@ -24,7 +29,11 @@ from goldfold.embeddings import read
 from goldfold.heads.components import Components
 from goldfold.heads.fitting import Standard, fitted
 from goldfold.heads.protocol import Head, loss
+from goldfold.inference.embedding import Embedder
+from goldfold.inference.predictor import build as build_network
+from goldfold.inference.views import identity
 from goldfold.planning.plan import Job, plan_of
+from goldfold.planning.runs import Member
 from goldfold.predictions.arrays import load, save
 from goldfold.stages import embed, heads
 from test_rounds import B0, BASE
@@ -363,6 +372,58 @@ def test_the_embedding_of_a_case_is_the_mean_over_its_images_in_all_shards(tmp_p
         embed.run(path=str(files[-1]), cache=str(tmp_path / f"cache{shard}"), **run)
     found = read(files).of(["x", "y"])
     assert np.allclose(found, [each[:2].mean(axis=0), each[2]], atol=1e-6)
+
+
+# --- bundles
+
+
+@pytest.mark.parametrize("target", ["label", "labels"])
+def test_a_logistic_head_is_the_last_layer_of_its_network(target: str) -> None:
+    import torch
+
+    model = {
+        **NETWORK,
+        "backbone": None,
+        "pretrained": False,
+        "partly_pretrained": False,
+        "size": [12, 12],
+        "mean": 0.3,
+    }
+    frozen = backbone(model, 1)
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 255, (60, 1, 12, 12), dtype=np.uint8))
+    with torch.inference_mode():
+        features = Embedder().predict(frozen, Inputs.of(images), [identity()])["features"]
+    truth = made(target)[1][:60]
+    (head,) = fitted(built(target, "logistic"), features, truth, np.arange(60) % FOLDS, 0, [0])
+    described = {key: value for key, value in model.items() if key not in bundled.OF_TRAINING}
+    network = build_network(tasks.infer({"name": TASKS[target]}, ["a", "b", "c"]), described, 1).eval()
+    bundled._filled(network, frozen, head, "m")
+    with torch.inference_mode():
+        found = network(Inputs.of(images)).numpy()
+    assert np.allclose(found, head(features), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("head", "views", "tta", "said"),
+    [
+        ({"mlp": {"epochs": 4}}, ["identity"], ["identity"], r"mlp\(epochs=4\), of task 'classification': a bundle predicts with"),
+        ("logistic", ["identity", "hflip"], ["identity"], "fitted to the mean embedding over 2 views"),
+        ("logistic", ["identity"], ["hflip"], "fitted to the view identity alone, while tta has other views"),
+    ],
+)  # fmt: skip
+def test_heads_that_are_no_layer_are_not_exported(head: Any, views: list[str], tta: list[str], said: str) -> None:
+    records = {
+        "heads/m/run.json": {"recipe": {"settings": {"head": head, "embeddings": "e"}}},
+        "embeddings/e/train-0.run.json": {"recipe": {"settings": {"views": views}}},
+    }
+    found: Any = SimpleNamespace(
+        heads=[Member("m", 0)], weights={"m-seed0": 1.0}, settings={"task": {"name": "classification"}}, root="results/t",
+        record=records.__getitem__,
+    )  # fmt: skip
+    with pytest.raises(
+        ConfigError, match="results/t: 'm-seed0' has weight 1 in the ensemble, but it is a head on .*" + said
+    ):
+        bundled.refuse(found, [Run(Member("net", 0), 0, 0, Path(), {"tta": tta})])
 
 
 # --- reruns
