@@ -406,7 +406,7 @@ def test_a_logistic_head_is_the_last_layer_of_its_network(target: str) -> None:
 @pytest.mark.parametrize(
     ("head", "views", "tta", "said"),
     [
-        ({"mlp": {"epochs": 4}}, ["identity"], ["identity"], r"mlp\(epochs=4\), of task 'classification': a bundle predicts with"),
+        ({"mlp": {"epochs": 4}}, ["identity"], ["identity"], r"mlp\(epochs=4\), of task 'classification': a bundle"),
         ("logistic", ["identity", "hflip"], ["identity"], "fitted to the mean embedding over 2 views"),
         ("logistic", ["identity"], ["hflip"], "fitted to the view identity alone, while tta has other views"),
     ],

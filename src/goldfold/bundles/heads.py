@@ -52,7 +52,7 @@ def refuse(found: Finished, others: list[Run]) -> None:
         settings = _record(found, member)["recipe"]["settings"]
         seen, task = _embedded(found, settings["embeddings"])["views"], found.settings["task"]["name"]
         reason = ""
-        if task not in TASKS or (settings["head"] != HEAD and components.name_of(settings["head"]) != HEAD):
+        if task not in TASKS or components.name_of(settings["head"]) != HEAD:
             reason = f"{components.label(settings['head'])}, of task {task!r}"
         elif len(seen) > 1:
             reason = f"fitted to the mean embedding over {len(seen)} views"
