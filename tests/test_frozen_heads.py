@@ -65,6 +65,15 @@ def test_a_head_has_no_training_and_runs_by_seed_only_if_it_draws_at_random() ->
     assert [doubt.split(":")[0] for doubt in doubts(config)] == ["models (linear)", "models (mlp)"]
 
 
+def test_weights_of_a_fold_are_doubted(tmp_path: Path) -> None:
+    weights = tmp_path / "results/other/train/b0/round0/fold1/seed0/model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    (doubt,) = doubts(parse(with_heads({**LINEAR, "pretrained": str(weights)})))
+    assert doubt.startswith("models (linear).pretrained = ")
+    assert "its embeddings know labels that are validated here" in doubt
+
+
 def test_models_share_embeddings_unless_backbone_images_or_views_differ() -> None:
     flipped = {**MLP, "name": "flipped", "frozen": {"head": "knn", "views": ["identity", "hflip"]}}
     larger = {**MLP, "name": "larger", "image_size_px": 16}

@@ -23,6 +23,8 @@ MEAN = "mean"
 """Value of a model's `views` that needs no layers."""
 DESCRIBED = {"network", "backbone", "params", "pretrained", "partly_pretrained", "mean", "std"}
 """Keys of a model that its embeddings depend on, besides sizes and views."""
+OF_A_FOLD = re.compile(r"/fold\d+/")
+"""Part of the path of weights that goldfold trained on one fold."""
 LONGEST = 40
 """Most characters of a backbone's name in the name of its embeddings."""
 
@@ -80,12 +82,18 @@ def embedding_settings(config: "Config", model: "Model") -> dict[str, Any]:
 
 
 def doubts(config: "Config") -> list[str]:
-    """Heads on backbones with random weights."""
+    """Heads on backbones with random weights, or with those of a training by fold."""
     names = [model.name for model in config.models if model.frozen and not model.pretrained]
     return [
         f"models ({name}): pretrained: false: the frozen backbone has random weights, so its embeddings say little about the "
         f"images; set pretrained to true, or to the path of a weight file"
         for name in names
+    ] + [
+        f"models ({model.name}).pretrained = {model.pretrained!r}: the frozen backbone was trained on the labels of one fold; if "
+        f"images of this run were among its training images, its embeddings know labels that are validated here, and the scores "
+        f"are too good"
+        for model in config.models
+        if model.frozen and isinstance(model.pretrained, str) and OF_A_FOLD.search(model.pretrained)
     ]
 
 
