@@ -20,6 +20,7 @@ include: "workflow/rules/demo.smk"
 include: "workflow/rules/manifest.smk"
 include: "workflow/rules/folds.smk"
 include: "workflow/rules/cache.smk"
+include: "workflow/rules/heads.smk"
 include: "workflow/rules/generate.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/derive.smk"
@@ -63,6 +64,9 @@ rule all:
         [
             PLAN.outputs(job)
             for stage in (
+                "embed",
+                "heads",
+                "heads_once",
                 "inner_train",
                 "inner_predict",
                 "clean",

@@ -21,8 +21,10 @@ from goldfold.config import Config, parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, provenance, records
 from goldfold.planning import full, inner
+from goldfold.planning.heads import stacked
 from goldfold.planning.inner import inner_list
 from goldfold.planning.origins import snapshot_file, weight_files
+from goldfold.planning.outputs import HEADS
 from goldfold.planning.plan import Job, Plan, plan_of
 from goldfold.session import Session
 from goldfold.stages import folds, manifest
@@ -69,7 +71,8 @@ def finish(folder: Path, prepare: Callable[[Path], object] = write_images, **cha
     made, plan = config(), plan_of(config())
     make_folds()
     of_members = (
-        "inner_train", "inner_predict", "clean", "generate", "pseudo_label", "train", "derive", "predict", "teach", *full.STAGES,
+        "embed", *HEADS, "inner_train", "inner_predict", "clean", "generate", "pseudo_label", "train", "derive", "predict",
+        "teach", *full.STAGES,
     )  # fmt: skip
     jobs = [job for stage in plan.stages()[2:] for job in plan.jobs(stage)]
     members = [job for job in jobs if job.stage in of_members]
@@ -125,6 +128,14 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
         "generate": [f"fold{job.fold}.csv", "classes.json"],
         "train": [f"fold{job.fold}.csv", "classes.json"],
         "derive": [f"fold{job.fold}.csv", "classes.json"],
+        "embed": [],
+        **{
+            stage: [
+                *(f"fold{fold}.csv" for fold in range(plan.grid.n_folds)), *(f"{split}.csv" for split in plan.splits[1:]),
+                "train.csv", "classes.json",
+            ]
+            for stage in HEADS
+        },
         "predict": [f"fold{job.fold}.csv", "classes.json", *(f"{split}.csv" for split in plan.splits[1:])],
         "teach": [f"fold{job.fold}.csv", "classes.json"],
         "inner_train": [inner_list(job.fold, job.part), "classes.json"],
@@ -165,6 +176,8 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         if job.stage == "derive"
         else [],
         **dict.fromkeys(inner.STAGES, weights),
+        "embed": [],
+        **dict.fromkeys(HEADS, weights),
         "predict": [plan.outputs(train)[0] for train in above],
         "teach": [plan.outputs(train)[0] for train in above],
         "pseudo_label": [
@@ -186,6 +199,7 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         "external": [],
         "ensemble": [
             *(path for job in plan.jobs("external") for path in plan.outputs(job)),
+            *(plan.outputs(job)[0] for job in stacked(plan)),
             *plan.predictions("oof", plan.runs),
             *(path for job in plan.jobs("full_predict") for path in plan.outputs(job) if path.endswith(".npz")),
             *(path for split in plan.predicted for path in plan.predictions(split, plan.grid.final_runs())),
@@ -194,6 +208,8 @@ def _made_by_others(plan: Plan, job: Job) -> list[str]:
         "report": [
             *(path for path in plan.outputs(Job("ensemble")) if not path.endswith(("headline.json", "run.json"))),
             *(path for stage in ("train", "derive", "full_train") for job in plan.jobs(stage) for path in plan.outputs(job)[1:]),
+            *(plan.record(job) for stage in HEADS for job in plan.jobs(stage)),
+            *(plan.outputs(job)[0] for job in plan.jobs("embed")),
             *[f"{root}/submission.csv"] * plan.has_test,
             *plan.made_data,
         ],

@@ -50,7 +50,7 @@ def test_the_catalog_names_each_kind() -> None:
     assert {name.split()[0] for name in EVERY} == {
         "NETWORKS", "LOSSES", "METRICS", "ENSEMBLES", "SCHEDULES", "UPDATES", "HOOKS", "AUGMENTATIONS", "TURNS", "VIEWS",
         "SPLITTERS", "SOURCES", "FUSIONS", "POSTPROCESSING", "DEMOS", "CLASS_WEIGHTS", "POOLINGS", "SAMPLERS", "MIXES", "PRESETS",
-        "DISTILLATIONS", "FIXMATCH", "INVERTED", "GENERATORS", "AGGREGATIONS",
+        "DISTILLATIONS", "FIXMATCH", "INVERTED", "GENERATORS", "AGGREGATIONS", "HEADS",
     }  # fmt: skip
 
 

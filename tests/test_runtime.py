@@ -268,10 +268,10 @@ def edit(file: str, text: str = RUN) -> None:
 
 
 def test_every_stage_has_a_digest_of_its_own(sources: Any, repo: Path) -> None:
-    stages = [*STAGES, "derive", "external", "generate"]
+    stages = [*STAGES, "derive", "external", "embed", "heads", "generate"]
     assert sorted(path.stem for path in (repo / "workflow/scripts").glob("*.py")) == sorted(stages)
     digests = {stage: sources(stage) for stage in stages}
-    assert len(set(digests.values())) == len(stages) == 15
+    assert len(set(digests.values())) == len(stages) == 17
     assert digests == {stage: sources(stage) for stage in stages}
 
 
@@ -526,7 +526,7 @@ def test_each_rule_asks_for_the_recipe_of_its_own_stage(repo: Path) -> None:
             re.findall(r'"\.\./scripts/(\w+)\.py"', text),
         )
         asked |= dict(zip(script, [word for word in words if word not in WORK], strict=True))
-    assert asked == {stage: stage for stage in [*STAGES, "derive", "external", "generate"]}
+    assert asked == {stage: stage for stage in [*STAGES, "derive", "external", "embed", "heads", "generate"]}
 
 
 @pytest.mark.parametrize("stage", STAGES)

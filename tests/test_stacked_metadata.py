@@ -19,6 +19,7 @@ from goldfold import tasks
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles import form
 from goldfold.bundles.export import export
+from goldfold.column_gain import gain_of_columns
 from goldfold.commands import preflight
 from goldfold.config import columns, parse, slices
 from goldfold.config.dependencies import recipe
@@ -31,7 +32,6 @@ from goldfold.metadata import of_cases
 from goldfold.metadata.columns import Columns, refuse_unusable
 from goldfold.metadata.encoder import Encoder
 from goldfold.metadata.of_cases import OfCases, encoder_of
-from goldfold.metadata_gain import gain_of_metadata
 from goldfold.metrics import resampling
 from goldfold.planning.plan import Job, plan_of
 from goldfold.predictions.arrays import Arrays, picked, save
@@ -100,7 +100,7 @@ def gain_of(step: Any, members: Any, truth: pd.DataFrame, known: OfCases, n_resa
     plain = build(ForSteps(TASK, CLASSES), [without(step)], 1)
     metric = scores.metric("log_loss")
     of_ensemble = resampling.drawn(metric, evidence, groups_of(truth), n_resamples)
-    found = gain_of_metadata(scores, plain, members, evidence, of_ensemble, truth, metric)
+    found = gain_of_columns(scores, plain, members, evidence, of_ensemble, truth, metric)
     gain: dict[str, float] = found["gain"]
     assert gain["low"] < gain["value"] < gain["high"]
     return gain

@@ -98,6 +98,20 @@ LOSSES: dict[str, Entries] = {
     },
     "boxes": {},
 }
+_HEADS: Entries = {
+    "logistic": "goldfold.heads.linear:logistic",
+    "mlp": "goldfold.heads.mlp:mlp",
+    "knn": "goldfold.heads.neighbours:knn",
+    "boosted": "goldfold.heads.boosted:boosted",
+}
+HEADS: dict[str, Entries] = {
+    "label": _HEADS,
+    "labels": _HEADS,
+    "value": {"ridge": "goldfold.heads.linear:ridge", **{name: _HEADS[name] for name in ("mlp", "knn", "boosted")}},
+}
+"""Heads that are fitted to the embeddings of a frozen backbone."""
+HEADS_WITHOUT_SEED = frozenset({"logistic", "ridge", "knn"})
+"""Heads that draw nothing at random: they have one run per fold, under the first seed."""
 DISTILLATIONS: Entries = {
     "label": "goldfold.losses.distillation:Classes",
     "labels": "goldfold.losses.distillation:Labels",

@@ -8,6 +8,7 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 from goldfold.config import columns, merged, slices, tried, with_classes
 from goldfold.config import parse as parse_config
+from goldfold.planning import heads
 from goldfold.planning.inner import inner_list
 from goldfold.planning.plan import job_at
 from goldfold.lineage import provenance
@@ -31,7 +32,8 @@ PLAN = SESSION.plan
 FILES = PLAN.files
 MODELS = {model.name: model for model in CONFIG.models}
 TRAINED = "|".join(name for name in MODELS if name not in PLAN.grid.origins) or "none"
-MADE = "|".join(PLAN.grid.origins) or "none"
+MADE = "|".join(dict.fromkeys(job.model for job in PLAN.jobs("derive"))) or "none"
+NETWORKS = "|".join(name for name in MODELS if name not in PLAN.embeddings) or "none"
 
 
 wildcard_constraints:
@@ -42,6 +44,7 @@ wildcard_constraints:
     spec=r"\d+x\d+-\w+",
     part=r"\d+of\d+",
     shard=r"(train|test|unlabeled|holdout)-\d+",
+    embedding=r"[\w-]+",
 
 
 def folds_file(name):
@@ -144,6 +147,18 @@ def source_files(wildcards):
     return [PLAN.outputs(job)[0] for job in PLAN.above(job_at("derive", wildcards))]
 
 
+def embedding_files(stage):
+    """Input function for the embeddings of all images that a head reads."""
+    return lambda wildcards: heads.features(PLAN, job_at(stage, wildcards))
+
+
+def every_fold(wildcards):
+    """Lists of all folds."""
+    return [
+        folds_file(f"fold{fold}.csv")(wildcards) for fold in range(PLAN.grid.n_folds)
+    ]
+
+
 def lesson_files(wildcards):
     """Predictions of a student's training images by its teachers, of the same fold."""
     return PLAN.lesson_files(job_at("train", wildcards))
@@ -199,9 +214,9 @@ def full_teachers(part):
 
 
 def each_run(patterns, **of):
-    """Files of all runs, or of the runs of some rounds or models."""
+    """Files of all runs with a network of their own, or of those of some rounds or models."""
     several = [patterns] if isinstance(patterns, str) else patterns
-    runs = PLAN.grid.runs(**of)
+    runs = heads.network_runs(PLAN, **of)
     return [pattern.format_map(vars(run)) for pattern in several for run in runs]
 
 

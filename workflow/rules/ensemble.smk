@@ -18,6 +18,7 @@ rule ensemble:
         train=folds_file("train.csv"),
         classes=folds_file("classes.json"),
         metadata=metadata_lists("ensemble"),
+        embedded=embedding_files("ensemble"),
         answers=folds_file("answers.csv") if "answers" in PLAN.tables else [],
         images=folds_file("test.csv") if "answers" in PLAN.tables else [],
     output:

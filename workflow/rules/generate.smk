@@ -5,6 +5,7 @@ rule generate:
         fold=folds_file("fold{fold}.csv"),
         classes=folds_file("classes.json"),
         cache=cache_for("generate"),
+        checked=checked_first("generate"),
     output:
         images=FILES["generate"]["images"],
         ids=FILES["generate"]["ids"],

@@ -14,6 +14,8 @@ rule predict:
         FILES["predict"].log,
     benchmark:
         FILES["predict"].benchmark
+    wildcard_constraints:
+        model=NETWORKS,
     conda:
         "../../envs/goldfold.yaml"
     threads: CONFIG.runtime.torch_threads
@@ -35,3 +37,9 @@ for member in MODELS:
             f"member_{member}"
         input:
             each_run([*FILES["train"].all, *rules.predict.output], models=[member]),
+            [
+                PLAN.outputs(job)
+                for stage in heads.STAGES[1:]
+                for job in PLAN.jobs(stage)
+                if job.model == member
+            ],

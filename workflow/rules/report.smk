@@ -10,6 +10,12 @@ rule report:
         ensemble=rules.ensemble.output.ensemble,
         records=each_run(FILES["train"]["record"]),
         histories=each_run(FILES["train"]["history"]),
+        heads=[
+            PLAN.record(job) for stage in heads.STAGES[1:] for job in PLAN.jobs(stage)
+        ],
+        embeddings=[
+            path for job in PLAN.jobs("embed") for path in PLAN.outputs(job)[:1]
+        ],
         full=[path for job in PLAN.jobs("full_train") for path in PLAN.outputs(job)[1:]],
         submission=rules.submit.output.table if PLAN.has_test else [],
         train=folds_file("train.csv"),

@@ -22,5 +22,6 @@ with job(snakemake) as made:
         answers=str(snakemake.input.answers) if snakemake.input.answers else None,
         test=str(snakemake.input.images) if snakemake.input.images else None,
         metadata_lists=list(snakemake.input.get("metadata", [])),
+        embedded=list(snakemake.input.get("embedded", [])),
         **made.settings,
     )

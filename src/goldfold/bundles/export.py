@@ -15,7 +15,7 @@ from goldfold import components, tasks
 from goldfold.base.errors import ConfigError, DataError, GoldfoldError
 from goldfold.base.files import refuse_unwritable
 from goldfold.base.fingerprint import sha256_of
-from goldfold.bundles import card, form
+from goldfold.bundles import card, form, heads
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run, finished
 from goldfold.images.cases import view_names
 from goldfold.images.limits import MOST_PIXELS
@@ -42,11 +42,13 @@ def export(results: str | Path, out: str | Path, force: bool = False) -> form.Ma
     found = finished(results)
     _refuse_external(found)
     runs, target = list(found.runs()), Path(out)
+    heads.refuse(found, runs)
     _refuse_full(target, force)
     refuse_unwritable(target.parent, "Make it writable, or choose another folder with -o.")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
         folder = Path(temporary) / "bundle"
         (folder / form.WEIGHTS).mkdir(parents=True)
+        runs += heads.networks(found, Path(temporary))
         members, files = _members(runs, found, folder)
         manifest = _manifest(found, runs, members)
         (folder / form.CARD).write_text(card.text(manifest), encoding="utf-8", newline="\n")
@@ -237,5 +239,6 @@ def _left_out(found: Finished) -> list[str]:
 
 def _versions(found: Finished, runs: Sequence[Run]) -> Mapping[str, str | None]:
     """Return the library versions that the networks were trained with."""
-    place = runs[0].path.relative_to(found.root).with_name("run.json")
-    return dict(found.record(place.as_posix())["versions"])
+    within = next((run.path for run in runs if run.path.is_relative_to(found.root)), None)
+    place = within.relative_to(found.root).with_name("run.json").as_posix() if within else ENSEMBLE
+    return dict(found.record(place)["versions"])

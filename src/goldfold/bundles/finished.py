@@ -167,15 +167,29 @@ class Finished:
         return self.file("ensemble/holdout.npz", ENSEMBLE), self.file(f"folds/{SEALED}", FOLDS)
 
     def runs(self) -> Iterator[Run]:
-        """Yield the latest networks of all models with weight above 0, each checked from training to fusion.
+        """Yield the latest networks of all trained models with weight above 0, each checked from training to fusion.
 
         Raises:
             DataError: a network is missing, or is not the one whose predictions were fused.
         """
-        weights, whole = self.weights, self.grid
+        weights, whole, heads = self.weights, self.grid, self.heads
         for member in whole.members:
-            for run in self.full.tested(whole, member) if weights[member.name] > 0 else []:
+            for run in self.full.tested(whole, member) if weights[member.name] > 0 and member not in heads else []:
                 yield Run(member, run.seed, run.fold, self._weights(run), self._predicted(run))
+
+    @cached_property
+    def heads(self) -> list[Member]:
+        """Heads on frozen backbones with weight above 0."""
+        return [
+            member
+            for member in self.grid.members
+            if self.weights[member.name] > 0 and (self.root / "heads" / member.model / "run.json").exists()
+        ]
+
+    def fused(self, name: str, job: str) -> Path:
+        """Return the path of predictions that the job of a record wrote, checked to be those that were fused."""
+        self._same(name, self._digest(name, job), ENSEMBLE)
+        return self.root / name
 
     def _weights(self, run: planned.Run) -> Path:
         """Return the weight file of a run, checked to be the one its predictions were made with."""

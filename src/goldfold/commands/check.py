@@ -29,7 +29,7 @@ from goldfold.base.words import count
 from goldfold.catalog import PRESETS
 from goldfold.commands.external_trial import check_external
 from goldfold.components import name_of
-from goldfold.config import Config, columns, load, slices, with_classes
+from goldfold.config import Config, columns, frozen, load, slices, with_classes
 from goldfold.config.trial_keys import as_written
 from goldfold.config.tried import after_prediction, coverages
 from goldfold.images.files import passed_over, tools_in_words
@@ -167,6 +167,7 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
         check_external(config, folder)
     found.doubts += about_classes(found.classes)
     found.doubts += about_rare_boxes(tables["train"], names, config.folds.n_folds)
+    found.doubts += frozen.doubts(config)
     found.doubts += about_groups(read_json(folder / "folds/test_groups.json"))
     if "test" in tables:
         classes = names if facts(config.task).kinds[0] == "class" else []

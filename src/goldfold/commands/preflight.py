@@ -28,6 +28,9 @@ from goldfold.components import load, name_of
 from goldfold.config.libraries import without_library
 from goldfold.config.trial_keys import WHOLE, as_written
 from goldfold.ensembling.coverage import refuse_unreachable
+from goldfold.inference.embedding import Embedder
+from goldfold.inference.embedding import check as check_embedding
+from goldfold.inference.predictor import build as build_frozen
 from goldfold.metadata.columns import Columns, check_learnable, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
@@ -87,7 +90,9 @@ def check(model: dict[str, Any]) -> bool:
     if model.get("shows_features") and wanted.branch is None and wanted.views == MEAN:
         refuse_headless(network)
     _check_auxiliary(model, network, wanted)
-    if lost := trial.without_gradient(network):
+    if model.get("frozen"):
+        check_embedding(build_frozen(Embedder(), model, wanted.channels), wanted.size, wanted.channels)
+    elif lost := trial.without_gradient(network):
         n = f"{len(lost)} of {len(list(network.parameters()))} parameters get no gradient and keep their initial values"
         print(f"goldfold: models ({model['name']}): note: {n}, first {lost[0]!r}", file=sys.stderr)
     check_views(model, make, _named(model), wanted)

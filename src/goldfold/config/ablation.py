@@ -41,8 +41,8 @@ Switches = Annotated[
 def expanded(values: dict[str, Any]) -> dict[str, Any]:
     """The config with a variant of each model for each switch; invalid values are left to later checks.
 
-    Variants follow the models of the config, in the order of the switches; soups have none. Their weight in the ensemble
-    is 0. In a round that lists models, the variants of these are trained too.
+    Variants follow the models of the config, in the order of the switches; soups and heads have none. Their weight in the
+    ensemble is 0. In a round that lists models, the variants of these are trained too.
 
     Raises:
         ConfigError: a switch names its variants, or the ensemble fits its weights, so that none can be set to 0.
@@ -57,7 +57,7 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
         for key in [key for key in ("soup", "snapshot") if key in change]:
             raise ConfigError(f"ablate.{name}.{key}: a soup is made of trained models, a variant is trained; remove it")
         _refuse_overridden(name, change, values.get("rounds"))
-    trained = [model for model in models if not model.get("soup")]
+    trained = [model for model in models if _is_trained(model)]
     bases = [model["name"] for model in trained]
     _refuse_own(values, trained)
     variants = [
@@ -181,10 +181,14 @@ def _made(values: dict[str, Any]) -> list[tuple[int, str, str]]:
     models: Any = values.get("models")
     if not switches or not _is_valid(switches, models):
         return []
-    trained = [index for index, model in enumerate(models) if not (model.get("soup") or model.get("snapshot"))]
+    trained = [index for index, model in enumerate(models) if _is_trained(model)]
     n = len(trained) // (1 + len(switches))
     pairs = product([models[index]["name"] for index in trained[:n]], switches)
     return [(index, *made) for index, made in zip(trained[n:], pairs, strict=True)]
+
+
+def _is_trained(model: dict[str, Any]) -> bool:
+    return not any(model.get(key) for key in ("soup", "snapshot", "frozen"))
 
 
 def _is_valid(switches: Any, models: Any) -> bool:

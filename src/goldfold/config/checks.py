@@ -20,6 +20,7 @@ from goldfold.config.data import Submission
 from goldfold.config.distill_checks import check_teachers
 from goldfold.config.external import check_external
 from goldfold.config.fold_checks import check_folds, no_file
+from goldfold.config.frozen_checks import check_frozen
 from goldfold.config.full_checks import check_full_data
 from goldfold.config.holdout import check_holdout
 from goldfold.config.model_checks import check_model, check_overrides
@@ -62,6 +63,7 @@ def check(config: Config) -> None:
         *check_cases(config, task),
         *check_rounds(config, task),
         *check_soups(config),
+        *check_frozen(config, task),
         *check_ablation(config),
         *check_steps(config, task),
         *check_external(config),
@@ -126,7 +128,7 @@ def _unused(config: Config, task: Facts) -> Iterator[str]:
         if key not in task.submission_keys and getattr(config.submission, key) != Submission.model_fields[key].default:
             yield f"submission.{key}: task {config.task!r} does not use it; remove it"
     for index, model in enumerate(config.models):
-        if model.resize not in task.resizes and not model.is_made:
+        if model.resize not in task.resizes and (model.frozen or not model.is_made):
             allowed = ", ".join(task.resizes)
             yield f"models[{index}] ({model.name}).resize = {model.resize!r}: allowed with {config.task}: {allowed}"
     average = config.average

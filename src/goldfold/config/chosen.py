@@ -1,6 +1,6 @@
 """The entries of the catalog that each stage runs, as ``module:name``: jobs depend on their code."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from goldfold import catalog
@@ -14,7 +14,7 @@ from goldfold.samples.presets.reading import names
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
-WITHOUT_TASK = ("demo", "cache")
+WITHOUT_TASK = ("demo", "cache", "embed")
 """Stages that do not depend on the task."""
 
 
@@ -36,6 +36,8 @@ def places(config: Config, stage: str, model: str = "", number: int = 0) -> list
         "train": _training(config, model, number) if stage == "train" else [],
         "derive": [*_network(config, model), *metrics, catalog.VIEWS["identity"]] if stage == "derive" else [],
         **dict.fromkeys(("predict", "teach"), _predicting(config, model) if stage in ("predict", "teach") else []),
+        "embed": _embedding(config, model) if stage == "embed" else [],
+        "heads": _head(config, model) if stage == "heads" else [],
         "generate": _generator(config, model, number) if stage == "generate" else [],
         "clean": methods,
         "pseudo_label": methods,
@@ -57,12 +59,25 @@ def _steps(config: Config) -> list[str]:
 
 
 def _predicting(config: Config, model: str) -> list[str]:
-    augmented = [params.get("augment", AUGMENT) for name, params in map(parse, config.tta) if name == "random"]
+    return [*_network(config, model), *_views(config, config.tta)]
+
+
+def _views(config: Config, views: Sequence[Any]) -> list[str]:
+    augmented = [params.get("augment", AUGMENT) for name, params in map(parse, views) if name == "random"]
     return [
-        *_network(config, model),
-        *_of(config.tta, facts(config.task).views),
+        *_of(views, facts(config.task).views),
         *(place for wanted in augmented for place in _augmentations(wanted)),
     ]
+
+
+def _embedding(config: Config, model: str) -> list[str]:
+    frozen = next(one.frozen for one in config.models if one.name == model)
+    return [*_network(config, model), *_views(config, frozen.views if frozen else ())]
+
+
+def _head(config: Config, model: str) -> list[str]:
+    frozen = next(one.frozen for one in config.models if one.name == model)
+    return _of([frozen.head] if frozen else [], catalog.HEADS[facts(config.task).target])
 
 
 def _network(config: Config, model: str) -> list[str]:

@@ -1,14 +1,16 @@
 """Problems of keys that name a component."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from goldfold.base.errors import shown
 from goldfold.components import Kind, Written, parse, problems
-from goldfold.config.learning import Train
+
+if TYPE_CHECKING:
+    from goldfold.config.learning import Train
 
 
-def as_written(mix: Written, settings: Train) -> str:
+def as_written(mix: Written, settings: "Train") -> str:
     """A way of mixing as the config has it: ``mixup_alpha = 0.2``, or ``mix = ...``."""
     if mix in settings.mix:
         return f"mix = {shown(mix)}"

@@ -6,6 +6,7 @@ from typing import Any
 from goldfold import components, ledger, openings
 from goldfold.base.given import required
 from goldfold.config import chosen, full_data, slices, stacked, views
+from goldfold.config.frozen import embedding_settings
 from goldfold.config.pseudo_labels import ByAccuracy, recipe_of
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
@@ -27,14 +28,44 @@ def recipe(config: Config, job: Job) -> Recipe:
 
 def code(config: Config, job: Job) -> dict[str, Any]:
     """Code that a job runs; components that the config does not use are left out."""
-    of = [job.work, *chosen.places(config, job.work, job.model, job.round)]
+    of = [job.work, *chosen.places(config, job.work, job.model or _embedded(config, job), job.round)]
     found = {"of": of, "digest": provenance.source_digest(*of)}
     # cached images are an input of training
-    return {**found, "cache": provenance.source_digest("cache")} if job.model else found
+    has_images = job.embedding or (job.model and job.work != "heads")
+    return {**found, "cache": provenance.source_digest("cache")} if has_images else found
+
+
+def _embedded(config: Config, job: Job) -> str:
+    """Name of the first model whose embeddings a job makes; empty for other jobs."""
+    return next((name for name, own in config.embeddings.items() if job.embedding and own == job.embedding), "")
 
 
 def _cache(config: Config, job: Job) -> dict[str, Any]:
     return {"channels": config.data.channels}
+
+
+def _embed(config: Config, job: Job) -> dict[str, Any]:
+    model = next(one for one in config.models if one.name == _embedded(config, job))
+    return {
+        **embedding_settings(config, model),
+        "channels": config.data.channels,
+        "scale_16bit": config.data.scale_16bit,
+        "batch_size": config.runtime.predict_batch_size,
+        "runtime": slices.runtime(config),
+    }
+
+
+def _heads(config: Config, job: Job) -> dict[str, Any]:
+    """Settings of a head. The name of its embeddings changes with all that they depend on but data and code."""
+    frozen = next(model.frozen for model in config.models if model.name == job.model)
+    return {
+        "task": slices.task(config),
+        "name": job.model,
+        "head": required(frozen, f"{job.model} has no head").head,
+        "embeddings": config.embeddings[job.model],
+        "seeds": list(config.grid.seeds_of(job.model)),
+        "n_folds": config.folds.n_folds,
+    }
 
 
 def _of_run(config: Config, job: Job) -> dict[str, Any]:
@@ -155,7 +186,7 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         "seeds": config.seeds,
         "n_folds": config.folds.n_folds,
         "rounds": _trained(config),
-        **({"soups": soups} if (soups := [model.name for model in config.models if model.soup]) else {}),
+        **({"soups": once} if (once := _with_one_seed(config)) else {}),
         **({"external": external} if (external := [one.name for one in config.externals]) else {}),
         "has_test": config.data.has_test,
         **({"has_holdout": True} if config.holdout else {}),
@@ -163,8 +194,14 @@ def _ensemble(config: Config, job: Job) -> dict[str, Any]:
         "settings": slices.fusing(config),
         **slices.steps(config),
         **({"metadata": columns} if (columns := stacked.columns(config)) else {}),
+        **({"embeddings": taken} if (taken := config.stacked_embeddings) else {}),
         **full_data.for_ensemble(config),
     }
+
+
+def _with_one_seed(config: Config) -> list[str]:
+    """Models with one run per fold, and not one per seed."""
+    return [model.name for model in config.models if model.is_made and config.origins[model.name].has_one_seed]
 
 
 def _external(config: Config, job: Job) -> dict[str, Any]:
@@ -207,6 +244,9 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: slices.manifest(config),
     "folds": lambda config, job: slices.folds(config),
     "cache": _cache,
+    "embed": _embed,
+    "heads": _heads,
+    "heads_once": _heads,
     "train": _train,
     "derive": _derive,
     "predict": _predict,
@@ -231,7 +271,11 @@ def _pretrained(config: Config, job: Job) -> dict[str, str]:
     """Digest of a local weights file: other weights under the same name are other data."""
     if config.grid.start(job.run):  # it starts from weights of this run
         return {}
-    path = next(model.pretrained for model in config.models if model.name == job.model)
+    return _weights_file(config, job.model)
+
+
+def _weights_file(config: Config, name: str) -> dict[str, str]:
+    path = next(model.pretrained for model in config.models if model.name == name)
     return {"pretrained": fingerprint([path])} if isinstance(path, str) else {}
 
 
@@ -255,6 +299,7 @@ def _deciding(config: Config, job: Job) -> dict[str, Any]:
 DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: {path: fingerprint([path]) for path in raw(config)},
     "folds": lambda config, job: {path: fingerprint([path]) for path in _listed(config)},
+    "embed": lambda config, job: _weights_file(config, _embedded(config, job)),
     "train": _pretrained,
     "inner_train": _pretrained,
     "clean": _judging,

@@ -24,8 +24,8 @@ class FullDataSection(Section):
     networks have no out-of-fold predictions, and so no score: scores and intervals are those of the fold networks."""
 
     models: Names | None = UNSET
-    """Models; by default all with a positive weight in the ensemble that are trained. Soups, snapshots and external members
-    predict the test images as without `full_data`."""
+    """Models; by default all with a positive weight in the ensemble that are trained. Soups, snapshots, heads and external
+    members predict the test images as without `full_data`."""
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1), Unique] | None = UNSET
     """Each model is trained once with each of these seeds; by default `seeds`."""
     test: Literal["replace", "join"] = "replace"

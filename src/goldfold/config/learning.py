@@ -12,6 +12,8 @@ from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, height
 from goldfold.config.distillation import Written as Distill
 from goldfold.config.fixmatch import FixMatch
 from goldfold.config.freezing import Freeze, train_problems
+from goldfold.config.frozen import Written as Frozen
+from goldfold.config.frozen import refuse_keys
 from goldfold.config.generated import Generated
 from goldfold.config.head import Head, Statistic
 from goldfold.config.hooks import Params, every_hook, problems
@@ -194,8 +196,13 @@ class MetadataBranch(Section):
 
 MEAN = "mean"
 """Value of `views` that needs no layers."""
-OF_TRAINING = ("pretrained", "partly_pretrained", "train", "gpus")
+OF_WEIGHTS = ("pretrained", "partly_pretrained")
+OF_TRAINING = (*OF_WEIGHTS, "train", "gpus")
 """Keys of a model that concern its training alone."""
+
+
+MADE_KEYS = {"name", "soup", "snapshot", "frozen"}
+"""Keys that tell what a model is made from."""
 
 
 class Model(Section):
@@ -205,6 +212,8 @@ class Model(Section):
     soup: Soup = UNSET
     """Makes the model a soup, the mean of the weights of trained models with the same network, one per fold: `[a, b]`, or
     `{of: [a, b], select: greedy}`. It has no other keys."""
+    frozen: Frozen = UNSET
+    """Makes the model a head on a frozen backbone: `{head: logistic}`. It has no keys of training."""
     snapshot: Snapshot | None = UNSET
     """Set by goldfold for the members that `train.snapshots` adds; not for configs."""
     network: Network = "timm"
@@ -265,7 +274,8 @@ class Model(Section):
     @model_validator(mode="before")
     @classmethod
     def _soup_alone(cls, values: Any) -> Any:
-        """Refuse other keys of a soup before their values are checked."""
+        """Refuse other keys of a soup, and keys of training of a head, before their values are checked."""
+        refuse_keys(values)
         is_soup = isinstance(values, dict) and values.get("soup") is not None
         more = sorted(str(key) for key in values if key not in ("name", "soup")) if is_soup else []
         if more:
@@ -277,9 +287,12 @@ class Model(Section):
 
     @model_serializer(mode="wrap")
     def _written(self, handler: Any) -> dict[str, Any]:
-        """Keys of the model; of a soup or a snapshot only those that describe its network."""
+        """Keys of the model; of one that is not trained only those that describe its network, of a head also its weights."""
         written: dict[str, Any] = handler(self)
-        return {key: value for key, value in written.items() if not (self.is_made and key in OF_TRAINING)}
+        without = OF_TRAINING if self.is_made else ()
+        return {
+            key: value for key, value in written.items() if key not in without or (self.frozen and key in OF_WEIGHTS)
+        }
 
     @model_validator(mode="after")
     def _shrinks_alone(self) -> "Model":
@@ -299,8 +312,8 @@ class Model(Section):
 
     @property
     def is_made(self) -> bool:
-        """Return whether the model is made from trained weights: a soup, or a snapshot."""
-        return self.soup is not None or self.snapshot is not None
+        """Return whether the model is not trained: a soup, a snapshot, or a head on a frozen backbone."""
+        return any(one is not None for one in (self.soup, self.snapshot, self.frozen))
 
     @property
     def branch(self) -> MetadataBranch | None:

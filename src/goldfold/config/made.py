@@ -54,7 +54,7 @@ def snapshots_in(values: Mapping[str, Any]) -> list[str]:
     numbers = {
         model["name"]: (model.get("train") or {}).get("snapshots", shared)
         for model in values["models"]
-        if not model.get("soup")
+        if not (model.get("soup") or model.get("frozen"))
     }
     return [snapshot_name(name, number) for name, n in numbers.items() for number in range(1, n or 1)]
 

@@ -36,11 +36,11 @@ MOST_COMPILED = 8
 
 def check_model(model: Model, config: Config, task: Facts) -> Iterator[str]:
     """Problems of a model: its network, its training, its loss and its images."""
-    yield from _network(model, task)
+    yield from network_problems(model, task)
     yield from head_problems(model, task, config.data.channels)
     yield from aggregation_problems(model, config, task)
     yield from _learning(model, config, task)
-    yield from _images(model, config.tta)
+    yield from image_problems(model, config.tta)
 
 
 def check_overrides(config: Config, task: Facts) -> Iterator[str]:
@@ -89,7 +89,8 @@ def _of_detectors(settings: Train, task: Facts) -> Iterator[str]:
         yield "train.early_stopping: watch: loss: detectors have no validation loss; set watch: metric"
 
 
-def _network(model: Model, task: Facts) -> Iterator[str]:
+def network_problems(model: Model, task: Facts) -> Iterator[str]:
+    """Problems of the network of a model, and of its arguments."""
     network = name_of(model.network)
     yield from component_problems(
         "network", {network: model.params} if model.params else network, kinds.NETWORK, task.networks
@@ -132,7 +133,8 @@ def _training(model: Model) -> Iterator[str]:
     yield from (f"train.augment = {problem}" for problem in augmentation.every_problem(settings.augment))
 
 
-def _images(model: Model, views: Sequence[Any]) -> Iterator[str]:
+def image_problems(model: Model, views: Sequence[Any], key: str = "tta") -> Iterator[str]:
+    """Problems of the weights and the image size of a model, and of the views of ``key`` that turn images."""
     if isinstance(model.pretrained, str) and (reason := no_file(model.pretrained)):
         yield f"pretrained = {shown(model.pretrained)}: {reason}; give a path, true or false"
     size = model.image_size_px
@@ -142,4 +144,4 @@ def _images(model: Model, views: Sequence[Any]) -> Iterator[str]:
         yield f"image_size_px = {size}: must be between 4 and 8192"
     turned = swapping(views)
     if isinstance(size, list) and size[0] != size[1] and turned:
-        yield f"image_size_px = {size}: tta view {turned[0]!r} swaps height and width; use square images or other views"
+        yield f"image_size_px = {size}: {key} view {turned[0]!r} swaps height and width; use square images or other views"

@@ -12,10 +12,11 @@ from goldfold.config.base import UNSET, Name, Number, Section, Unique, exponent,
 from goldfold.config.data import Data, Folds, Submission
 from goldfold.config.ensemble_forms import is_average, no_name
 from goldfold.config.external import External
+from goldfold.config.frozen import embeddings, stacked
 from goldfold.config.full_data import Written as OnAllRows
 from goldfold.config.full_data import on_all_rows
 from goldfold.config.holdout import Holdout
-from goldfold.config.learning import Model, Train
+from goldfold.config.learning import MADE_KEYS, Model, Train
 from goldfold.config.plain import json_value
 from goldfold.config.pseudo_labels import PseudoLabels
 from goldfold.config.rounds import Round, Rounds, settled, trained_model
@@ -134,7 +135,7 @@ class Config(Section):
             if isinstance(model, dict)
             and isinstance(shared, dict)
             and isinstance(model.get("train") or {}, dict)
-            and not model.get("soup")
+            and not (model.get("soup") or model.get("frozen"))
             else model
             for model in values["models"]
         ]
@@ -184,8 +185,13 @@ class Config(Section):
 
     @property
     def origins(self) -> dict[str, Origin]:
-        """Models that are made from trained weights, see `goldfold.planning.origins`."""
-        return origins_of(model.model_dump(include={"name", "soup", "snapshot"}) for model in self.models)
+        """Models that are not trained, see `goldfold.planning.origins`."""
+        return origins_of(model.model_dump(include=MADE_KEYS) for model in self.models)
+
+    @property
+    def embeddings(self) -> dict[str, str]:
+        """Name of the embeddings of each head on a frozen backbone, see `goldfold.config.frozen`."""
+        return embeddings(self)
 
     @property
     def lessons(self) -> Lessons:
@@ -272,6 +278,11 @@ class Config(Section):
     def stacks_metadata(self) -> bool:
         """Whether a step of the ensemble takes metadata columns."""
         return any(map(metadata_of, self.written_steps))
+
+    @property
+    def stacked_embeddings(self) -> dict[str, str]:
+        """Name of the embeddings that steps of the ensemble take, by model; of models that share theirs the first."""
+        return stacked(self)
 
     @property
     def weighted(self) -> list[str]:

@@ -149,6 +149,8 @@ def _start(config: Config, number: int) -> Iterator[str]:
         yield f"{key}: no model has this name; {nearest(one.start, choices)}allowed: {', '.join(choices)}"
     elif one.start != PREVIOUS and by_name[one.start].soup is not None:
         yield f"{key}: a soup has one network per fold, not one per seed; start from one of its ingredients"
+    elif one.start != PREVIOUS and by_name[one.start].frozen is not None:
+        yield f"{key}: a head on a frozen backbone has no weights of its own; start from a trained model"
     elif one.start == PREVIOUS:
         for name in trained:
             if _latest(config, name, number - 1) is None:

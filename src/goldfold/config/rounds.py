@@ -144,7 +144,7 @@ class Round(Section):
     is not trained again still votes; the ensemble of the last round is the result."""
 
     models: Names | None = None
-    """Models that are trained in this round; by default all."""
+    """Models that are trained in this round; by default all. Heads on frozen backbones are fitted in the first round alone."""
     train: Overrides = Overrides()
     """Overrides of `train` for this round, including a model's own settings."""
     start: str = SCRATCH
@@ -172,12 +172,16 @@ def settled(config: "Config") -> list[Round]:
 
     The config must have passed its checks.
     """
-    names = sorted(model.name for model in config.models)
+    names, heads = (
+        sorted(model.name for model in config.models),
+        {model.name for model in config.models if model.frozen},
+    )
     written = of_short_form(config.pseudo_labels) if config.rounds is None else config.rounds
     thresholds = thresholds_at([None if one.teacher is None else one.teacher.threshold for one in written])
     found: list[Round] = []
     for number, one in enumerate(written):
-        models = [name for name in names if one.models is None or name in one.models]
+        fresh = names if number == 0 else [name for name in names if name not in heads]
+        models = [name for name in names if name in (fresh if one.models is None else one.models)]
         found.append(one.model_copy(update={"models": models}))
         if one.teacher is not None:
             before = number - 1 if one.teacher.round is None else one.teacher.round

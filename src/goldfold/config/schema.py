@@ -19,6 +19,7 @@ from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
 from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
+from goldfold.config.frozen import Frozen
 from goldfold.config.full_data import FullDataSection
 from goldfold.config.generated import Generated
 from goldfold.config.head import Head
@@ -76,6 +77,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "models[].metadata": MetadataBranch,
     "models[].head": Head,
     "models[].soup": Soup,
+    "models[].frozen": Frozen,
     "pseudo_labels": PseudoLabels,
     "rounds[]": Round,
     "rounds[].train": Overrides,
@@ -188,6 +190,7 @@ def _components() -> str:
         "Ensemble steps that come first": (kinds.STEP, every(catalog.FUSIONS)),
         "Ensemble steps that follow": (kinds.STEP, every(catalog.POSTPROCESSING)),
         "Class weights": (kinds.CLASS_WEIGHTS, catalog.CLASS_WEIGHTS),
+        "Heads": (kinds.HEAD, every(catalog.HEADS)),
         "Networks": (kinds.NETWORK, every(catalog.NETWORKS)),
         "Poolings": (kinds.POOLING, catalog.POOLINGS),
         "Aggregation of the images of a case": (kinds.AGGREGATION, catalog.AGGREGATIONS),

@@ -43,7 +43,7 @@ def refuse_wrong_caches(config: Config) -> None:
     Raises:
         ConfigError: with one line per model.
     """
-    models = [(index, model) for index, model in enumerate(config.models) if not model.is_made]
+    models = [(index, model) for index, model in enumerate(config.models) if not model.is_made or model.frozen]
     lines = [line for index, model in models for line in _wrong_cache(config, index, model)]
     lines += train_sizes.problems(config)
     if lines:

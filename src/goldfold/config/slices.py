@@ -6,6 +6,7 @@ from typing import Any
 from goldfold import catalog
 from goldfold.components import Written, label, name_of, parse
 from goldfold.config import columns, hooks, roi, views
+from goldfold.config.frozen import trials
 from goldfold.config.full_data import for_ensemble
 from goldfold.config.learning import Model
 from goldfold.config.quick import MOST_IMAGES
@@ -258,7 +259,7 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
             if wanted not in found:
                 found.append(wanted)
                 written.append(written_keys(config, model.name, number))
-    return [{**one, "written": keys} for one, keys in zip(found, written, strict=True)]
+    return [{**one, "written": keys} for one, keys in zip(found, written, strict=True)] + trials(config)
 
 
 def _start_size(config: Config, model: Model, number: int) -> dict[str, list[int]]:

@@ -1,12 +1,12 @@
-"""Metadata columns that steps of the ensemble take."""
+"""Columns of the cases that steps of the ensemble take: metadata, and embeddings of frozen backbones."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from goldfold.base.errors import nearest, shown
-from goldfold.components import Written
+from goldfold.components import Written, parse
 from goldfold.config.root import Config
-from goldfold.ensembling.with_metadata import METADATA, metadata_of
+from goldfold.ensembling.with_metadata import COMPONENTS, EMBEDDINGS, METADATA, embeddings_of, metadata_of
 
 WAY = "write metadata: true for all columns of data.metadata, or a list of their names"
 
@@ -22,8 +22,56 @@ def columns(config: Config) -> dict[str, list[str]]:
 
 
 def problems(step: Written, config: Config) -> Iterator[str]:
-    """Problems of a step's metadata."""
-    value: Any = metadata_of(step)
+    """Problems of a step's metadata and embeddings."""
+    yield from _of_metadata(metadata_of(step), config)
+    yield from _of_embeddings(embeddings_of(step), config)
+    name, params = parse(step)
+    number = params.get(COMPONENTS)
+    if ":" in name or number is None:
+        return
+    if not embeddings_of(step):
+        yield f"{COMPONENTS} = {shown(number)}: has no effect without embeddings; remove it, or set embeddings: true"
+    elif not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        yield f"{COMPONENTS} = {shown(number)}: must be a whole number of at least 1"
+
+
+def _of_embeddings(value: Any, config: Config) -> Iterator[str]:
+    """Problems of the models whose embeddings a step takes."""
+    known = config.embeddings
+    way = "write embeddings: true for those of all models with a frozen backbone, or a list of names of such models"
+    if value is False:
+        return
+    if value is not True and not (isinstance(value, list) and value and all(isinstance(name, str) for name in value)):
+        yield f"{EMBEDDINGS} = {shown(value)}: {way}"
+        return
+    if value is True:
+        if not known:
+            yield f"{EMBEDDINGS}: no model has a frozen backbone; give one frozen: {{head: logistic}}, or remove embeddings"
+        return
+    yield from _of_models(value, config, known)
+
+
+def _of_models(names: Sequence[str], config: Config, known: Mapping[str, str]) -> Iterator[str]:
+    """Problems of listed models: unknown, trained by fold, listed twice, or with the same embeddings."""
+    models = [model.name for model in config.models]
+    for place, name in enumerate(names):
+        if name not in models:
+            yield f"{EMBEDDINGS}: {name!r} is no model; {nearest(name, models)}models with a frozen backbone: {_listed(known)}"
+        elif name not in known:
+            yield (
+                f"{EMBEDDINGS}: {name!r} is trained by fold: features of different folds are not comparable, and know the "
+                f"labels that they were trained on. Name models with a frozen backbone ({_listed(known)})"
+            )
+        elif twin := next((one for one in names[:place] if known.get(one) == known[name]), None):
+            yield f"{EMBEDDINGS}: {twin!r} and {name!r} have the same embeddings; name one of them"
+
+
+def _listed(names: Mapping[str, str]) -> str:
+    return ", ".join(names) if names else "none here"
+
+
+def _of_metadata(value: Any, config: Config) -> Iterator[str]:
+    """Problems of the metadata columns of a step."""
     if isinstance(value, bool):
         if value and not config.data.has_metadata:
             yield f"metadata: data.metadata names no column; list them there{_way(config)}, or remove it"

@@ -101,6 +101,7 @@ STEP_SCHEMA["anyOf"][-1] |= {"not": {"required": ["average"]}}  # whose paramete
 Step = Annotated[Written, One, WithJsonSchema(STEP_SCHEMA)]
 Optimizer = Annotated[Written, One, WithJsonSchema(named_schema([], more=True))]
 Schedule = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SCHEDULES))]
+Head = Annotated[Written, One, WithJsonSchema(named_schema(_all(catalog.HEADS)))]
 Hook = Annotated[Written, One, WithJsonSchema(named_schema(catalog.HOOKS))]
 Update = Annotated[Written, One, WithJsonSchema(named_schema(catalog.UPDATES))]
 Sampler = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SAMPLERS))]

@@ -87,6 +87,8 @@ def boosted(
     depth: int = 3,
     rate: float = 0.1,
     metadata: bool | Sequence[str] = False,
+    embeddings: bool | Sequence[str] = False,
+    components: int = 16,
 ) -> Stacking:
     """Stacking by gradient-boosted trees.
 
@@ -95,5 +97,7 @@ def boosted(
         depth: levels of a tree.
         rate: learning rate.
         metadata: metadata columns beside those of the members: all of ``data.metadata``, or these.
+        embeddings: columns of embeddings: of all models with frozen backbones, or of these.
+        components: most columns of each embedding, its principal components.
     """
-    return Stacking(task, Boosted(trees, depth, rate), cases_of(task, metadata))
+    return Stacking(task, Boosted(trees, depth, rate), cases_of(task, metadata, embeddings, components))

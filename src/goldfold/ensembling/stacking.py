@@ -18,7 +18,7 @@ from goldfold.ensembling.columns import Array, Targets, values_of
 from goldfold.ensembling.linear import Linear, two
 from goldfold.ensembling.members import of_members
 from goldfold.ensembling.steps import WHOLE, Members, Metric
-from goldfold.ensembling.with_metadata import METADATA
+from goldfold.ensembling.with_metadata import EMBEDDINGS, METADATA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,8 @@ BLOCK = 16_384
 
 
 class CaseColumns(Protocol):
-    """Columns of the cases themselves, looked up by id; `goldfold.metadata.of_cases.OfCases` has those of metadata."""
+    """Columns of the cases themselves, looked up by id; `goldfold.metadata.of_cases.OfCases` has those of metadata,
+    `goldfold.heads.of_cases.EmbeddedCases` those of embeddings."""
 
     def fit(self, ids: Sequence[str]) -> Any:
         """Return statistics of these cases as plain JSON."""
@@ -210,7 +211,12 @@ def _of_rows(member: Mapping[str, Any], rows: NDArray[np.int64]) -> dict[str, An
 
 
 def linear(
-    task: Targets, workers: int, penalty: float | None = None, metadata: bool | Sequence[str] = False
+    task: Targets,
+    workers: int,
+    penalty: float | None = None,
+    metadata: bool | Sequence[str] = False,
+    embeddings: bool | Sequence[str] = False,
+    components: int = 16,
 ) -> Stacking:
     """Stacking by a linear model: multinomial logistic regression, or ridge regression for numbers.
 
@@ -218,21 +224,33 @@ def linear(
         penalty: of the squared coefficients of standardised columns, beside the sum of the losses over cases; by default chosen
             by cross-validation over the folds that the stack is fitted on, 10 or more.
         metadata: metadata columns beside those of the members: all of ``data.metadata``, or these.
+        embeddings: columns of embeddings: of all models with frozen backbones, or of these.
+        components: most columns of each embedding, its principal components.
     """
-    return Stacking(task, Linear(penalty), cases_of(task, metadata))
+    return Stacking(task, Linear(penalty), cases_of(task, metadata, embeddings, components))
 
 
-def cases_of(task: Targets, metadata: bool | Sequence[str]) -> dict[str, CaseColumns]:
+def cases_of(
+    task: Targets, metadata: bool | Sequence[str], embeddings: bool | Sequence[str], components: int
+) -> dict[str, CaseColumns]:
     """Return the columns of the cases by name, which is that of the task's attribute and of the fitted statistics.
 
-    ``metadata`` is as in `linear`.
+    The parameters are as in `linear`.
 
     Raises:
-        ConfigError: no metadata were given with the task.
+        ConfigError: no metadata, or no embeddings, were given with the task.
     """
-    if not metadata:
-        return {}
-    known = getattr(task, METADATA, None)
-    if known is None:
-        raise ConfigError("ensemble: stacking: metadata: no metadata columns of these cases are given")
-    return {METADATA: known if metadata is True else known.only(metadata)}
+    found = dict[str, CaseColumns]()
+    if metadata:
+        known = _given(task, METADATA)
+        found[METADATA] = known if metadata is True else known.only(metadata)
+    if embeddings:
+        found[EMBEDDINGS] = _given(task, EMBEDDINGS).only(embeddings, components)
+    return found
+
+
+def _given(task: Targets, name: str) -> Any:
+    """Return the columns of all cases that came with the task."""
+    if (known := getattr(task, name, None)) is None:
+        raise ConfigError(f"ensemble: stacking: {name}: no {name} of these cases are given")
+    return known

@@ -16,6 +16,7 @@ from typing import Any
 from goldfold import ledger, openings
 from goldfold.base.files import read_json
 from goldfold.lineage import contents, provenance, recipes, records
+from goldfold.planning import heads
 from goldfold.planning.plan import UPSTREAM, Job, Plan
 
 LONGEST = 60
@@ -51,10 +52,11 @@ class Standing:
     def wanted_sizes(self) -> list[str]:
         """Caches that stale jobs will need."""
         readers = [
-            job for stage in ("predict", "teach", "inner_predict", "full_predict") for job in self.plan.jobs(stage)
+            job
+            for stage in ("predict", "embed", "teach", "inner_predict", "full_predict")
+            for job in self.plan.jobs(stage)
         ]
-        stale = {job.model for job in readers if self.is_stale(job)}
-        return sorted({self.plan.specs[model] for model in stale})
+        return sorted({heads.spec_of(self.plan, job) for job in readers if self.is_stale(job)})
 
     def other_sizes(self, piece: Job) -> list[str]:
         """Other sizes in which a cache shard is needed but missing."""

@@ -6,7 +6,7 @@ networks of all folds (`full_label`). Steps after prediction are fitted on the o
 and applied to the mean of the networks that `FullData.tested` lists.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -96,11 +96,15 @@ def jobs(grid: Grid, full: FullData, stage: str) -> list[Job]:
     return [job_of(stage, run) for run in (full.runs if stage == "full_predict" else every)]
 
 
-def above(grid: Grid, full: FullData, job: Job) -> list[Job]:
-    """Jobs whose files a job of `STAGES` reads."""
+def above(grid: Grid, full: FullData, job: Job, predicting: Callable[[Iterable[Run]], list[Job]]) -> list[Job]:
+    """Jobs whose files a job of `STAGES` reads.
+
+    Args:
+        predicting: returns the jobs that predict with some runs.
+    """
     labels = labels_of(grid, job.round)
     if job.stage == "full_label":
-        return [job_of("predict", run) for run in (labels.teachers if labels else ())]
+        return predicting(labels.teachers if labels else ())
     if job.stage == "full_predict":
         return [job._replace(stage="full_train")]
     start = grid.start(job.run)

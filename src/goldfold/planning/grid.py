@@ -12,14 +12,14 @@ from goldfold.planning.runs import Cleaning, Labels, Lesson, Member, Round, Run,
 
 @dataclass(frozen=True)
 class Grid:
-    """Models x rounds x folds x seeds; a soup has one run per fold, under the first seed."""
+    """Models x rounds x folds x seeds; soups and some heads have one run per fold, under the first seed."""
 
     models: tuple[str, ...]
     rounds: tuple[Round, ...]
     n_folds: int
     seeds: tuple[int, ...]
     origins: Mapping[str, Origin] = field(default_factory=dict)
-    """Origins of the models that are made from trained weights, by name."""
+    """Origins of the models that are not trained, by name."""
 
     @property
     def last(self) -> int:
@@ -32,9 +32,9 @@ class Grid:
         return [Member(model, seed) for model in self.models for seed in self.seeds_of(model)]
 
     def seeds_of(self, model: str) -> tuple[int, ...]:
-        """Seeds under which a model has runs: the first for a soup, all for any other."""
+        """Seeds under which a model has runs: the first for a soup or a head without random numbers, all for any other."""
         origin = self.origins.get(model)
-        return self.seeds[:1] if origin and not origin.snapshot else self.seeds
+        return self.seeds[:1] if origin and origin.has_one_seed else self.seeds
 
     def sources(self, run: Run) -> tuple[Run, ...]:
         """Runs whose weights a soup or a snapshot is made from, of the same fold; empty for a run that is trained."""

@@ -2,14 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from goldfold.planning.outputs import SHARD
+from goldfold.planning.outputs import EMBEDDED, HEADS, SHARD
 from goldfold.planning.runs import FULL, IMAGES, INNER, LABELS, RUN, WHOLE, Run
 
 UPSTREAM = ("demo", "manifest", "folds")
 """Stages that write or read the raw data; later stages depend on the lists that they write."""
 STAGES = (
-    *UPSTREAM, "cache", "inner_train", "inner_predict", "clean", "generate", "train", "derive", "predict", "teach",
-    "pseudo_label", "full_label", "full_train", "full_predict", "external", "ensemble", "submit", "report",
+    *UPSTREAM, "cache", "embed", "heads", "heads_once", "inner_train", "inner_predict", "clean", "generate", "train", "derive",
+    "predict", "teach", "pseudo_label",
+    "full_label", "full_train", "full_predict", "external", "ensemble", "submit", "report",
 )  # fmt: skip
 OF_RUNS = ("train", "derive", "predict", "teach")
 """Stages with jobs of runs."""
@@ -19,9 +20,11 @@ FULL_WORK = {"full_label": "pseudo_label", "full_train": "train", "full_predict"
 """The same for runs on all labelled rows, see `goldfold.planning.full`."""
 OF_FULL = ("full_train", "full_predict")
 """Stages of `FULL_WORK` with jobs of runs."""
-WORK = INNER_WORK | FULL_WORK
+WORK = INNER_WORK | FULL_WORK | {"heads_once": "heads"}
 WILDCARDS: dict[str, tuple[str, ...]] = {
     "cache": ("spec", "shard"),
+    "embed": ("embedding", "shard"),
+    **dict.fromkeys(HEADS, ("model",)),
     **dict.fromkeys(OF_RUNS, ("model", "round", "fold", "seed")),
     **dict.fromkeys(INNER_WORK, ("model", "round", "fold", "part", "seed")),
     **dict.fromkeys(FULL_WORK, ("model", "round", "seed")),
@@ -48,6 +51,7 @@ class Job(NamedTuple):
     shard: str = ""
     part: str = ""
     external: str = ""
+    embedding: str = ""
 
     @property
     def work(self) -> str:
@@ -63,15 +67,11 @@ class Job(NamedTuple):
         """
         inner, of_fold = dict.fromkeys(INNER_WORK, INNER), dict.fromkeys(("clean", "pseudo_label"), LABELS)
         full = {**dict.fromkeys(FULL_WORK, FULL), "full_label": "round{round}"}
+        heads = {"embed": EMBEDDED, **dict.fromkeys(HEADS, "{model}")}
         patterns = {
-            "cache": SHARD,
-            "generate": IMAGES,
-            "external": "{external}",
-            **dict.fromkeys(OF_RUNS, RUN),
-            **of_fold,
-            **inner,
-            **full,
-        }
+            "cache": SHARD, "generate": IMAGES, "external": "{external}",
+            **dict.fromkeys(OF_RUNS, RUN), **of_fold, **inner, **full, **heads,
+        }  # fmt: skip
         return f"{self.stage} {patterns.get(self.stage, '').format(**self._asdict())}".rstrip()
 
     @property

@@ -1,31 +1,43 @@
-"""Models that are made from the weights of trained models: soups and snapshots."""
+"""Models that are not trained by goldfold's loop: soups, snapshots, and heads on frozen backbones."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from goldfold.catalog import HEADS_WITHOUT_SEED
+
 
 @dataclass(frozen=True)
 class Origin:
-    """Models from whose trained weights a model is made, instead of being trained.
+    """What a model is made from, instead of being trained.
 
     Args:
-        of: ingredients of a soup, or the model of a snapshot.
-        snapshot: number of the snapshot, from 1; 0 for a soup, which pools all seeds of its ingredients.
+        of: ingredients of a soup, or the model of a snapshot; empty for a head, which reads embeddings.
+        snapshot: number of the snapshot, from 1; 0 for a soup, which pools all seeds of its ingredients, and for a head.
+        head: name of the head on a frozen backbone; empty for a soup or a snapshot.
     """
 
     of: tuple[str, ...] = ()
     snapshot: int = 0
+    head: str = ""
+
+    @property
+    def has_one_seed(self) -> bool:
+        """Return whether the model has one run per fold, under the first seed, and not one per seed."""
+        return self.head in HEADS_WITHOUT_SEED if self.head else not self.snapshot
 
 
 def origins_of(models: Iterable[Mapping[str, Any]]) -> dict[str, Origin]:
-    """Origins of soups and snapshots by name, from the models of a config as plain builtins."""
+    """Origins of soups, snapshots and heads by name, from the models of a config as plain builtins."""
     found: dict[str, Origin] = {}
     for model in models:
         if soup := model.get("soup"):
             found[model["name"]] = Origin(tuple(soup["of"]))
         if snapshot := model.get("snapshot"):
             found[model["name"]] = Origin((snapshot["of"],), snapshot["number"])
+        if frozen := model.get("frozen"):
+            head = frozen["head"]
+            found[model["name"]] = Origin(head=head if isinstance(head, str) else next(iter(head)))
     return found
 
 

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 SHARD = "{spec}/{shard}"
 """Folder of a cache shard, below that of the cache."""
+EMBEDDED = "{embedding}/{shard}"
+"""Embeddings of the cases of a cache shard, below the folder of embeddings."""
+HEADS = ("heads", "heads_once")
+"""Stages that fit all runs of a head on a frozen backbone in one job, see `goldfold.planning.heads`."""
 GROUP = "group"
 """Column of the groups of images, and the name by which samplers know it."""
 CLASS = "class"
@@ -71,6 +75,13 @@ def files_of(plan: "Plan") -> dict[str, Files]:
         "cache": files(
             {"files": [f"{cache}/{name}" for name in plan.task_cache]}, f"cache/{SHARD}", f"cache/{SHARD}/run.json"
         ),
+        "embed": files(
+            {"features": f"{root}/embeddings/{EMBEDDED}.npz"}, f"embed/{EMBEDDED}", f"embeddings/{EMBEDDED}.run.json"
+        ),
+        **{
+            stage: files({"parts": head_parts(plan, stage, parts)}, f"{stage}/{{model}}", "heads/{model}/run.json")
+            for stage in HEADS
+        },
         "train": files(network, f"train/{RUN}", f"train/{RUN}/run.json"),
         "derive": files(network, f"derive/{RUN}", f"train/{RUN}/run.json"),
         "predict": files(
@@ -123,6 +134,14 @@ def files_of(plan: "Plan") -> dict[str, Files]:
             {"page": f"{root}/report/report.html", "curves": f"{root}/report/curves.csv"}, "report", "report/run.json"
         ),
     }
+
+
+def head_parts(plan: "Plan", stage: str, parts: Iterable[str]) -> list[str]:
+    """Predictions that a job of `goldfold.planning.heads` writes: those of all folds, of all seeds or of the first one."""
+    seeds = plan.grid.seeds[:1] if stage == "heads_once" else plan.grid.seeds
+    places = [(fold, seed) for fold in range(plan.grid.n_folds) for seed in seeds]
+    folders = [f"{plan.results}/predict/{{model}}/round0/fold{fold}/seed{seed}" for fold, seed in places]
+    return [f"{folder}/{part}.npz" for folder in folders for part in parts]
 
 
 def _manifest(plan: "Plan") -> dict[str, Any]:

@@ -6,12 +6,12 @@ Snakefile, the stages and the commands can all use them.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from goldfold.base.errors import ConfigError
-from goldfold.planning import full, inner, reads
+from goldfold.planning import full, heads, inner, reads
 from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid
 from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
@@ -49,6 +49,8 @@ class Plan:
         unlabeled: splits whose images a model learns from without labels, by model and round.
         generating: models and rounds that are trained on generated images besides.
         full: models that are trained on all labelled rows besides.
+        embeddings: name of the embeddings of each head on a frozen backbone.
+        stacked: names of the embeddings that steps of the ensemble take.
     """
 
     results: str
@@ -71,6 +73,8 @@ class Plan:
     unlabeled: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     generating: tuple[tuple[str, int], ...] = ()
     full: FullData = NOTHING
+    embeddings: dict[str, str] = field(default_factory=dict)
+    stacked: tuple[str, ...] = ()
 
     @property
     def has_test(self) -> bool:
@@ -129,13 +133,9 @@ class Plan:
     def stages(self) -> list[str]:
         """Stages that have jobs, upstream first."""
         unused = {"submit": not self.has_test, "demo": not self.demo}
-        unused |= {
-            "derive": not self.grid.origins,
-            "teach": not self.teaching,
-            "external": not self.external,
-            "generate": not self.generating,
-        }
-        unused |= dict.fromkeys(inner.unused(self.grid), True) | {stage: not self.jobs(stage) for stage in full.STAGES}
+        unused |= {"teach": not self.teaching, "external": not self.external, "generate": not self.generating}
+        unused |= dict.fromkeys(inner.unused(self.grid), True)
+        unused |= {stage: not self.jobs(stage) for stage in ("derive", *heads.STAGES, *full.STAGES)}
         return [stage for stage in STAGES if not unused.get(stage)]
 
     def jobs(self, stage: str) -> list[Job]:
@@ -143,7 +143,9 @@ class Plan:
         if stage == "teach":
             return [job_of(stage, run) for run in self.teaching]
         if stage in OF_RUNS:
-            return [job_of(stage, run) for run in self.grid.runs() if stage in ("predict", self.maker(run))]
+            return [job_of(stage, run) for run in heads.network_runs(self) if stage in ("predict", self.maker(run))]
+        if stage in heads.STAGES:
+            return heads.jobs(self, stage)
         if stage in inner.STAGES:
             return inner.jobs(self.grid, stage)
         if stage in full.STAGES:
@@ -177,6 +179,8 @@ class Plan:
 
     def caches(self, job: Job) -> list[Job]:
         """Cache shards that a job of a run reads; training includes those of pseudo-labelled and unlabelled images."""
+        if job.stage == "embed":
+            return heads.cache(self, job)
         splits = reads.cached_splits(self, job)
         return self.pieces(self.specs[job.model], splits) if splits else []
 
@@ -214,15 +218,19 @@ class Plan:
         if job.stage in inner.STAGES:
             return inner.above(self.grid, job)
         if job.stage in full.STAGES:
-            return full.above(self.grid, self.full, job)
+            return full.above(self.grid, self.full, job, partial(heads.predicting, self))
+        if job.stage in heads.STAGES:
+            return heads.above(self, job)
         if job.stage == "pseudo_label":
-            teachers = [job_of("predict", run) for run in self.labels[job.round, job.fold].teachers]
+            teachers = heads.predicting(self, self.labels[job.round, job.fold].teachers)
             return [*teachers, *inner.measuring_of(self.grid, job.round, job.fold)]
         if job.stage == "ensemble":
-            return [*self.jobs("predict"), *self.jobs("full_predict"), *self.jobs("external")]
+            predicting = ("predict", *heads.STAGES[1:], "full_predict", "external")
+            return [*heads.stacked(self), *(other for stage in predicting for other in self.jobs(stage))]
         if job.stage == "submit":
             return [Job("ensemble")]
-        networks = (*self.jobs("train"), *self.jobs("derive"), *self.jobs("full_train"))
+        makers = ("train", "derive", *heads.STAGES[1:], "full_train")
+        networks = [other for stage in makers for other in self.jobs(stage)]
         return [Job("ensemble"), *self.jobs("submit"), *networks] if job.stage == "report" else []
 
     def labels_of(self, job: Job) -> Labels | None:

@@ -1,5 +1,5 @@
 """Inputs of jobs that depend on the settings of their models: columns by which cases are sampled, metadata, unlabelled images,
-members of other tools and models that are trained on all rows."""
+members of other tools, models that are trained on all rows, and embeddings of frozen backbones."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ def inputs_of(config: "Config") -> dict[str, Any]:
         "external": tuple(one.name for one in config.externals),
         "generating": tuple(run for run in trained if config.model(*run).train.generated is not None),
         "full": config.on_all_rows,
+        "embeddings": config.embeddings,
+        "stacked": tuple(sorted({*config.stacked_embeddings.values()})),
     }
 
 

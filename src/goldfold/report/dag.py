@@ -17,6 +17,8 @@ LOWER_STAGES = (
     "pseudo_label",
     "full_train",
     "full_predict",
+    "embed",
+    "heads",
 )
 """Stages below the line, in their order: those that make something to train on, and those of networks of all rows."""
 TOP, LOWER = 34.0, 168.0
@@ -63,6 +65,9 @@ def _places(line: list[str], details: Mapping[str, str]) -> Places:
     if "full_train" in details:
         after = max([columns["train"], *(column + 1 for column in lower.values())])
         lower |= {"full_train": after, "full_predict": after + 1}
+    if "embed" in details:
+        after = max([columns["train"] - 1, *(column + 1 for column in lower.values() if "train" in details)])
+        lower |= {"embed": after, "heads": after + 1}
     middle = (columns["ensemble"] + columns["submit"]) / 2
     lower["report"] = max(middle, max(lower.values()) + 1)
     if "demo" in details:
@@ -87,6 +92,9 @@ def _arrows(places: Places, details: Mapping[str, str]) -> list[str]:
     if "full_train" in details:
         arrows += [_down(places["cache"], places["full_train"]), _up(places["full_predict"], places["ensemble"])]
         arrows.append(_forward(places, "full_train", "full_predict"))
+    if "embed" in details:
+        arrows += [_down(places["cache"], places["embed"]), _up(places["heads"], places["ensemble"])]
+        arrows.append(_forward(places, "embed", "heads"))
     if "demo" in details:
         arrows.append(_up(places["demo"], places["manifest"]))
     return arrows

@@ -13,13 +13,11 @@ from goldfold.ensembling.columns import FIELDS, is_of_numbers, is_of_sets
 from goldfold.ensembling.nested import applied
 from goldfold.ensembling.sets import KEEP_SCORES
 from goldfold.ensembling.steps import average, build
-from goldfold.ensembling.with_metadata import metadata_of
 from goldfold.metrics import Evidence
 from goldfold.metrics.calibration import Bins, binned
 from goldfold.predictions.arrays import picked
 from goldfold.report import fits, stacked
 from goldfold.report.results import Results
-from goldfold.tasks.steps import ForSteps
 
 CALIBRATES = "temperature"
 LOG_LOSS = "log_loss"
@@ -100,10 +98,10 @@ def stages(results: Results) -> dict[str, Evidence]:
     if not any(hasattr(results.evidence, name) for name in FIELDS):
         return {}
     members = {name: results.joined(name) for name in weights}
-    metadata = stacked.metadata_of_cases(results)
-    if metadata is None and any(metadata_of(one["step"]) for one in results.steps):
+    cases = stacked.cases_of(results)
+    if cases.lack(results):
         return {}
-    steps = build(ForSteps(results.task, results.classes, metadata), _written(results), 1)
+    steps = build(cases.task(results), _written(results), 1)
     found = {}
     for n, one in enumerate(results.steps, start=1):
         if components.name_of(one["step"]) in KEEP_SCORES:

@@ -47,7 +47,9 @@ def n_training_runs(results: Results) -> int:
 
 
 def _details(results: Results) -> dict[str, str]:
-    settings, n_runs, n_trained = results.settings, len(results.grid.runs()), len(results.grid.trained_runs())
+    settings, n_trained = results.settings, len(results.grid.trained_runs())
+    heads = {name for name, origin in results.grid.origins.items() if origin.head}
+    n_runs = sum(run.model not in heads for run in results.grid.runs())
     shared = settings.get("cache", {}).get("image_size_px")
     shapes = {
         (str(model.get("cache_image_size_px") or shared or model["image_size_px"]), model["resize"])
@@ -58,15 +60,16 @@ def _details(results: Results) -> dict[str, str]:
         "manifest": count(n_rows, cases.word(results.tables["train"])),
         "folds": count(settings["folds"]["n_folds"], "fold"),
         "cache": count(len(shapes), "image size"),
-        "train": count(n_trained, "job"),
-        "predict": count(n_runs, "job"),
+        **({"train": count(n_trained, "job"), "predict": count(n_runs, "job")} if n_runs or not heads else {}),
         "ensemble": count(len(results.ensemble["weights"]), "member"),
         "report": "this page",
     }
     numbers = {"derive": n_runs - n_trained, "teach": len(teaching_runs(results.grid))}
     numbers |= {stage: len(full.jobs(results.grid, results.full, stage)) for stage in OF_FULL}
     numbers |= {stage: len(inner.jobs(results.grid, stage)) for stage in inner.STAGES}
+    numbers |= {"heads": len(heads)}
     details |= {stage: count(number, "job") for stage, number in numbers.items() if number}
+    details |= {"embed": "frozen"} if heads else {}
     if (source := settings["data"].get("source")) in catalog.DEMOS:
         details["demo"] = source
     if results.test is not None:

@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 
 from goldfold import components, tasks
 from goldfold.base.files import read_json, write_json, write_text
+from goldfold.column_gain import gain_of_columns
+from goldfold.embeddings import by_name
 from goldfold.ensemble_scores import OPTIMISTIC, of_members, write_rounds, write_scores
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import Step, average, build, weights_of
-from goldfold.ensembling.with_metadata import without
+from goldfold.ensembling.with_metadata import COMPONENTS, EMBEDDINGS, METADATA, without
 from goldfold.every_metric import every_metric, scored_by
+from goldfold.heads.of_cases import EmbeddedCases
 from goldfold.members import Members
-from goldfold.metadata import of_cases
-from goldfold.metadata_gain import gain_of_metadata
+from goldfold.metadata.of_cases import read as read_metadata
 from goldfold.metrics import Evidence, Metric, resampling
 from goldfold.metrics.bootstrap import independent, summary
 from goldfold.planning.full import full_of
@@ -68,6 +70,8 @@ def run(
     outside: str | None = None,
     metadata: Mapping[str, Sequence[str]] | None = None,
     metadata_lists: Sequence[str] = (),
+    embeddings: Mapping[str, str] | None = None,
+    embedded: Sequence[str] = (),
     has_holdout: bool = False,
     full_data: Mapping[str, Any] | None = None,
     on_all_rows: str | None = None,
@@ -98,6 +102,8 @@ def run(
         outside: folder of <external member>/{oof,test}.npz.
         metadata: names of the metadata columns that steps take, by kind; None if no step takes any.
         metadata_lists: CSVs of id and metadata of all training and test cases.
+        embeddings: names of the embeddings that steps take, by model; None if no step takes any.
+        embedded: files of these embeddings of all training and test cases.
         full_data: models that are trained on all rows, see `goldfold.planning.full.FullData`.
         on_all_rows: folder of <model>/round<r>/full/seed<s>/test.npz.
 
@@ -116,8 +122,10 @@ def run(
     members = Members(facets.output, read_by, Path(predictions), whole, settings, workers, folders, *full, silent)
     given = members.weights(weights)
     wanted = [fusion or average(settings, given), *postprocessing]
-    columns = of_cases.read(metadata_lists, metadata) if metadata else None
-    steps = build(ForSteps(task, names, columns), wanted, workers)
+    columns = read_metadata(metadata_lists, metadata) if metadata else None
+    features = EmbeddedCases(by_name(embeddings, embedded)) if embeddings else None
+    of_cases = ForSteps(task, names, columns, features)
+    steps = build(of_cases, wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
     rows, made, last = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
     fused_test = _predict(facets, Path(folder), members, steps, made, has_test, has_holdout)
@@ -136,10 +144,14 @@ def run(
     of_last = write_rounds(Path(folder), Path(leaderboard), rows, parts, chosen, whole.last)
     by_class = facets.scores.by_class(last.evidence).to_dict("index")
     more = {"members": of_members(of_last, chosen.name), "classes": by_class}
-    if metadata:
-        plain = build(ForSteps(task, names), list(map(without, wanted)), workers)
-        of = last.evidence, last.drawn[ENSEMBLE]
-        more["metadata"] = {**metadata, **gain_of_metadata(facets.scores, plain, last.members, *of, truth, chosen)}
+    for name, taken, keys in (
+        (METADATA, metadata, (METADATA,)),
+        (EMBEDDINGS, {"models": embeddings} if embeddings else None, (EMBEDDINGS, COMPONENTS)),
+    ):
+        if taken:
+            plain = build(of_cases, [without(step, keys) for step in wanted], workers)
+            of = last.evidence, last.drawn[ENSEMBLE]
+            more[name] = {**taken, **gain_of_columns(facets.scores, plain, last.members, *of, truth, chosen)}
     about = {"task": task["name"], "metric": chosen.name}
     write_scores(Path(metrics), Path(headline or Path(metrics).with_name("headline.json")), about, parts, more)
 

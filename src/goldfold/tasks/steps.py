@@ -6,15 +6,22 @@ from typing import TYPE_CHECKING
 from goldfold import tasks
 
 if TYPE_CHECKING:
+    from goldfold.heads.of_cases import EmbeddedCases
     from goldfold.metadata.of_cases import OfCases
 
 
 class ForSteps:
     """Fusion, scores and, if the task has thresholds, decisions, see `goldfold.ensembling.steps`."""
 
-    def __init__(self, spec: tasks.Spec, classes: Sequence[str], metadata: "OfCases | None" = None) -> None:
-        """``metadata``: metadata of all cases, where a step takes them."""
-        self.metadata = metadata
+    def __init__(
+        self,
+        spec: tasks.Spec,
+        classes: Sequence[str],
+        metadata: "OfCases | None" = None,
+        embeddings: "EmbeddedCases | None" = None,
+    ) -> None:
+        """``metadata``, ``embeddings``: those of all cases, where a step takes them."""
+        self.metadata, self.embeddings = metadata, embeddings
         facts, score, decide = tasks.facts(spec["name"]), tasks.score(spec, classes), tasks.decide(spec, classes)
         self.target = facts.target
         self.fusions, self.postprocessing, self.ensemble_keys = facts.fusions, facts.postprocessing, facts.ensemble_keys

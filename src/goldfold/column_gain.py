@@ -1,4 +1,4 @@
-"""Gain of metadata columns in an ensemble: its nested score with and without them."""
+"""Gain of columns of the cases, metadata or embeddings, in an ensemble: its nested score with and without them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +17,7 @@ from goldfold.splits.scored import groups_of
 from goldfold.tasks.protocol import Score
 
 
-def gain_of_metadata(
+def gain_of_columns(
     scores: Score,
     steps: Sequence[Step],
     members: Mapping[str, Arrays],
@@ -26,12 +26,12 @@ def gain_of_metadata(
     truth: pd.DataFrame,
     metric: Metric,
 ) -> dict[str, Any]:
-    """Return the nested score ``without`` metadata by metric, and the ``gain`` of metadata with its 95 % interval.
+    """Return the nested score ``without`` the columns by metric, and their ``gain`` with its 95 % interval.
 
     Args:
-        steps: the steps of the ensemble without metadata.
+        steps: the steps of the ensemble without the columns.
         members: out-of-fold predictions by name.
-        evidence: nested predictions of the ensemble with metadata.
+        evidence: nested predictions of the ensemble with them.
         drawn: its scores of resamples, see `goldfold.metrics.resampling.drawn`.
         truth: id, fold, target and, where there are groups, group of each case.
     """

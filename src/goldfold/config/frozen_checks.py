@@ -1,0 +1,74 @@
+"""Checks of heads on frozen backbones: the task, the network, the head, and what asks heads for something they lack."""
+
+from collections.abc import Iterator
+
+from goldfold.catalog import HEADS, TASKS
+from goldfold.config import kinds
+from goldfold.config.aggregation_checks import aggregation_problems
+from goldfold.config.component_checks import component_problems
+from goldfold.config.head_checks import head_problems
+from goldfold.config.learning import Model
+from goldfold.config.model_checks import image_problems, network_problems
+from goldfold.config.root import Config
+from goldfold.config.views import view_problems
+from goldfold.planning.lessons import ENSEMBLE
+from goldfold.tasks import facts
+from goldfold.tasks.facts import Facts
+
+
+def check_frozen(config: Config, task: Facts) -> Iterator[str]:
+    """Problems of models with `frozen`, and of rounds and students that take them for trained networks."""
+    heads = [(index, model) for index, model in enumerate(config.models) if model.frozen is not None]
+    for index, model in heads:
+        key = f"models[{index}] ({model.name})"
+        yield from (f"{key}.{problem}" for problem in _model(model, config, task))
+    yield from _rounds(config, [model.name for _, model in heads])
+    yield from _students(config, [model.name for _, model in heads])
+
+
+def _model(model: Model, config: Config, task: Facts) -> Iterator[str]:
+    """Problems of one head."""
+    if model.frozen is None:
+        return
+    if config.task not in TASKS or task.target not in HEADS:
+        able = ", ".join(name for name in TASKS if facts(name).target in HEADS)
+        yield f"frozen: task {config.task!r} has no heads on embeddings; remove it (these tasks have: {able})"
+        return
+    yield from network_problems(model, task)
+    yield from head_problems(model, task, config.data.channels)
+    yield from aggregation_problems(model, config, task)
+    yield from image_problems(model, model.frozen.views, "frozen.views")
+    yield from component_problems("frozen.head", model.frozen.head, kinds.HEAD, HEADS[task.target], config.task)
+    for number, view in enumerate(model.frozen.views):
+        yield from view_problems(f"frozen.views[{number}]", view, task, config.task)
+
+
+def _rounds(config: Config, heads: list[str]) -> Iterator[str]:
+    """Heads in rounds other than the first, and heads that the first leaves out."""
+    for number, one in enumerate(config.rounds or []):
+        listed = one.models
+        for name in heads:
+            if number and listed is not None and name in listed:
+                yield (
+                    f"rounds[{number}].models: {name} is a head on a frozen backbone, which is fitted in the first round and "
+                    f"votes in all; remove it from this round"
+                )
+            if number == 0 and listed is not None and name not in listed:
+                yield f"rounds[0].models: lacks the head {name}, which is fitted in the first round alone; add it"
+
+
+def _students(config: Config, heads: list[str]) -> Iterator[str]:
+    """Students of heads: these predict no training images of their own fold."""
+    weighted = {*config.weighted}
+    for (name, number), teacher in config.lessons.wanted.items() if heads else ():
+        found = [head for head in heads if teacher == head or (teacher == ENSEMBLE and head in weighted)]
+        for head in found[:1]:
+            way = (
+                "give it weight 0 in the ensemble, or name a trained model"
+                if teacher == ENSEMBLE
+                else "name a trained model"
+            )
+            yield (
+                f"models ({name}).train.distill.teacher = {teacher!r}: in round {number} its teacher includes {head}, a head on "
+                f"a frozen backbone, which does not teach by distillation; {way}"
+            )
