@@ -44,6 +44,7 @@ FACETS: Entries = {
 NETWORKS: dict[str, Entries] = {
     "values": {
         "timm": "goldfold.models.timm_models:build",
+        "clip": "goldfold.models.clip:build",
         **{
             name: f"goldfold.models.{name}:build"
             for name in ("small_resnet", "densenet7x7", "dual_branch", "inception_fsd", "dilated_group_conv")
@@ -105,12 +106,12 @@ _HEADS: Entries = {
     "boosted": "goldfold.heads.boosted:boosted",
 }
 HEADS: dict[str, Entries] = {
-    "label": _HEADS,
+    "label": {**_HEADS, "zero_shot": "goldfold.heads.zero_shot:zero_shot"},
     "labels": _HEADS,
     "value": {"ridge": "goldfold.heads.linear:ridge", **{name: _HEADS[name] for name in ("mlp", "knn", "boosted")}},
 }
 """Heads that are fitted to the embeddings of a frozen backbone."""
-HEADS_WITHOUT_SEED = frozenset({"logistic", "ridge", "knn"})
+HEADS_WITHOUT_SEED = frozenset({"logistic", "ridge", "knn", "zero_shot"})
 """Heads that draw nothing at random: they have one run per fold, under the first seed."""
 DISTILLATIONS: Entries = {
     "label": "goldfold.losses.distillation:Classes",

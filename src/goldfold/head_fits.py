@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from goldfold import catalog, components, tasks
 from goldfold.embeddings import Embeddings
 from goldfold.heads.fitting import FittedHead, fitted
-from goldfold.heads.protocol import VALUE, Head
+from goldfold.heads.protocol import TEXTS, VALUE, Head
 from goldfold.heads.targets import Targets
 from goldfold.tables import read_table
 
@@ -32,6 +33,17 @@ class Facet:
 
     task: dict[str, Any]
     classes: list[str]
+    checkpoint: str = ""
+    """Of the network, whose text tower a head with a parameter `TEXTS` takes."""
+
+    @cached_property
+    def more(self) -> dict[str, Any]:
+        """Texts of the classes, where the head takes them."""
+        if not self.checkpoint:
+            return {}
+        from goldfold.models.clip import TextsOfClasses  # needs the library transformers
+
+        return {TEXTS: TextsOfClasses(self.classes, self.checkpoint)}
 
     def fits(
         self,
@@ -45,7 +57,8 @@ class Facet:
         """Yield the head of a fold with each seed, and the scale of its targets."""
         kind = tasks.facts(self.task["name"]).target
         targets = Targets.of(kind, tasks.target(self.task, self.classes).targets(trained, None, ""))  # type: ignore[arg-type]
-        made: Head = components.load(head, catalog.HEADS[kind], "head")(kind, targets.n_outputs(len(self.classes)))
+        load, n_outputs = components.load(head, catalog.HEADS[kind], "head"), targets.n_outputs(len(self.classes))
+        made: Head = load(kind, n_outputs, **self.more)
         numbers = np.array([parts.get(id, -1) for id in trained["id"]], dtype=np.int64)
         for one in fitted(made, known.of(trained["id"].tolist()), targets.scaled, numbers, fold, seeds):
             yield one, targets.scale

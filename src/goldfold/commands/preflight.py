@@ -179,6 +179,10 @@ def _check_weights(model: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         build(
             model["network"], **params, pretrained=pretrained, partly_pretrained=model.get("partly_pretrained", False)
         )
+    elif pretrained and "checkpoint" in model["params"]:
+        from goldfold.models import clip
+
+        clip.fetch(model["params"]["checkpoint"])
     elif pretrained and model["backbone"]:
         try:
             fetch(model["backbone"])

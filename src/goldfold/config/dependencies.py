@@ -1,12 +1,14 @@
 """Recipes: everything a job depends on besides its input files (settings, digests of user files, code)."""
 
 from collections.abc import Callable
+from os.path import exists
 from typing import Any
 
 from goldfold import components, ledger, openings
 from goldfold.base.given import required
+from goldfold.components import name_of
 from goldfold.config import chosen, full_data, slices, stacked, views
-from goldfold.config.frozen import embedding_settings
+from goldfold.config.frozen import ZERO_SHOT, embedding_settings
 from goldfold.config.pseudo_labels import ByAccuracy, recipe_of
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
@@ -59,6 +61,7 @@ def _heads(config: Config, job: Job) -> dict[str, Any]:
     """Settings of a head. The name of its embeddings changes with all that they depend on but data and code."""
     frozen = next(model.frozen for model in config.models if model.name == job.model)
     return {
+        **_texts(config, job.model),
         "task": slices.task(config),
         "name": job.model,
         "head": required(frozen, f"{job.model} has no head").head,
@@ -66,6 +69,13 @@ def _heads(config: Config, job: Job) -> dict[str, Any]:
         "seeds": list(config.grid.seeds_of(job.model)),
         "n_folds": config.folds.n_folds,
     }
+
+
+def _texts(config: Config, name: str) -> dict[str, str]:
+    """Checkpoint whose text tower a head takes; empty for heads that take none."""
+    model = next(model for model in config.models if model.name == name)
+    is_taken = model.frozen is not None and name_of(model.frozen.head) == ZERO_SHOT
+    return {"checkpoint": model.params["checkpoint"]} if is_taken else {}
 
 
 def _of_run(config: Config, job: Job) -> dict[str, Any]:
@@ -275,8 +285,10 @@ def _pretrained(config: Config, job: Job) -> dict[str, str]:
 
 
 def _weights_file(config: Config, name: str) -> dict[str, str]:
-    path = next(model.pretrained for model in config.models if model.name == name)
-    return {"pretrained": fingerprint([path])} if isinstance(path, str) else {}
+    model = next(model for model in config.models if model.name == name)
+    folder = str(model.params.get("checkpoint", ""))
+    found = {"pretrained": fingerprint([model.pretrained])} if isinstance(model.pretrained, str) else {}
+    return found | ({"checkpoint": fingerprint([folder])} if exists(folder) else {})
 
 
 def _listed(config: Config) -> list[str]:
@@ -300,6 +312,7 @@ DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: {path: fingerprint([path]) for path in raw(config)},
     "folds": lambda config, job: {path: fingerprint([path]) for path in _listed(config)},
     "embed": lambda config, job: _weights_file(config, _embedded(config, job)),
+    "heads_once": lambda config, job: _weights_file(config, job.model) if _texts(config, job.model) else {},
     "train": _pretrained,
     "inner_train": _pretrained,
     "clean": _judging,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 REFUSED = ("train", "gpus", "dropout", "drop_path", "metadata", "soup", "head", "views", "max_images")
 """Keys of a model that a head on a frozen backbone cannot have."""
+ZERO_SHOT, CLIP = "zero_shot", "clip"
+"""Head that compares images with texts, and the network that has both."""
 MEAN = "mean"
 """Value of a model's `views` that needs no layers."""
 DESCRIBED = {"network", "backbone", "params", "pretrained", "partly_pretrained", "mean", "std"}

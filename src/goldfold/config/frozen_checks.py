@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from goldfold.catalog import HEADS, TASKS
+from goldfold.components import name_of
 from goldfold.config import kinds
 from goldfold.config.aggregation_checks import aggregation_problems
 from goldfold.config.component_checks import component_problems
+from goldfold.config.frozen import CLIP, ZERO_SHOT
 from goldfold.config.head_checks import head_problems
 from goldfold.config.learning import Model
 from goldfold.config.model_checks import image_problems, network_problems
@@ -39,8 +41,22 @@ def _model(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from aggregation_problems(model, config, task)
     yield from image_problems(model, model.frozen.views, "frozen.views")
     yield from component_problems("frozen.head", model.frozen.head, kinds.HEAD, HEADS[task.target], config.task)
+    yield from _zero_shot(model)
     for number, view in enumerate(model.frozen.views):
         yield from view_problems(f"frozen.views[{number}]", view, task, config.task)
+
+
+def _zero_shot(model: Model) -> Iterator[str]:
+    """Problems of a head that compares images with texts."""
+    if model.frozen is None or name_of(model.frozen.head) != ZERO_SHOT:
+        return
+    if name_of(model.network) != CLIP:
+        yield (
+            f"frozen.head = {ZERO_SHOT!r}: network {name_of(model.network)!r} has no text tower; set network: {CLIP} and params: "
+            f"{{checkpoint: ...}}"
+        )
+    elif model.pretrained is not True:
+        yield f"frozen.head = {ZERO_SHOT!r}: compares images with texts by the weights of the checkpoint; set pretrained: true"
 
 
 def _rounds(config: Config, heads: list[str]) -> Iterator[str]:

@@ -30,7 +30,7 @@ METHODS = {target: Kind("ensemble method", FUSED.get(target, ("stack", "weights"
 OPEN = Kind("component", is_open=True)
 """Metrics, losses and ensemble methods of user-defined tasks, which may pass any arguments."""
 STEP = Kind("ensemble step", ("task", "workers"))
-HEAD = Kind("head", ("target", "n_outputs"))
+HEAD = Kind("head", ("target", "n_outputs"), frozenset({"texts"}))
 OPTIMIZER = Kind("optimizer", ("params",), frozenset({"lr", "weight_decay"}))
 SCHEDULE = Kind("schedule", ("optimizer", "steps", "warmup_steps"))
 HOOK = Kind("hook", ("network",))

@@ -25,8 +25,10 @@ class Standard:
     """(d,); 1 where a column is constant."""
 
     @classmethod
-    def fit(cls, rows: Array) -> Standard:
-        """Return mean and standard deviation of rows (n, d)."""
+    def fit(cls, rows: Array, is_raw: bool = False) -> Standard:
+        """Return mean and standard deviation of rows (n, d); of raw ones 0 and 1, which change nothing."""
+        if is_raw:
+            return cls(np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
         spread = rows.std(axis=0, dtype=np.float64)
         return cls(rows.mean(axis=0, dtype=np.float64), np.where(spread > 0, spread, 1.0))
 
@@ -74,10 +76,10 @@ def fitted(
         target: targets of these rows, in the form of the head.
         parts: see `held_out`.
     """
-    held = held_out(parts, fold)
-    inner = Standard.fit(features[~held])
+    held, is_raw = held_out(parts, fold), getattr(head, "takes_raw", False)
+    inner = Standard.fit(features[~held], is_raw)
     chosen = head.choose(inner(features[~held]), target[~held], inner(features[held]), target[held])
-    standard = Standard.fit(features)
+    standard = Standard.fit(features, is_raw)
     rows = standard(features)
     for predict in head.fit(rows, target, chosen, seeds):
         yield FittedHead(standard, predict, chosen)

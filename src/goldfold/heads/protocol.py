@@ -12,6 +12,8 @@ Predict = Callable[[Array], NDArray[np.float64]]
 """Embeddings (n, d) -> logits (n, outputs), or scaled numbers (n, 1)."""
 LABEL, LABELS, VALUE = "label", "labels", "value"
 """Kinds of targets: class indices (n,); 0 or 1 of each label (n, labels); scaled numbers (n,)."""
+TEXTS = "texts"
+"""Parameter of a head that goldfold sets to the `Texts` of the classes."""
 LEAST = 1e-6
 """Probabilities count as at least this."""
 
@@ -19,7 +21,8 @@ LEAST = 1e-6
 class Head(Protocol):
     """A model of targets by embeddings whose columns are standardised over the rows that it is fitted to.
 
-    It is built by a function of the kind of target and the number of outputs, besides the parameters of the config.
+    It is built by a function of the kind of target and the number of outputs, besides the parameters of the config. One with the
+    attribute ``takes_raw`` gets the embeddings as they are.
     """
 
     def choose(self, features: Array, target: NDArray[Any], held: Array, truth: NDArray[Any]) -> Any:
@@ -31,6 +34,16 @@ class Head(Protocol):
 
     def fit(self, features: Array, target: NDArray[Any], chosen: Any, seeds: Sequence[int]) -> Iterator[Predict]:
         """Yield a fit to all training rows of a fold with each seed, with a strength that `choose` returned."""
+
+
+class Texts(Protocol):
+    """Texts as classes, for heads with a parameter `TEXTS`."""
+
+    names: Sequence[str]
+    """Names of the classes."""
+
+    def classes(self, prompts: Sequence[Sequence[str]]) -> tuple[NDArray[np.float64], float]:
+        """Return an embedding of length 1 for the texts of each class (classes, d), and the factor of cosines in logits."""
 
 
 def loss(outputs: NDArray[np.float64], truth: NDArray[Any], target: str) -> float:

@@ -10,6 +10,7 @@ from goldfold import components
 from goldfold.base.files import read_json
 from goldfold.drawing.axes import BLUE, MUTED, SERIES, Canvas
 from goldfold.drawing.blocks import Block, Figure, Section, Table, Text
+from goldfold.drawing.figures import matrix
 from goldfold.drawing.words import listed, shortened
 from goldfold.embeddings import read
 from goldfold.heads.components import Components
@@ -19,6 +20,7 @@ from goldfold.report.results import Results
 MOST_SHOWN = 2000
 """Most cases in a picture, every n-th of more."""
 MOST_PICTURES = 3
+MOST_CLASSES = 30
 RANDOM = (
     "Weights of {names} are random (pretrained: false), so that their embeddings say little about the images: set pretrained to "
     "true, or to the path of a weight file."
@@ -36,11 +38,29 @@ def section(results: Results) -> Section | None:
     embeddings = dict.fromkeys(own["embeddings"] for own in records.values())
     pictures = (_picture(results, name) for name in [*embeddings][:MOST_PICTURES])
     blocks += [picture for picture in pictures if picture is not None]
+    blocks += [
+        _similarity(name, own["similarity"], results.classes) for name, own in records.items() if "similarity" in own
+    ]
     intro = (
         "A head is fitted to embeddings, the inputs of the last layer of a network that is not trained. Mean and spread of the "
         "embeddings, the strength and the head of a fold come from its training rows alone."
     )
     return Section("heads", "Heads on frozen backbones", intro, blocks, "Heads")
+
+
+def _similarity(name: str, cosines: list[list[float]], classes: list[str]) -> Figure:
+    """Draw the similarity of the images of each class and the text of each class, from pale (least) to full (most)."""
+    n = min(len(classes), MOST_CLASSES)
+    values = np.array(cosines)[:n, :n]
+    shares = ((values - values.min()) / max(float(np.ptp(values)), 1e-9)).clip(0.05)
+    texts = [[f"{value:.2f}" for value in row] for row in values]
+    more = f" The first {n} of {len(classes)} classes are shown." if n < len(classes) else ""
+    caption = (
+        f"{name}: mean cosine of the images of each class (rows) with the text of each class (columns). Where the strongest cell "
+        f"of a row is not on the diagonal, other words may do better (prompts).{more}"
+    )
+    names = "images", "text"
+    return matrix(f"similarity-{name}", shares, texts, classes[:n], names, caption)
 
 
 def _record(root: Path, name: str) -> dict[str, Any]:

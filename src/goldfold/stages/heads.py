@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from goldfold import components
@@ -32,6 +33,7 @@ def run(
     embeddings: str,
     seeds: Sequence[int],
     n_folds: int,
+    checkpoint: str = "",
 ) -> dict[str, Any]:
     """Write ``oof.npz`` and one file per split of ``lists`` for each fold and seed of a head; return the facts.
 
@@ -46,12 +48,13 @@ def run(
         name: name of the model.
         head: the head as written in the config.
         embeddings: name of the embeddings.
+        checkpoint: of the network, whose text tower a head with a parameter `TEXTS` takes.
     """
-    facet = Facet(task, read_json(classes))
+    facet = Facet(task, read_json(classes), checkpoint)
     known, parts = read(embedded), parts_of(train)
     tables = {split: read_table(path) for split, path in lists.items()}
     # The matrices are small: several threads would wait for each other, and change the last digits.
-    progress, chosen = Progress(n_folds * len(seeds), "heads"), dict[str, Any]()
+    progress, chosen, shown = Progress(n_folds * len(seeds), "heads"), dict[str, Any](), list[pd.DataFrame]()
     with threadpool_limits(1):
         for fold in range(n_folds):
             rows = read_table(folds[fold])
@@ -64,10 +67,25 @@ def run(
                     entries = facet.entries(one, scale, known, table)
                     save(folder / f"{part}.npz", [*entries, *((key, np.array(value)) for key, value in place.items())])
                 chosen[str(fold)] = one.chosen
+            if checkpoint:
+                shown.append(
+                    pd.DataFrame(one(known.of(held["id"].tolist())) / one.chosen).groupby(held["label"]).mean()
+                )
                 progress.advance(1)
     progress.close()
     print(f"{components.label(head)}: {_in_words(chosen)}", flush=True)
-    return {"head": {"model": name, "head": head, "embeddings": embeddings, "chosen": chosen, "width": known.width}}
+    facts = {"model": name, "head": head, "embeddings": embeddings, "chosen": chosen, "width": known.width}
+    return {"head": {**facts, **({"similarity": _similarity(shown, facet.classes)} if checkpoint else {})}}
+
+
+def _similarity(shown: Sequence[pd.DataFrame], classes: Sequence[str]) -> list[list[float]]:
+    """Return the cosine of the images of each class (rows) with the text of each class, the mean over the folds.
+
+    Args:
+        shown: of each fold, mean cosine by label.
+    """
+    means = pd.concat(shown).groupby(level=0).mean().reindex(list(classes)).fillna(0.0)
+    return [[round(float(value), 4) for value in row] for row in means.to_numpy()]
 
 
 def _in_words(chosen: Mapping[str, Any]) -> str:
