@@ -113,7 +113,7 @@ class Network(Part):
         None, exclude_if=lambda size: size is None
     )
     """Height and width of the frame that images are resized to first, if larger."""
-    resize: Literal["squash", "pad", "crop"]
+    resize: Annotated[str, Field(pattern=r"^(squash|pad|crop)(-(bilinear|bicubic|lanczos))?$")]
     metadata: Branch | None = Field(None, exclude_if=lambda branch: branch is None)
     """Branch for metadata; None where the network takes images alone."""
     head: Head | None = Field(None, exclude_if=lambda head: head is None)

@@ -78,7 +78,7 @@ def embedding_settings(config: "Config", model: "Model") -> dict[str, Any]:
             "size": list(model.size),
             **({} if cached == model.size else {"cache_size": list(cached)}),
         },
-        "resize": model.resize,
+        "resize": model.resizing,
         "views": settled(model.frozen.views),
     }
 

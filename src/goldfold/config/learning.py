@@ -234,6 +234,11 @@ class Model(Section):
     """Size at which the model's images are cached, instead of `cache.image_size_px`."""
     resize: Literal["squash", "pad", "crop"] = "squash"
     """squash: resize to the size, ignoring the aspect ratio; pad: whole image with black borders; crop: centre crop."""
+    interpolation: Literal["area", "bilinear", "bicubic", "lanczos", "own"] = Field(
+        "area", exclude_if=lambda value: value == "area"
+    )
+    """How pixels are computed: `area` averages areas where images get smaller and is bicubic where they get larger; `bilinear`,
+    `bicubic`, `lanczos` with filters as wide as the reduction; `own` is that of the backbone in timm."""
     metadata: Annotated[
         Annotated[bool, Tag(SWITCH)] | Annotated[MetadataBranch, Tag(BRANCH)],
         Discriminator(lambda value: BRANCH if isinstance(value, dict | MetadataBranch) else SWITCH),
@@ -321,6 +326,13 @@ class Model(Section):
         if isinstance(self.metadata, MetadataBranch):
             return self.metadata
         return MetadataBranch() if self.metadata else None
+
+    @property
+    def resizing(self) -> str:
+        """How images are resized: `resize`, with the interpolation after it unless it is `area`."""
+        if self.interpolation == "own":
+            raise ValueError(f"the interpolation of {self.name} is not filled in yet; see goldfold.config.sizes")
+        return self.resize if self.interpolation == "area" else f"{self.resize}-{self.interpolation}"
 
     @property
     def size(self) -> tuple[int, int]:

@@ -98,6 +98,7 @@ def network_problems(model: Model, task: Facts) -> Iterator[str]:
     if network not in task.networks:
         return
     takes = {parameter.name for parameter in read(task.networks[network]).parameters}
+    yield from _interpolation(model)
     if "backbone" in takes:
         yield from _backbone(network, model.backbone)
     elif model.backbone is not None:
@@ -106,6 +107,11 @@ def network_problems(model: Model, task: Facts) -> Iterator[str]:
         yield f"drop_path = {model.drop_path:g}: network {network!r} has none; remove it"
     if model.pretrained is True and "pretrained" not in takes:
         yield f"pretrained = true: network {network!r} has no published weights; give a path or false"
+
+
+def _interpolation(model: Model) -> Iterator[str]:
+    if model.interpolation == "own" and model.backbone is None:
+        yield "interpolation = 'own': is that of a backbone of timm, which this model has none of; name one, e.g. bicubic"
 
 
 def _backbone(network: str, backbone: str | None) -> Iterator[str]:

@@ -1,11 +1,12 @@
-"""Input sizes that the config leaves to the backbone, and checks of cached sizes."""
+"""Input sizes and interpolations that the config leaves to the backbone, and checks of cached sizes."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from goldfold.base.errors import ConfigError
 from goldfold.base.files import write_json
@@ -14,26 +15,32 @@ from goldfold.config.learning import Model
 from goldfold.config.root import Config
 
 MOST_PX = 8192
-KNOWN = Path(".goldfold/input_sizes.json")
+KNOWN = Path(".goldfold/backbones.json")
 
 
 def with_sizes(config: Config) -> Config:
-    """The config with an input size for every model; a backbone's own size is looked up once and remembered.
+    """The config with an input size and an interpolation for every model; those of backbones are looked up once and remembered.
 
     Raises:
-        ConfigError: timm has no size for a backbone.
+        ConfigError: timm has none for a backbone.
     """
-    asked = sorted({model.backbone for model in config.models if model.image_size_px is None and model.backbone})
+    asked = sorted({model.backbone for model in config.models if model.backbone and _lacking(model)})
     if not asked:
         return config
-    sizes = _sizes(asked)
-    models = [
-        model
-        if model.image_size_px is not None
-        else model.model_copy(update={"image_size_px": sizes[str(model.backbone)]})
-        for model in config.models
-    ]
+    known = _described(asked)
+    models = [model.model_copy(update=_own(model, known)) for model in config.models]
     return config.model_copy(update={"models": models})
+
+
+def _lacking(model: Model) -> list[str]:
+    """Keys that are left to the backbone."""
+    return ["image_size_px"] * (model.image_size_px is None) + ["interpolation"] * (model.interpolation == "own")
+
+
+def _own(model: Model, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Values of the keys that a model leaves to its backbone."""
+    names = {"image_size_px": "size", "interpolation": "interpolation"}
+    return {key: known[str(model.backbone)][names[key]] for key in _lacking(model) if model.backbone}
 
 
 def refuse_wrong_caches(config: Config) -> None:
@@ -65,8 +72,8 @@ def _wrong_cache(config: Config, index: int, model: Model) -> Iterator[str]:
         yield f"{what}: with resize: {model.resize} it must have the shape of {whose}, {height}x{width}{way}"
 
 
-def _sizes(backbones: list[str]) -> dict[str, list[int]]:
-    """Sizes remembered in this folder, or from timm in a separate process, since this one loads no torch."""
+def _described(backbones: list[str]) -> dict[str, dict[str, Any]]:
+    """``size`` and ``interpolation`` remembered in this folder, or from timm in a separate process: this one loads no torch."""
     release = version("timm")
     try:
         known = json.loads(KNOWN.read_text()).get(release, {})
@@ -79,7 +86,8 @@ def _sizes(backbones: list[str]) -> dict[str, list[int]]:
         if answer.returncode:
             reason = answer.stderr.strip().splitlines()[-1:] or ["no reason given"]
             raise ConfigError(
-                f"models: image_size_px is not set, and timm has no size for {', '.join(new)} ({reason[0]}). Set it."
+                f"models: image_size_px is not set, or interpolation is own, and timm has none for {', '.join(new)} "
+                f"({reason[0]}). Set it."
             )
         known |= json.loads(answer.stdout.splitlines()[-1])
         write_json(KNOWN, {release: known})

@@ -35,7 +35,7 @@ def demo(config: Config) -> dict[str, Any]:
     return config.data.model_dump(include={"source", "directory"}) if config.data.demo_files else {}
 
 
-NO_SIZES: Any = dict.fromkeys(("image_size_px", "cache_image_size_px", "resize"), True)
+NO_SIZES: Any = dict.fromkeys(("image_size_px", "cache_image_size_px", "resize", "interpolation"), True)
 """Keys of a model that determine its input size; recipes hold the sizes themselves."""
 
 
@@ -231,8 +231,8 @@ def report(config: Config) -> dict[str, Any]:
 
 
 def resize(config: Config, name: str) -> str:
-    """Resize mode of a model."""
-    return str(_model(config, name).resize)
+    """Resize mode of a model, with its interpolation."""
+    return str(_model(config, name).resizing)
 
 
 def network_checks(config: Config) -> list[dict[str, Any]]:

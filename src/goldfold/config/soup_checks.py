@@ -54,7 +54,7 @@ def _different(ingredients: list[Model]) -> Iterator[str]:
     first, *others = ingredients
     for other in others:
         found = difference(other, first)
-        for key in ("image_size_px", "cache_image_size_px", "resize"):
+        for key in ("image_size_px", "cache_image_size_px", "resize", "interpolation"):
             there, here = getattr(first, key), getattr(other, key)
             if not found and _as_sides(there) != _as_sides(here):
                 found = f"{key} is {shown(there)} there and {shown(here)} here"

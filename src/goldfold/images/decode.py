@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from goldfold.base.regular import fault
 from goldfold.images import dicom, headers, stacks, tiffs
 from goldfold.images.depth import as_type
-from goldfold.images.geometry import Roi, place
+from goldfold.images.geometry import INTERPOLATIONS, Roi, parts_of, place
 from goldfold.images.limits import any_size, content_of
 from goldfold.images.pixels import Image as Image
 from goldfold.images.pixels import Undecodable as Undecodable
@@ -155,14 +155,33 @@ def _has_end_chunk(content: bytes) -> bool:
 
 
 def resize(image: Image, size: tuple[int, int], mode: str, roi: Roi | None = None) -> Image:
-    """Resize an image, or its crop, to ``size`` (height, width): ``squash``, ``pad`` with black, or ``crop`` the middle."""
+    """Resize an image, or its crop, to ``size`` (height, width): ``squash``, ``pad`` with black, or ``crop`` the middle; with an
+    interpolation after it, see `goldfold.images.geometry.parts_of`."""
     placement = place((image.shape[0], image.shape[1]), size, mode, roi)
     height, width = placement.inner
     image = placement.cut(image)
     if image.shape[:2] == (height, width):
         return placement.into_frame(image)
-    shrinks = image.shape[0] * image.shape[1] > height * width
-    return placement.into_frame(scaled(image, height, width, cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
+    return placement.into_frame(interpolated(image, height, width, parts_of(mode)[1]))
+
+
+def interpolated(image: Any, height: int, width: int, interpolation: str) -> Any:
+    """Resize an image of any depth and number of channels.
+
+    Args:
+        interpolation: ``area`` averages areas where the image gets smaller, and is bicubic where it gets larger; the others
+            are those of Pillow, which widens its filters where the image gets smaller.
+    """
+    if interpolation == INTERPOLATIONS[0]:
+        shrinks = image.shape[0] * image.shape[1] > height * width
+        return scaled(image, height, width, cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    from PIL import Image as Pillow
+
+    way, top = Pillow.Resampling[interpolation.upper()], np.iinfo(image.dtype).max
+    planes = [
+        Pillow.fromarray(image[..., n].astype(np.float32)).resize((width, height), way) for n in range(image.shape[2])
+    ]
+    return np.stack([np.asarray(plane) for plane in planes], axis=2).round().clip(0, top).astype(image.dtype)
 
 
 def scaled(image: Any, height: int, width: int, way: int) -> Any:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODES = ("squash", "pad", "crop")
+INTERPOLATIONS = ("area", "bilinear", "bicubic", "lanczos")
+"""Ways to compute pixels; the first is meant where none is named."""
 Roi = tuple[int, int, int, int]
 """x1, y1, x2, y2 of an image's crop, in its pixels; x2 and y2 are exclusive."""
 
@@ -86,16 +88,32 @@ class Placement:
         return canvas
 
 
+def parts_of(resize: str) -> tuple[str, str]:
+    """Mode and interpolation of a way to resize: a mode, or a mode and an interpolation with a hyphen between them.
+
+    >>> parts_of("squash"), parts_of("pad-bicubic")
+    (('squash', 'area'), ('pad', 'bicubic'))
+
+    Raises:
+        ConfigError: unknown mode or interpolation.
+    """
+    mode, _, interpolation = resize.partition("-")
+    if mode not in MODES:
+        raise unknown("resize mode", mode, MODES)
+    if interpolation and interpolation not in INTERPOLATIONS:
+        raise unknown("interpolation", interpolation, INTERPOLATIONS)
+    return mode, interpolation or INTERPOLATIONS[0]
+
+
 def place(original: tuple[int, int], frame: tuple[int, int], mode: str, roi: Roi | None = None) -> Placement:
     """Placement of an image of ``original`` (height, width), or its crop, in ``frame``.
 
     Args:
         mode: ``squash``: fill the frame, ignoring the aspect ratio; ``pad``: show everything, centred; ``crop``: fill the
-            frame with the middle.
+            frame with the middle; an interpolation that follows has no influence, see `parts_of`.
         roi: the crop; None for the whole image.
     """
-    if mode not in MODES:
-        raise unknown("resize mode", mode, MODES)
+    mode, _ = parts_of(mode)
     part = roi or (0, 0, original[1], original[0])
     size = part[3] - part[1], part[2] - part[0]
     if mode == "squash":

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.images.decode import scaled
-from goldfold.images.geometry import Placement, Roi, place
+from goldfold.images.decode import interpolated, scaled
+from goldfold.images.geometry import INTERPOLATIONS, Placement, Roi, parts_of, place
 
 
 @dataclass(frozen=True)
@@ -21,18 +21,22 @@ class Refit:
 
     larger: Placement
     smaller: Placement
+    interpolation: str = INTERPOLATIONS[0]
 
     @classmethod
     def of(
         cls, original: tuple[int, int], larger: tuple[int, int], smaller: tuple[int, int], mode: str, roi: Roi | None
     ) -> "Refit":
         """Frames of an image of ``original`` (height, width), see `goldfold.images.geometry.place`."""
-        return cls(place(original, larger, mode, roi), place(original, smaller, mode, roi))
+        return cls(place(original, larger, mode, roi), place(original, smaller, mode, roi), parts_of(mode)[1])
 
     def image(self, framed: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Image (height, width, channels) in the smaller frame."""
         height, width = self.smaller.inner
-        return self.smaller.into_frame(np.asarray(scaled(self._inner(framed), height, width, cv2.INTER_AREA)))
+        inner = self._inner(framed)
+        if self.interpolation == INTERPOLATIONS[0]:
+            return self.smaller.into_frame(np.asarray(scaled(inner, height, width, cv2.INTER_AREA)))
+        return self.smaller.into_frame(np.asarray(interpolated(inner, height, width, self.interpolation)))
 
     def mask(self, framed: NDArray[Any]) -> NDArray[Any]:
         """Mask (height, width) in the smaller frame; values are not interpolated."""

@@ -136,7 +136,7 @@ class Predictor:
         """Return the views of a batch."""
         channels, height, width = inputs.images.shape[-3:]
         flat = None if larger is None else larger.flatten(0, 1)
-        batch = views.Batch(ids, inputs.n_views, (height, width), channels, flat, self.resize == "squash")
+        batch = views.Batch(ids, inputs.n_views, (height, width), channels, flat, self.resize.startswith("squash"))
         return [view.of(batch) for view in self.views]
 
 

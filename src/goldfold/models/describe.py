@@ -1,4 +1,4 @@
-"""Print the input size of timm networks as JSON: ``python -m goldfold.models.describe resnet18 ...``.
+"""Print the input size and interpolation of timm networks as JSON: ``python -m goldfold.models.describe resnet18 ...``.
 
 Runs in a separate process, so that the caller (the Snakefile) need not load torch.
 """
@@ -6,12 +6,12 @@ Runs in a separate process, so that the caller (the Snakefile) need not load tor
 import json
 import sys
 
-from goldfold.models.timm_models import input_size
+from goldfold.models.timm_models import input_size, interpolation
 
 
 def main(backbones: list[str]) -> None:
-    """Print {backbone: [height, width]}."""
-    print(json.dumps({backbone: input_size(backbone) for backbone in backbones}))
+    """Print {backbone: {"size": [height, width], "interpolation": name}}."""
+    print(json.dumps({one: {"size": input_size(one), "interpolation": interpolation(one)} for one in backbones}))
 
 
 if __name__ == "__main__":

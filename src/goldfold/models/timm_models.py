@@ -156,10 +156,20 @@ def _to_channels(values: Sequence[float], channels: int) -> tuple[float, ...]:
 
 def input_size(backbone: str) -> tuple[int, int]:
     """Return the default input size (height, width) of a timm network, from its configuration."""
+    size = _setting(backbone, "input_size")
+    return int(size[1]), int(size[2])
+
+
+def interpolation(backbone: str) -> str:
+    """Return the interpolation of a timm network's images, from its configuration: bilinear, bicubic or lanczos."""
+    found = str(_setting(backbone, "interpolation"))
+    return found if found in ("bilinear", "lanczos") else "bicubic"  # which is timm's own default
+
+
+def _setting(backbone: str, name: str) -> Any:
     import timm
 
     settings = timm.get_pretrained_cfg(backbone)
     if settings is None:
         settings = timm.create_model(backbone, pretrained=False).pretrained_cfg  # a network without published weights
-    size = settings["input_size"] if isinstance(settings, dict) else settings.input_size
-    return int(size[1]), int(size[2])
+    return settings[name] if isinstance(settings, dict) else getattr(settings, name)

@@ -310,7 +310,7 @@ def plan_of(config: "Config") -> Plan:
     return Plan(
         results=config.results,
         grid=config.grid,
-        specs={model.name: cache_spec(config.cached_size(model), model.resize) for model in config.models},
+        specs={model.name: cache_spec(config.cached_size(model), model.resizing) for model in config.models},
         splits=tuple(config.splits),
         tables=tuple(config.tables),
         n_shards=config.data.shards,
