@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from goldfold.heads.of_cases import EmbeddedCases
 from goldfold.metrics import resampling
 from goldfold.planning.plan import Job, plan_of
 from goldfold.predictions.arrays import picked, save
+from goldfold.report import fits
 from goldfold.splits.scored import groups_of
 from goldfold.stages import ensemble
 from goldfold.tasks.steps import ForSteps
@@ -161,6 +163,15 @@ def test_embeddings_of_models_and_metadata_stand_side_by_side() -> None:
     assert without(step, [METADATA]) == {"stacking": {"embeddings": ["b", "a"], "components": 3}}
     with pytest.raises(ConfigError, match="stacking: embeddings: no embeddings of these cases are given"):
         run(step, members, truth, None, cases(120, "3", "x"))
+
+
+def test_the_report_prints_no_components() -> None:
+    members, truth, labels = drawn(120, 1)
+    fitted = run(STACKS[0], members, truth, knowing(labels)).fitted
+    results: Any = SimpleNamespace(
+        steps=[{"step": STACKS[0], "fitted": fitted[0]}], without_fold={}, ensemble={"weights": {"m0": 1.0, "m1": 1.0}}
+    )
+    assert [one.name for one in fits.parameters(results)] == ["models.fitted.penalty"]
 
 
 # --- config, recipe, jobs
