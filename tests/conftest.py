@@ -49,6 +49,7 @@ WORKFLOW = (
 single process of pytest busy at the end."""
 LONGER = (
     "test_full_data", "test_cleaning", "test_pseudo_labels", "test_members_chosen", "test_stacked_metadata",
+    "test_stacked_embeddings", "test_frozen_heads",
     "test_runtime", "test_networks", "test_report", "test_report_tasks", "test_report_data", "test_engine",
     "test_bundle", "test_dense_tasks", "test_imports", "test_preflight", "test_shift", "test_masks_boxes", "test_pretrained",
     "test_contract", "test_honesty", "test_metadata", "test_cache_size", "test_case_tables", "test_demo", "test_earlier_results",

@@ -490,9 +490,13 @@ def test_a_record_of_fewer_folds_is_not_called_unreadable_and_a_torn_one_is(
 
 def test_a_plan_knows_what_snakemake_would_run_and_from_what(tmp_path: Path, code: Path) -> None:
     """All jobs of a run that has only its folds, with every file that they read and write; a model takes metadata, another one
-    learns from unlabelled and generated images, and trainings wait until the predictions of another tool have been read."""
+    learns from unlabelled and generated images, heads are fitted to embeddings, which a stack takes too, and trainings and
+    embeddings wait until the predictions of another tool have been read."""
     wide, slim = made_run.METADATA["models"]
-    models = [{**wide, "train": {"fixmatch": {}, "generated": {}}}, slim]
+    network = {"network": "small_resnet", "image_size_px": 16}
+    heads = [{"name": head, **network, "frozen": {"head": head}} for head in ("logistic", "boosted")]
+    models = [{**wide, "train": {"fixmatch": {}, "generated": {}}}, slim, *heads]
+    ensemble, waiting = [{"stacking": {"embeddings": True}}], ("train", "generate", "embed")
     external = [{"name": "other", "oof": "raw/other.csv", "test": "raw/other_test.csv", "fold": None}]
 
     def prepare(folder: Path) -> None:
@@ -500,7 +504,9 @@ def test_a_plan_knows_what_snakemake_would_run_and_from_what(tmp_path: Path, cod
         for name in ("other", "other_test"):
             (folder / f"raw/{name}.csv").write_text("id\n")
 
-    made_run.finish(tmp_path, prepare, **{**made_run.METADATA, "models": models, "external": external})
+    made_run.finish(
+        tmp_path, prepare, **{**made_run.METADATA, "models": models, "external": external, "ensemble": ensemble}
+    )
     plan = made_run.session().plan
     for job in (job for stage in plan.stages()[2:] for job in plan.jobs(stage)):
         Path(plan.record(job)).unlink()
@@ -509,7 +515,7 @@ def test_a_plan_knows_what_snakemake_would_run_and_from_what(tmp_path: Path, cod
     for job in jobs:
         entry = next(entry for entry in found if entry["name"] == job.name)
         assert entry["outputs"] == sorted(plan.outputs(job))
-        waits_for = {plan.record(one) for one in plan.jobs("external") if job.stage == "train"}
+        waits_for = {plan.record(one) for one in plan.jobs("external") if job.stage in waiting}
         assert set(entry["inputs"]) - {entry["recipe"]} == set(made_run.inputs_of(plan, job)) | waits_for, job.name
         assert entry["record"] == plan.record(job)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,10 @@ from goldfold.heads.of_cases import EmbeddedCases
 from goldfold.metrics import resampling
 from goldfold.planning.plan import Job, plan_of
 from goldfold.predictions.arrays import picked, save
+from goldfold.report import fits
 from goldfold.splits.scored import groups_of
 from goldfold.stages import ensemble
+from goldfold.targets.label_sets import to_text
 from goldfold.tasks.steps import ForSteps
 from test_ensemble_steps import ids_of
 from test_frozen_heads import LINEAR, MLP, with_heads
@@ -55,9 +58,12 @@ def knowing(labels: np.ndarray) -> EmbeddedCases:
     return embedded(4 * np.eye(3)[labels] @ draw.normal(size=(3, WIDTH)) + draw.normal(size=(len(labels), WIDTH)) + 100)
 
 
-def run(step: Any, members: Any, truth: pd.DataFrame, known: EmbeddedCases | None, metadata: Any = None) -> Nested:
-    made = ForSteps(TASK, CLASSES, metadata, known)
-    return nested(build(made, [step], 1), members, truth, truth["fold"].to_numpy(), made.metric("log_loss"), picked)
+def run(
+    step: Any, members: Any, truth: pd.DataFrame, known: EmbeddedCases | None, metadata: Any = None, task: Any = TASK
+) -> Nested:
+    made = ForSteps(task, CLASSES, metadata, known)
+    metric = made.metric("rmse" if task["name"] == "regression" else "log_loss")
+    return nested(build(made, [step], 1), members, truth, truth["fold"].to_numpy(), metric, picked)
 
 
 def gain_of(step: Any, members: Any, truth: pd.DataFrame, known: EmbeddedCases, n: int = 1000) -> dict[str, float]:
@@ -100,6 +106,22 @@ def test_random_embeddings_earn_nothing(step: Any) -> None:
     assert _above_0([one["value"] for one in gains]) < 2
     assert sum(one["low"] > 0 for one in gains) <= 1, "95 % intervals"
     assert _above_0(seen) > 2.5
+
+
+@pytest.mark.parametrize("name", ["regression", "multilabel", "ordinal"])
+def test_numbers_sets_and_ordered_classes_learn_from_embeddings_too(name: str) -> None:
+    members, truth, labels = drawn(200, 4, strength=0.0)
+    if name == "regression":
+        values = np.random.default_rng(0).normal(size=200)
+        one = {"ids": np.array(ids_of(200)), "classes": np.array(CLASSES), "values": values, "spreads": values * 0}
+        members, truth = {"m": one}, truth.assign(value=labels.astype(str))
+    elif name == "multilabel":
+        truth = truth.assign(labels=[to_text([CLASSES[label]]) for label in labels])
+    found = run(STACKS[0], members, truth, knowing(labels), task={"name": name}).predictions
+    if name == "regression":
+        assert np.abs(found["values"] - labels).mean() < 0.4
+    else:
+        assert (found["probabilities"].argmax(axis=1) == labels).mean() > 0.9
 
 
 # --- no leak
@@ -161,6 +183,15 @@ def test_embeddings_of_models_and_metadata_stand_side_by_side() -> None:
     assert without(step, [METADATA]) == {"stacking": {"embeddings": ["b", "a"], "components": 3}}
     with pytest.raises(ConfigError, match="stacking: embeddings: no embeddings of these cases are given"):
         run(step, members, truth, None, cases(120, "3", "x"))
+
+
+def test_the_report_prints_no_components() -> None:
+    members, truth, labels = drawn(120, 1)
+    fitted = run(STACKS[0], members, truth, knowing(labels)).fitted
+    results: Any = SimpleNamespace(
+        steps=[{"step": STACKS[0], "fitted": fitted[0]}], without_fold={}, ensemble={"weights": {"m0": 1.0, "m1": 1.0}}
+    )
+    assert [one.name for one in fits.parameters(results)] == ["models.fitted.penalty"]
 
 
 # --- config, recipe, jobs

@@ -6,9 +6,7 @@ from typing import Any
 
 from goldfold import components, ledger, openings
 from goldfold.base.given import required
-from goldfold.components import name_of
-from goldfold.config import chosen, full_data, slices, stacked, views
-from goldfold.config.frozen import ZERO_SHOT, embedding_settings
+from goldfold.config import chosen, frozen_recipes, full_data, slices, stacked, views
 from goldfold.config.pseudo_labels import ByAccuracy, recipe_of
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
@@ -30,52 +28,15 @@ def recipe(config: Config, job: Job) -> Recipe:
 
 def code(config: Config, job: Job) -> dict[str, Any]:
     """Code that a job runs; components that the config does not use are left out."""
-    of = [job.work, *chosen.places(config, job.work, job.model or _embedded(config, job), job.round)]
+    of = [job.work, *chosen.places(config, job.work, job.model or frozen_recipes.first_of(config, job), job.round)]
     found = {"of": of, "digest": provenance.source_digest(*of)}
     # cached images are an input of training
     has_images = job.embedding or (job.model and job.work != "heads")
     return {**found, "cache": provenance.source_digest("cache")} if has_images else found
 
 
-def _embedded(config: Config, job: Job) -> str:
-    """Name of the first model whose embeddings a job makes; empty for other jobs."""
-    return next((name for name, own in config.embeddings.items() if job.embedding and own == job.embedding), "")
-
-
 def _cache(config: Config, job: Job) -> dict[str, Any]:
     return {"channels": config.data.channels}
-
-
-def _embed(config: Config, job: Job) -> dict[str, Any]:
-    model = next(one for one in config.models if one.name == _embedded(config, job))
-    return {
-        **embedding_settings(config, model),
-        "channels": config.data.channels,
-        "scale_16bit": config.data.scale_16bit,
-        "batch_size": config.runtime.predict_batch_size,
-        "runtime": slices.runtime(config),
-    }
-
-
-def _heads(config: Config, job: Job) -> dict[str, Any]:
-    """Settings of a head. The name of its embeddings changes with all that they depend on but data and code."""
-    frozen = next(model.frozen for model in config.models if model.name == job.model)
-    return {
-        **_texts(config, job.model),
-        "task": slices.task(config),
-        "name": job.model,
-        "head": required(frozen, f"{job.model} has no head").head,
-        "embeddings": config.embeddings[job.model],
-        "seeds": list(config.grid.seeds_of(job.model)),
-        "n_folds": config.folds.n_folds,
-    }
-
-
-def _texts(config: Config, name: str) -> dict[str, str]:
-    """Checkpoint whose text tower a head takes; empty for heads that take none."""
-    model = next(model for model in config.models if model.name == name)
-    is_taken = model.frozen is not None and name_of(model.frozen.head) == ZERO_SHOT
-    return {"checkpoint": model.params["checkpoint"]} if is_taken else {}
 
 
 def _of_run(config: Config, job: Job) -> dict[str, Any]:
@@ -254,9 +215,9 @@ SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: slices.manifest(config),
     "folds": lambda config, job: slices.folds(config),
     "cache": _cache,
-    "embed": _embed,
-    "heads": _heads,
-    "heads_once": _heads,
+    "embed": frozen_recipes.embed,
+    "heads": frozen_recipes.heads,
+    "heads_once": frozen_recipes.heads,
     "train": _train,
     "derive": _derive,
     "predict": _predict,
@@ -311,8 +272,10 @@ def _deciding(config: Config, job: Job) -> dict[str, Any]:
 DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: {path: fingerprint([path]) for path in raw(config)},
     "folds": lambda config, job: {path: fingerprint([path]) for path in _listed(config)},
-    "embed": lambda config, job: _weights_file(config, _embedded(config, job)),
-    "heads_once": lambda config, job: _weights_file(config, job.model) if _texts(config, job.model) else {},
+    "embed": lambda config, job: _weights_file(config, frozen_recipes.first_of(config, job)),
+    "heads_once": lambda config, job: (
+        _weights_file(config, job.model) if frozen_recipes.texts(config, job.model) else {}
+    ),
     "train": _pretrained,
     "inner_train": _pretrained,
     "clean": _judging,

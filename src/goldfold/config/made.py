@@ -12,8 +12,8 @@ from goldfold.config.soups import Snapshot
 from goldfold.planning.origins import snapshot_name
 
 NETWORK = (
-    "network", "backbone", "params", "image_size_px", "cache_image_size_px", "resize", "interpolation", "metadata", "head", "mean",
-    "std", "views", "max_images", "dropout", "drop_path",
+    "network", "backbone", "params", "image_size_px", "cache_image_size_px", "resize", "interpolation", "metadata", "head",
+    "mean", "std", "views", "max_images", "dropout", "drop_path",
 )  # fmt: skip
 """Keys of a model that describe its network and images, which a soup and a snapshot have from the model they are made of."""
 

@@ -12,6 +12,7 @@ from goldfold.drawing.blocks import Block, Note, Table, Text
 from goldfold.ensembling.linear import PENALTIES
 from goldfold.ensembling.steps import has_weights, weights_of
 from goldfold.ensembling.temperature import LEAST, MOST
+from goldfold.ensembling.with_metadata import EMBEDDINGS
 from goldfold.report.results import Results
 
 WEIGHTS = "weights."
@@ -172,6 +173,8 @@ def _leaves(fitted: Any, where: str = "") -> Iterator[tuple[str, Any]]:
 def _is_readable(name: str, value: Any) -> bool:
     if name.startswith(OF_MODEL) and isinstance(value, list) and not isinstance(value, Several):
         return False  # intercepts
+    if name.startswith(f"{EMBEDDINGS}."):
+        return False  # components as text of base64
     numbers = isinstance(value, list) and all(isinstance(one, float) for one in value)
     is_short = isinstance(value, Several) or len(str(value)) <= LONGEST
     return isinstance(value, int | float | str) or (numbers and is_short)
