@@ -69,6 +69,7 @@ LOSSES: dict[str, Entries] = {
         "symmetric_cross_entropy": "goldfold.losses.classification:symmetric_cross_entropy",
         "asymmetric": "goldfold.losses.classification:asymmetric",
         "soft_auc": "goldfold.losses.classification:soft_auc",
+        **_of("goldfold.losses.arcface", "arcface dynamic_arcface"),
     },
     "labels": {
         **_of("goldfold.losses.multilabel", "bce focal class_balanced asymmetric soft_auc"),
@@ -87,6 +88,10 @@ DISTILLATIONS: Entries = {
     "value": "goldfold.losses.distillation:Numbers",
 }
 """Losses against a teacher, by the kind of target that can be distilled."""
+EMBEDDED = "goldfold.models.embedding:embedded"
+"""Head of a network that embeds."""
+NEIGHBOURS = "goldfold.models.neighbours:head"
+"""The same, of a member that predicts by neighbours."""
 STUDENT = "goldfold.training.distilling:distilled"
 """Training with a teacher."""
 FIXMATCH: Entries = {

@@ -65,8 +65,9 @@ def _predicting(config: Config, model: str) -> list[str]:
 
 
 def _network(config: Config, model: str) -> list[str]:
-    network = next(one.network for one in config.models if one.name == model)
-    return _of([network], facts(config.task).networks)
+    one = next(one for one in config.models if one.name == model)
+    heads = [catalog.EMBEDDED] * bool(one.embedding) + [catalog.NEIGHBOURS] * bool(one.neighbours)
+    return [*_of([one.network], facts(config.task).networks), *heads]
 
 
 def _training(config: Config, model: str, number: int) -> list[str]:

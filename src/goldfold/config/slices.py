@@ -191,7 +191,7 @@ def _lowers_rate(config: Config, schedule: Written) -> bool:
 def network(config: Config, name: str) -> dict[str, Any]:
     """Settings of a model that its prediction depends on."""
     model = _model(config, name)
-    described = model.model_dump(include={"network", "backbone", "params"})
+    described = model.model_dump(include={"network", "backbone", "params", "embedding", "neighbours"})
     return {**described, **_size(config, model), **_metadata(config, model)}
 
 

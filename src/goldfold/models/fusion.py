@@ -72,11 +72,18 @@ class Fusion(nn.Module):
 
 
 def fused(network: nn.Module, name: str, n_outputs: int, branch: Branch) -> Fusion:
-    """Remove the head of a network, and return the fusion that replaces it.
+    """Remove the head of a network, and return the fusion that replaces it; arguments and errors as of `headless`."""
+    return Fusion(headless(network, name, "metadata", "the head, and the branch of metadata"), n_outputs, branch)
+
+
+def headless(network: nn.Module, name: str, key: str, instead: str) -> int:
+    """Remove the head of a network, and return the number of its features.
 
     Args:
         network: a timm network, or one whose ``reset_classifier(0)`` makes it return features (images, ``num_features``).
         name: name of the network in errors.
+        key: setting that replaces the head, for errors.
+        instead: description of what replaces it.
 
     Raises:
         ConfigError: the network has no ``reset_classifier`` or no ``num_features``.
@@ -84,17 +91,16 @@ def fused(network: nn.Module, name: str, n_outputs: int, branch: Branch) -> Fusi
     reset: Any = getattr(network, "reset_classifier", None)
     if reset is None:
         raise ConfigError(
-            f"metadata: the head of network {name!r} cannot be removed. Use timm or small_resnet, or give your network "
+            f"{key}: the head of network {name!r} cannot be removed. Use timm or small_resnet, or give your network "
             f"reset_classifier(0), after which it returns features (images, num_features)."
         )
     reset(0)
     n_features: Any = getattr(network, "head_hidden_size", None) or getattr(network, "num_features", None)
     if not isinstance(n_features, int):
-        raise ConfigError(f"metadata: network {name!r} has no attribute num_features (number of its features).")
+        raise ConfigError(f"{key}: network {name!r} has no attribute num_features (number of its features).")
     if hasattr(network, "new"):  # weights that a pretrained file did not have
-        kept = _without_head(network.new, network)
-        network.new = [*kept, "the head, and the branch of metadata"]  # type: ignore[assignment]
-    return Fusion(n_features, n_outputs, branch)
+        network.new = [*_without_head(network.new, network), instead]  # type: ignore[assignment]
+    return n_features
 
 
 def _without_head(names: Any, network: nn.Module) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, SizeError, cause
 from goldfold.base.words import count
 from goldfold.cases import Inputs
+from goldfold.models.embedding import embedded
 from goldfold.models.fusion import Branch, fused
 from goldfold.models.wrapping import Normalised
 
@@ -44,6 +45,8 @@ class Wanted:
     """Images of the trial batch in training: 1 if batches have one image, which may fail in batch normalisation."""
     branch: Branch | None = None
     """Metadata branch, if the network has one."""
+    embedding: Mapping[str, Any] | None = None
+    """Settings of the embedding, if the network has one."""
 
 
 class _Failed(Exception):
@@ -146,14 +149,20 @@ def _pass_on(device: str, make: Make, wanted: Wanted, trains: bool) -> nn.Module
             raise _Failed(f"used: it is of type {type(network).__name__}, not a torch.nn.Module.")
         if device == "meta" and any(isinstance(part, nn.RNNBase) for part in network.modules()):
             raise NotImplementedError("recurrent layers are slower on the meta device than on the CPU")
-        fusion = None if wanted.branch is None else fused(network, "of this model", wanted.n_classes, wanted.branch)
-        whole = Normalised(network, wanted.channels, fusion)
+        whole = Normalised(network, wanted.channels, _head(network, wanted))
         if trains:
             targets = _targets(wanted) if wanted.gives == "boxes" else None
             _pass(whole.train(), "trained", wanted.train_images, wanted, targets)
         with torch.no_grad():
             _pass(whole.eval(), "used to predict", PREDICT_IMAGES, wanted, None)
     return whole
+
+
+def _head(network: nn.Module, wanted: Wanted) -> nn.Module | None:
+    """Return the head that replaces that of the network, if there is one."""
+    if wanted.embedding is not None:
+        return embedded(network, "of this model", [""] * wanted.n_classes, wanted.embedding)
+    return None if wanted.branch is None else fused(network, "of this model", wanted.n_classes, wanted.branch)
 
 
 def _targets(wanted: Wanted) -> list[dict[str, Tensor]]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold import catalog, components
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -32,17 +34,25 @@ def network(
     image_size: tuple[int, int],
     channels: int,
     metadata_branch: Branch | None = None,
+    embedding: Mapping[str, Any] | None = None,
+    neighbours: Mapping[str, Any] | None = None,
+    classes: Sequence[str] = (),
     **params: Any,
 ) -> nn.Module:
     """Build a network with ``n_outputs`` numbers per case, for cases with images of 0..255.
 
     Args:
         metadata_branch: branch for metadata, if the network takes it.
+        embedding: settings of a head that embeds, and ``neighbours`` those of one that predicts by neighbours; ``classes`` are
+            the names of the outputs.
     """
     from goldfold import models
     from goldfold.models.wrapping import Normalised
 
     built = models.build(name, n_classes=n_outputs, in_channels=channels, image_size=image_size, **params)
+    if embedding is not None:
+        embedded = components.at(catalog.EMBEDDED, "embedding")
+        return Normalised(built, channels, embedded(built, name, classes, embedding, neighbours))
     if metadata_branch is None:
         return Normalised(built, channels)
     from goldfold.models.fusion import fused
