@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from goldfold import catalog, components
 from goldfold.models.fusion import headless
+from goldfold.models.precision import without_autocast
 
 
 class Cosines(nn.Module):
@@ -25,7 +26,7 @@ class Cosines(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Return logits (batch, classes) float32 for embeddings (batch, width) of unit length, also under autocast."""
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with without_autocast(embeddings.device):
             cosines = embeddings.float() @ functional.normalize(self.weight.float()).T
             return self.scale * cosines.reshape(-1, self.n_classes, self.centres).amax(2)
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from goldfold.models.precision import without_autocast
 from goldfold.models.search import Search
 
 EVENLY = 0.01
@@ -64,7 +65,7 @@ class Neighbours(nn.Module):
         """Return log probabilities (batch, classes) for embeddings (batch, width) of unit length."""
         if self._search is None or self._search.index is not self.index:
             self._search = Search(self.index)
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with without_autocast(embeddings.device):
             cosines, rows = self._search.nearest(embeddings.float(), self.votes.k)
             return self._log_probabilities(cosines, self.labels[rows])
 

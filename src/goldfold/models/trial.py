@@ -174,6 +174,8 @@ def _targets(wanted: Wanted) -> list[dict[str, Tensor]]:
 
 def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) -> None:
     images: Any = torch.zeros(n, wanted.channels, *wanted.size, dtype=torch.uint8)
+    if wanted.embedding is not None:
+        images = Inputs.of(images)
     if wanted.branch is not None:
         images = replace(Inputs.of(images), metadata=torch.zeros(n, wanted.branch.n_columns))
     try:
