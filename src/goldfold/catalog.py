@@ -189,7 +189,11 @@ FUSIONS: dict[str, Entries] = {
 _THRESHOLDS: Entries = {"thresholds": "goldfold.ensembling.thresholds:Thresholds"}
 _DECISIONS: Entries = {**_THRESHOLDS, "temperature": "goldfold.ensembling.temperature:Temperature"}
 POSTPROCESSING: dict[str, Entries] = {
-    "label": {**_DECISIONS, "prediction_sets": "goldfold.ensembling.sets:PredictionSets"},
+    "label": {
+        **_DECISIONS,
+        "unknown": "goldfold.ensembling.unknown:Unknown",
+        "prediction_sets": "goldfold.ensembling.sets:PredictionSets",
+    },
     "labels": _DECISIONS,
     "value": {"prediction_intervals": "goldfold.ensembling.sets:PredictionIntervals"},
     "mask": _THRESHOLDS,
