@@ -380,7 +380,7 @@ def without(one: dict[str, Any], *keys: str) -> dict[str, Any]:
             r"\(net\).embedding: task 'regression' has none, which needs one class per image",
         ),
         (
-            [NET], {"task": "multilabel"}, r"train.loss: unknown loss .arcface."
+            [NET], {"task": "multilabel"}, r"allowed with multilabel: bce, focal"
         ),
         ([PLAIN, NEAR], {}, r"neighbours.of = 'net': no model has this name; .*none, since no model has an embedding"),
         ([NET, PLAIN, {"name": "n", "neighbours": {"of": "plain"}}], {}, r"of = 'plain': has no embedding, in which"),
