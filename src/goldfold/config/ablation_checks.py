@@ -8,6 +8,7 @@ from goldfold.catalog import HOOKS, MIXES, SAMPLERS, SCHEDULES, UPDATES
 from goldfold.components import Written, parse, summed
 from goldfold.config import slices
 from goldfold.config.ablation import variant, variants
+from goldfold.config.learning import MADE_KEYS
 from goldfold.config.root import Config
 from goldfold.config.step_checks import average_key
 from goldfold.signatures import default, read
@@ -54,7 +55,7 @@ def refuse_idle(config: Config) -> None:
 
 def _apart(config: Config) -> set[str]:
     """Names of the variants, and of their snapshots."""
-    models = [model.model_dump(include={"name", "soup", "snapshot"}) for model in config.models]
+    models = [model.model_dump(include=MADE_KEYS) for model in config.models]
     return {*variants({"ablate": config.ablate, "models": models})}
 
 

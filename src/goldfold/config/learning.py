@@ -16,6 +16,7 @@ from goldfold.config.head import Head, Statistic
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
+from goldfold.config.retrieval import Embedding, Neighbours
 from goldfold.config.soups import Snapshot, snapshot_problems
 from goldfold.config.soups import Written as Soup
 from goldfold.config.train_sizes import Sizes
@@ -32,6 +33,7 @@ from goldfold.config.written import (
     Update,
     Written,
 )
+from goldfold.planning import origins
 
 
 class Train(Section):
@@ -191,6 +193,13 @@ class MetadataBranch(Section):
 
 MEAN = "mean"
 """Value of `views` that needs no layers."""
+ALONE = {
+    "soup": "a soup is not trained, and has the network of its first ingredient",
+    "neighbours": "a member that predicts by neighbours is not trained, and has the network of neighbours.of",
+}
+"""Keys that make a model from trained ones; it has no others."""
+MADE_KEYS = {"name", *origins.KEYS}
+"""Keys of a model from which `goldfold.planning.origins` knows how it is made."""
 OF_TRAINING = ("pretrained", "partly_pretrained", "train", "gpus")
 """Keys of a model that concern its training alone."""
 
@@ -202,6 +211,9 @@ class Model(Section):
     soup: Soup = UNSET
     """Makes the model a soup, the mean of the weights of trained models with the same network, one per fold: `[a, b]`, or
     `{of: [a, b], select: greedy}`. It has no other keys."""
+    neighbours: Neighbours | None = UNSET
+    """Makes the model a member that predicts by the nearest training images in the embedding of a trained model: `{of: a, k:
+    10}`. It has no other keys."""
     snapshot: Snapshot | None = UNSET
     """Set by goldfold for the members that `train.snapshots` adds; not for configs."""
     network: Network = "timm"
@@ -240,6 +252,8 @@ class Model(Section):
     max_images: Annotated[int, Field(ge=1)] | None = UNSET
     """Most images of a case that the network gets: evenly spaced ones in validation and prediction; in training one drawn from
     each of as many equal parts of the case. By default all."""
+    embedding: Embedding | None = UNSET
+    """Head that embeds images on the unit sphere, for `arcface` and `neighbours`: `{width: 512, scale: 30, centres: 3}`."""
     dropout: Number = Field(0.0, ge=0, lt=1)
     """Dropout before the head, `drop_rate` of timm; 0 keeps the default of the network."""
     drop_path: Number = Field(0.0, ge=0, lt=1)
@@ -261,20 +275,18 @@ class Model(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _soup_alone(cls, values: Any) -> Any:
-        """Refuse other keys of a soup before their values are checked."""
-        is_soup = isinstance(values, dict) and values.get("soup") is not None
-        more = sorted(str(key) for key in values if key not in ("name", "soup")) if is_soup else []
-        if more:
-            raise ValueError(
-                f"{', '.join(more)}: a soup is not trained, and has the network of its first ingredient; remove "
-                f"{'it' if len(more) == 1 else 'them'}"
-            )
+    def _made_alone(cls, values: Any) -> Any:
+        """Refuse other keys of a soup or of neighbours before their values are checked."""
+        for key, what in ALONE.items():
+            is_made = isinstance(values, dict) and values.get(key) is not None
+            if more := sorted(str(other) for other in values if other not in ("name", key)) if is_made else []:
+                them = "it" if len(more) == 1 else "them"
+                raise ValueError(f"{', '.join(more)}: {what}; remove {them}")
         return values
 
     @model_serializer(mode="wrap")
     def _written(self, handler: Any) -> dict[str, Any]:
-        """Keys of the model; of a soup or a snapshot only those that describe its network."""
+        """Keys of the model; of one that is made from others only those that describe its network."""
         written: dict[str, Any] = handler(self)
         return {key: value for key, value in written.items() if not (self.is_made and key in OF_TRAINING)}
 
@@ -296,8 +308,8 @@ class Model(Section):
 
     @property
     def is_made(self) -> bool:
-        """Return whether the model is made from trained weights: a soup, or a snapshot."""
-        return self.soup is not None or self.snapshot is not None
+        """Return whether the model is made from trained weights: a soup, a snapshot, or neighbours."""
+        return any(one is not None for one in (self.soup, self.snapshot, self.neighbours))
 
     @property
     def branch(self) -> MetadataBranch | None:

@@ -15,7 +15,7 @@ from goldfold.config.external import External
 from goldfold.config.full_data import Written as OnAllRows
 from goldfold.config.full_data import on_all_rows
 from goldfold.config.holdout import Holdout
-from goldfold.config.learning import Model, Train
+from goldfold.config.learning import MADE_KEYS, Model, Train
 from goldfold.config.plain import json_value
 from goldfold.config.pseudo_labels import PseudoLabels
 from goldfold.config.rounds import Round, Rounds, settled, trained_model
@@ -134,7 +134,7 @@ class Config(Section):
             if isinstance(model, dict)
             and isinstance(shared, dict)
             and isinstance(model.get("train") or {}, dict)
-            and not model.get("soup")
+            and not (model.get("soup") or model.get("neighbours"))
             else model
             for model in values["models"]
         ]
@@ -185,7 +185,7 @@ class Config(Section):
     @property
     def origins(self) -> dict[str, Origin]:
         """Models that are made from trained weights, see `goldfold.planning.origins`."""
-        return origins_of(model.model_dump(include={"name", "soup", "snapshot"}) for model in self.models)
+        return origins_of(model.model_dump(include=MADE_KEYS) for model in self.models)
 
     @property
     def lessons(self) -> Lessons:

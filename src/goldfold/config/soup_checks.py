@@ -39,12 +39,13 @@ def check_soups(config: Config) -> Iterator[str]:
 
 def _ingredients(soup: Model, names: list[str], known: dict[str, Model]) -> Iterator[str]:
     """Names that are no trained models."""
-    allowed = [name for name, model in known.items() if model.soup is None]
+    allowed = [name for name, model in known.items() if model.soup is None and model.neighbours is None]
     for name in names:
         if name not in known:
             yield f"no model is named {name!r}; {nearest(name, allowed)}allowed: {', '.join(allowed)}"
         elif name not in allowed:
-            itself = "the soup itself" if name == soup.name else "a soup too"
+            other = "a soup too" if known[name].soup else "made of neighbours"
+            itself = "the soup itself" if name == soup.name else other
             yield f"{name!r} is {itself}; name trained models or snapshots, here {', '.join(allowed) or 'there is none'}"
 
 

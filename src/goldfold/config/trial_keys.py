@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from goldfold.config.ablation import SHORT
 from goldfold.config.ablation import keys as variants
+from goldfold.config.learning import MADE_KEYS
 from goldfold.config.root import Config
 
 WHOLE = {"metric": "metric", "ensemble": "ensemble"}
@@ -16,7 +17,7 @@ def written_keys(config: Config, name: str, number: int) -> dict[str, str]:
 
     Such as ``{"": "ablate.x (with m)", "train.augment": "rounds[1].train.augment"}``. Keys of the whole config stay.
     """
-    models = [model.model_dump(include={"name", "soup", "snapshot"}) for model in config.models]
+    models = [model.model_dump(include=MADE_KEYS) for model in config.models]
     index = next(index for index, model in enumerate(config.models) if model.name == name)
     own = dict(variants({"ablate": config.ablate, "models": models})).get(f"models[{index}]", f"models ({name})")
     set_here = config.every_round[number].train.model_fields_set

@@ -34,7 +34,7 @@ class Grid:
     def seeds_of(self, model: str) -> tuple[int, ...]:
         """Seeds under which a model has runs: the first for a soup, all for any other."""
         origin = self.origins.get(model)
-        return self.seeds[:1] if origin and not origin.snapshot else self.seeds
+        return self.seeds[:1] if origin and origin.is_pooled else self.seeds
 
     def sources(self, run: Run) -> tuple[Run, ...]:
         """Runs whose weights a soup or a snapshot is made from, of the same fold; empty for a run that is trained."""
@@ -44,7 +44,7 @@ class Grid:
             Run(model, number, run.fold, seed)
             for model, number in latest
             if number is not None
-            for seed in ((run.seed,) if origin.snapshot else self.seeds_of(model))
+            for seed in (self.seeds_of(model) if origin.is_pooled else (run.seed,))
         )
 
     def runs(self, rounds: Iterable[int] | None = None, models: Iterable[str] | None = None) -> list[Run]:

@@ -1,8 +1,11 @@
-"""Models that are made from the weights of trained models: soups and snapshots."""
+"""Models that are made from the weights of trained models: soups, snapshots and members that predict by neighbours."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+KEYS = ("soup", "snapshot", "neighbours")
+"""Keys of a model that make it from others."""
 
 
 @dataclass(frozen=True)
@@ -10,22 +13,26 @@ class Origin:
     """Models from whose trained weights a model is made, instead of being trained.
 
     Args:
-        of: ingredients of a soup, or the model of a snapshot.
-        snapshot: number of the snapshot, from 1; 0 for a soup, which pools all seeds of its ingredients.
+        of: ingredients of a soup, or the model of a snapshot or of a member that predicts by neighbours.
+        snapshot: number of the snapshot, from 1; 0 for the others.
+        is_pooled: whether it pools all seeds of these models, as a soup does, instead of having one run for each.
     """
 
     of: tuple[str, ...] = ()
     snapshot: int = 0
+    is_pooled: bool = True
 
 
 def origins_of(models: Iterable[Mapping[str, Any]]) -> dict[str, Origin]:
-    """Origins of soups and snapshots by name, from the models of a config as plain builtins."""
+    """Origins of models that are made from others by name, from the models of a config as plain builtins."""
     found: dict[str, Origin] = {}
     for model in models:
         if soup := model.get("soup"):
             found[model["name"]] = Origin(tuple(soup["of"]))
         if snapshot := model.get("snapshot"):
-            found[model["name"]] = Origin((snapshot["of"],), snapshot["number"])
+            found[model["name"]] = Origin((snapshot["of"],), snapshot["number"], is_pooled=False)
+        if neighbours := model.get("neighbours"):
+            found[model["name"]] = Origin((neighbours["of"],), is_pooled=False)
     return found
 
 
