@@ -456,6 +456,18 @@ def tiny_values(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 
 @pytest.fixture(scope="session")
-def tiny_of(tiny: Tiny, tiny_masks: Tiny, tiny_boxes: Tiny, tiny_labels: Tiny, tiny_values: Tiny) -> dict[str, Tiny]:
+def tiny_ordered(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The images of `tiny` with its classes in order."""
+    root = tmp_path_factory.mktemp("tiny_ordered")
+    with contextlib.chdir(root):
+        data = {**tiny.data, "classes": list(CLASSES)}
+        return prepare(Tiny(root, data, {**TASK, "name": "ordinal"}, "quadratic_kappa"), ["train", "test", "unlabeled"])
+
+
+@pytest.fixture(scope="session")
+def tiny_of(
+    tiny: Tiny, tiny_ordered: Tiny, tiny_masks: Tiny, tiny_boxes: Tiny, tiny_labels: Tiny, tiny_values: Tiny
+) -> dict[str, Tiny]:
     """A prepared experiment of each task."""
-    return {made.task["name"]: made for made in (tiny, tiny_masks, tiny_boxes, tiny_labels, tiny_values)}
+    every = (tiny, tiny_ordered, tiny_masks, tiny_boxes, tiny_labels, tiny_values)
+    return {made.task["name"]: made for made in every}

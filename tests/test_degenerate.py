@@ -101,6 +101,7 @@ def test_metrics_that_compare_cases_say_so() -> None:
     }
     assert found == {
         "label": {"roc_auc", "average_precision", "partial_auc", "auc_above_tpr", "gap"},
+        "order": {"roc_auc"},
         "labels": {"roc_auc", "map", "partial_auc", "auc_above_tpr", "gap"},
         "value": {"pearson", "spearman"},
         "mask": set(),

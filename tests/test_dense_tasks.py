@@ -39,7 +39,7 @@ from whole_task import Whole, whole
 
 every_task = pytest.mark.parametrize("name", TASKS)
 dense_task = pytest.mark.parametrize("name", ["segmentation", "detection"])
-OF_LOGITS = ("classification", "multilabel")
+OF_LOGITS = ("classification", "ordinal", "multilabel")
 LABELS_OF = [["dim", "lit"], ["lit"], ["dim"], [], ["lit"], ["dim"]]
 seeds = st.integers(0, 2**32 - 1)
 FRAME = (24, 24)
@@ -105,9 +105,9 @@ def assert_same_image(task: Whole, first: Arrays, second: Arrays, id: str, toler
 # --- facts
 
 
-def test_there_are_five_tasks_each_with_a_target_of_its_own() -> None:
-    assert list(TASKS) == ["classification", "multilabel", "regression", "segmentation", "detection"]
-    assert [tasks.facts(name).target for name in TASKS] == ["label", "labels", "value", "mask", "boxes"]
+def test_there_are_six_tasks_and_what_each_predicts() -> None:
+    assert list(TASKS) == ["classification", "ordinal", "multilabel", "regression", "segmentation", "detection"]
+    assert [tasks.facts(name).target for name in TASKS] == ["label", "label", "labels", "value", "mask", "boxes"]
 
 
 @every_task

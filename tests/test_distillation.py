@@ -241,7 +241,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
      r"models\[1\] \(small\)\.train\.distill\.temperature = 3: a number has no temperature, .*; remove it"),
     ({"models": [BIG, student()], "task": "segmentation"},
      r"models\[1\] \(small\)\.train\.distill: task 'segmentation' cannot learn from a teacher yet; these tasks can: "
-     r"classification, multilabel, regression\. Remove it"),
+     r"classification, ordinal, multilabel, regression\. Remove it"),
     ({"models": [BIG, student("ensemble", features=1)]}, r"models\[1\] \(small\)\.train\.distill\.features: an ensemble has no "),
     ({"models": [BIG, {**NET, "name": "small", "train": {"compile": True, "distill": {"teacher": "big", "features": 1.0}}}]},
      r"models\[1\] \(small\)\.train\.distill\.features: the features of a compiled network are not seen; remove features, or"),

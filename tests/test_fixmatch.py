@@ -349,7 +349,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"models": [model()], "rounds": [{}, {"train": {"fixmatch": {"strong": "light"}}}]},
      r"rounds\[1\]\.train\.fixmatch\.strong: is the same as"),
     ({"models": [model()], "task": "segmentation"}, r"models\[0\] \(b3\)\.train\.fixmatch: task 'segmentation' has no FixMatch "
-     r"yet; these tasks have: classification\. Remove it"),
+     r"yet; these tasks have: classification, ordinal\. Remove it"),
     ({"models": [model()], "task": "multilabel"}, r"models\[0\] \(b3\)\.train\.fixmatch: task 'multilabel' has no FixMatch yet"),
     ({"models": [model()], "task": "regression"}, r"models\[0\] \(b3\)\.train\.fixmatch: task 'regression' has no FixMatch yet"),
     ({"models": [{**model(), "metadata": True}], "data": {**BASE["data"], "metadata": {"numeric": ["age"]}}},

@@ -356,7 +356,7 @@ def test_scales_are_refused_for_networks_of_one_size_which_take_crops() -> None:
     with pytest.raises(ConfigError) as caught:
         check({"scales": {"factors": [0.8]}}, **vit)
     assert str(caught.value).startswith(
-        "tta: {'scales': {'factors': [0.8]}}: network 'timm' on 'vit_tiny_patch16_224' cannot be used to predict at 51x51"
+        "tta: {'scales': {'factors': [0.8]}}: network 'timm' on 'vit_tiny_patch16_224' cannot be used at 51x51 "
     )
     assert "params: {dynamic_img_size: true}" in str(caught.value)
     check("ten_crop", **vit)

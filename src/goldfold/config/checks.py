@@ -53,7 +53,6 @@ def check(config: Config) -> None:
         *_members(config),
         *_weights(config),
         *check_overrides(config, task),
-        *freezing.problems(config),
         *check_source(config),
         *_files(config),
         *_roi(config, task),
@@ -71,7 +70,7 @@ def check(config: Config) -> None:
     ]
     if all(CLEANS.match(problem) for problem in problems):  # teachers are known, whatever is wrong with the cleaning
         problems += check_teachers(_without_cleaning(config) if problems else config)
-    problems = problems or [*check_full_data(config), *check_choices(config)]
+    problems = problems or [*freezing.problems(config), *check_full_data(config), *check_choices(config)]
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TINY = 1e-6
 """Probabilities count as at least this far from 0 and 1, so that certain members have no infinite column."""
 LEAST = 1e-12
-BLOCK = 65_536
+BLOCK = 16_384
 """Images whose columns are in memory at a time when the model is applied."""
 
 
@@ -112,15 +112,15 @@ class Stacking:
             members = {name: members[name] for name in fitted["members"]}
         mean = of_members(self.task, [*members.values()], [1.0] * len(members), {}, 1)
         name = "values" if self.task.target == "value" else "probabilities"
-        places = [_places(member["ids"], mean["ids"]) for member in members.values()]
+        places = _places_of([member["ids"] for member in members.values()], mean["ids"])
         rows = self._rows(mean["ids"].tolist() if self.cases else [], fitted)
-        found = []
+        found = np.empty(mean[name].shape)
         for block in _blocks(len(mean["ids"])):
             several = [_of_rows(member, own[block]) for member, own in zip(members.values(), places, strict=True)]
             columns = self._columns(self._alone(member)[name] for member in several)
             columns = self._with_cases(columns, {of: known[block] for of, known in rows.items()}, fitted)
-            found.append(self._predicted(columns, mean[name][block], fitted))
-        return {WHOLE: {**mean, name: np.concatenate(found)}}
+            found[block] = self._predicted(columns, mean[name][block], fitted)
+        return {WHOLE: {**mean, name: found}}
 
     def _rows(self, ids: Sequence[str], statistics: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
         """Return what is known of the cases, by name."""
@@ -187,6 +187,15 @@ class Stacking:
 def _blocks(n: int) -> Iterator[slice]:
     """Slices of at most `BLOCK` of n images; one empty slice for none."""
     return (slice(start, start + BLOCK) for start in range(0, max(n, 1), BLOCK))
+
+
+def _places_of(every: Sequence[NDArray[np.str_]], wanted: NDArray[np.str_]) -> list[NDArray[np.int64]]:
+    """Rows of the wanted ids in each of several arrays of ids; members that share one share its rows."""
+    found: list[tuple[NDArray[np.str_], NDArray[np.int64]]] = []
+    for ids in every:
+        known = next((rows for other, rows in found if other is ids), None)
+        found.append((ids, _places(ids, wanted) if known is None else known))
+    return [rows for _, rows in found]
 
 
 def _places(ids: NDArray[np.str_], wanted: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -53,7 +53,7 @@ def balanced(cases: TrainingCases, batch_size: int, generator: np.random.Generat
     order = np.empty(cases.n, np.int64)
     for level in range(int(levels.max()) + 1):
         places = np.flatnonzero(slots == level)
-        order[places] = _cycled(np.flatnonzero(levels == level), len(places), generator)
+        order[places] = cycled(np.flatnonzero(levels == level), len(places), generator)
     return order
 
 
@@ -69,7 +69,7 @@ def _even_slots(n_levels: int, n: int, batch_size: int, generator: np.random.Gen
     return np.concatenate(parts)
 
 
-def _cycled(rows: Rows, n: int, generator: np.random.Generator) -> Rows:
+def cycled(rows: Rows, n: int, generator: np.random.Generator) -> Rows:
     """``n`` of the rows: all of them in random order, again and again."""
     rounds = -(-n // len(rows))
     return np.concatenate([generator.permutation(rows) for _ in range(rounds)])[:n] if n else rows[:0]
@@ -110,7 +110,7 @@ def oversampled(
     levels = cases.levels(by)
     counts = np.bincount(levels)
     wanted = np.maximum(counts, np.minimum(np.ceil(share * counts.max()), np.floor(most * counts))).astype(int)
-    rows = [_cycled(np.flatnonzero(levels == level), number, generator) for level, number in enumerate(wanted)]
+    rows = [cycled(np.flatnonzero(levels == level), number, generator) for level, number in enumerate(wanted)]
     return generator.permutation(np.concatenate(rows))
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold import catalog, components, tasks
@@ -16,7 +17,6 @@ from goldfold.generating.protocol import Given, Made, problem
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.tables import read_table
 from goldfold.tasks import facts
-from goldfold.tasks.optional import classes_of
 
 
 def run(
@@ -52,7 +52,7 @@ def run(
     images = CachedImages(caches, scale_16bit)
     given = Given(
         images.batch(list(rows["id"])),
-        _classes(task, read_json(classes), rows, images),
+        _classes(task, read_json(classes), rows),
         per_image,
         (place["model"], place["round"], place["fold"], "generate"),
         str(accelerator.device),
@@ -66,9 +66,8 @@ def run(
     return {"generated": {"images": len(made.images), "from": len(rows), **made.facts}}
 
 
-def _classes(task: dict[str, Any], names: list[str], rows: Any, images: CachedImages) -> NDArray[np.int64] | None:
+def _classes(task: dict[str, Any], names: list[str], rows: pd.DataFrame) -> NDArray[np.int64] | None:
     """Number of the class of each row; None for targets other than one label."""
     if facts(task["name"]).target != "label":
         return None
-    target = tasks.target(task, names)
-    return classes_of(target, rows, target.targets(rows, images, "squash"))
+    return tasks.target(task, names).content(rows).to_numpy().argmax(axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from goldfold.generating.files import SOURCE
-from goldfold.samples.samplers import Rows, Sampler, TrainingCases
+from goldfold.samples.samplers import Rows, Sampler, TrainingCases, cycled
 from goldfold.tables import read_table
 
 SPLIT = "generated"
@@ -46,12 +46,11 @@ class WithGenerated:
             self.sampler(replace(cases, n=n_own, values=lambda by: cases.values(by)[:n_own]), batch_size, generator)
         )
         n = max(round(len(own) * self.share / (1 - self.share)), 1)
-        passes = -(-n // self.n_generated)
-        made = np.concatenate([generator.permutation(self.n_generated) for _ in range(passes)])[:n]
+        made = cycled(np.arange(n_own, cases.n), n, generator)
         rows = np.empty(len(own) + n, np.int64)
         is_made = np.zeros(len(rows), bool)
         is_made[generator.choice(len(rows), n, replace=False)] = True
-        rows[is_made], rows[~is_made] = n_own + made, own
+        rows[is_made], rows[~is_made] = made, own
         return rows
 
 
