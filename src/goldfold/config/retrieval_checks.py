@@ -1,8 +1,9 @@
 """Checks of models that embed images, of losses with an angular margin, and of members that predict by neighbours."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from goldfold.base.errors import nearest
+from goldfold.base.errors import nearest, shown
 from goldfold.components import name_of, parse, summed
 from goldfold.config.learning import Model
 from goldfold.config.root import Config
@@ -25,17 +26,23 @@ def embedding_problems(model: Model, task: str) -> Iterator[str]:
         return
     if model.embedding is not None and model.branch is not None:
         yield "embedding: an embedding is made of images alone; remove it, or metadata"
+    if model.embedding is not None and model.head is not None and model.head.hidden:
+        yield "head.hidden: the embedding takes the place of these layers; remove hidden, and set embedding.width"
     for part, _ in summed(model.train.loss) if model.train.loss is not None and task == "classification" else []:
         name, params = parse(part)
         if name not in MARGINS or ":" in name_of(model.network):
             continue
         if model.embedding is None:
             yield f"train.loss: {name} needs a network that returns cosines; set embedding: {{width: 512}}, or another loss"
-        elif params.get("scale", SCALE) != model.embedding.scale:
+        elif (scale := params.get("scale", SCALE)) != model.embedding.scale:
             yield (
-                f"train.loss: {name} has scale {params.get('scale', SCALE):g}, but embedding.scale is "
-                f"{model.embedding.scale:g}; set both to the same"
+                f"train.loss: {name} has scale {_shown(scale)}, but embedding.scale is {_shown(model.embedding.scale)}; set "
+                f"both to the same"
             )
+
+
+def _shown(scale: Any) -> str:
+    return f"{scale:g}" if isinstance(scale, int | float) else shown(scale)
 
 
 def check_neighbours(config: Config) -> Iterator[str]:
