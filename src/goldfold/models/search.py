@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from goldfold.base.errors import GoldfoldError, cause
+
 BLOCK = 64
 """Queries that are compared at a time: with 100,000 rows, 26 MB of similarities."""
 SPARE = 16
@@ -58,9 +60,18 @@ class Search:
 
 
 def _faiss(index: Tensor) -> Any:
-    """Build an exact index of faiss, which uses torch's number of threads."""
-    import faiss
+    """Build an exact index of faiss, which uses torch's number of threads.
 
+    Raises:
+        GoldfoldError: faiss cannot be imported.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise GoldfoldError(
+            f"faiss cannot be imported ({cause(error)}): pip install 'goldfold[faiss]', or uninstall faiss-cpu; without it the "
+            f"search finds the same neighbours by matrix products"
+        ) from error
     faiss.omp_set_num_threads(torch.get_num_threads())
     built = faiss.IndexFlatIP(index.shape[1])
     built.add(index.numpy())
