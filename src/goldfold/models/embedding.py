@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goldfold import catalog, components
+from goldfold.models.case_head import MEAN, CaseHead, aggregation
 from goldfold.models.fusion import headless
 from goldfold.models.precision import without_autocast
 
@@ -60,8 +61,9 @@ def embedded(
     classes: Sequence[str],
     embedding: Mapping[str, Any],
     neighbours: Mapping[str, Any] | None = None,
-) -> Embedding:
-    """Remove the head of a network, and return the embedding that replaces it.
+    views: components.Written = MEAN,
+) -> CaseHead:
+    """Remove the head of a network, and return the embedding that replaces it, with the layers over the images of a case.
 
     Args:
         network: see `goldfold.models.fusion.headless`.
@@ -69,14 +71,16 @@ def embedded(
         classes: names of the classes, in the order of the outputs.
         embedding: settings ``width``, ``neck``, ``scale`` and ``centres`` of the model.
         neighbours: settings of a model that predicts by neighbours.
+        views: how the images of a case become one, see `goldfold.models.aggregation`.
 
     Raises:
         ConfigError: the head of the network cannot be removed.
     """
-    n_features, width = headless(network, name, "embedding", "the embedding"), embedding["width"]
+    layers, n_features = aggregation(headless(network, name, "embedding", "the embedding"), views)
+    width = embedding["width"]
     head: nn.Module
     if neighbours is None:
         head = Cosines(width, len(classes), embedding["scale"], embedding["centres"])
     else:
         head = components.at(catalog.NEIGHBOURS, "neighbours")(width, classes, neighbours)
-    return Embedding(n_features, width, embedding["neck"], head)
+    return CaseHead(Embedding(n_features, width, embedding["neck"], head), layers)

@@ -168,7 +168,7 @@ def _pass_on(device: str, make: Make, wanted: Wanted, trains: bool) -> nn.Module
 def _head(network: nn.Module, wanted: Wanted) -> CaseHead:
     """Return the layers that replace the head of the network, if there are any."""
     if wanted.embedding is not None:
-        return CaseHead(embedded(network, "of this model", [""] * wanted.n_classes, wanted.embedding))
+        return embedded(network, "of this model", [""] * wanted.n_classes, wanted.embedding, views=wanted.views)
     return case_head(network, "of this model", wanted.n_classes, wanted.branch, wanted.views)
 
 

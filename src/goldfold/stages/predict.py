@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from goldfold.inference.features import with_features
+from goldfold.inference.predictor import Predictor
 from goldfold.inference.view_weights import with_view_weights
 from goldfold.predicting import predict
 from goldfold.tables import read_table
@@ -28,5 +29,10 @@ def run(folder: str, fold_file: str | None, lists: dict[str, str], **member: Any
         table = read_table(fold_file)
         tables["oof"] = table[table["split"] == "val"].reset_index(drop=True)
     tables |= {name: read_table(path) for name, path in lists.items()}
-    kept = with_features if member["model"].get("neighbours") else with_view_weights
-    predict(folder, tables, observed=kept, **member)
+    predict(
+        folder, tables, observed=_with_embeddings if member["model"].get("neighbours") else with_view_weights, **member
+    )
+
+
+def _with_embeddings(predictor: Predictor) -> Predictor:
+    return with_features(with_view_weights(predictor))

@@ -56,7 +56,7 @@ def network(
     built = models.build(name, n_classes=n_outputs, in_channels=channels, image_size=image_size, **params)
     if embedding is not None:
         embedded = components.at(catalog.EMBEDDED, "embedding")
-        return Normalised(built, channels, embedded(built, name, classes, embedding, neighbours))
+        return Normalised(built, channels, *embedded(built, name, classes, embedding, neighbours, views))
     return Normalised(built, channels, *case_head(built, name, n_outputs, metadata_branch, views))
 
 
