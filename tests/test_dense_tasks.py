@@ -33,7 +33,9 @@ from goldfold.targets.label_sets import to_text as to_labels
 from goldfold.targets.mask_coding import IGNORE
 from goldfold.targets.masks import decode_mask, write_mask
 from goldfold.tasks import protocol
+from goldfold.tasks.classification.output import probabilities as label_shares
 from goldfold.tasks.detection.boxes import arrays
+from goldfold.tasks.multilabel.output import probabilities as multilabel_shares
 from goldfold.tasks.protocol import OPTIONAL, REQUIRED
 from whole_task import Whole, whole
 
@@ -259,7 +261,8 @@ def test_fusing_one_member_is_the_identity(name: str, seed: int, weight: float) 
         fused = task.fuse([member], [weight], method=method)
         assert list(fused["ids"]) == sorted(ids)
         if name in OF_LOGITS:
-            member = {**member, "probabilities": task.probabilities(member)}  # type: ignore[attr-defined]
+            share = multilabel_shares if name == "multilabel" else label_shares
+            member = {**member, "probabilities": share(member)}
             assert fused["probabilities"] == pytest.approx(member["probabilities"][[1, 2, 0]], abs=1e-9)
             continue
         for id in ids:
@@ -386,7 +389,9 @@ def truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataF
         to_text([box[0] for box in of_id.boxes], np.array([box[1:] for box in of_id.boxes])) for of_id in made.values()
     ]
     return {
-        "classification": table.assign(label=["dim" if "dim" in kind else "lit" for kind in kinds]),
+        **dict.fromkeys(
+            ("classification", "ordinal"), table.assign(label=["dim" if "dim" in kind else "lit" for kind in kinds])
+        ),
         "multilabel": table.assign(labels=[to_labels(labels) for labels in LABELS_OF]),
         "regression": table.assign(value=["0", "1", "2", "1", "3", "2"]),
         "segmentation": table.assign(mask=[f"{id}.png" for id in made], mask_sha256="s"),
@@ -401,7 +406,7 @@ def true_predictions(name: str, truth: pd.DataFrame) -> tuple[Whole, dict[str, A
         parts = [{"logits": 40.0 * (2.0 * indicators(truth["labels"], task.classes) - 1)}]
     elif name == "regression":
         parts = [{"values": truth["value"].astype(float), "spreads": np.zeros(len(truth))}]
-    elif name == "classification":
+    elif name in ("classification", "ordinal"):
         index = np.array([["dim", "lit"].index(label) for label in truth["label"]])
         parts = [{"logits": 40.0 * np.eye(2)[index]}]
     elif name == "segmentation":
@@ -445,7 +450,7 @@ def test_the_score_does_not_depend_on_the_order_of_rows(
     task, ids = task_of(name, "ab"), [f"i{number}" for number in range(6)]
     made, truth = predicted(task, name, ids, seed, "ab"), table_of(ids)
     generator = np.random.default_rng(seed)
-    if name == "classification":
+    if name in ("classification", "ordinal"):
         truth["label"] = [*"ab", *generator.choice(["a", "b"], 4)]
     elif name == "multilabel":
         truth["labels"] = ["[]", '["a","b"]', *generator.choice(['["a"]', '["b"]', "[]"], 4)]

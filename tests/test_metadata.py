@@ -290,7 +290,7 @@ def test_a_source_of_ones_own_says_which_of_its_columns_are_numbers() -> None:
 def test_tasks_whose_networks_take_no_metadata_refuse_it() -> None:
     model = {"name": "net", "network": "unet", "backbone": "resnet18", "image_size_px": 32, "metadata": True}
     data = {"source": "masks", "train": "a", "masks": "b"}
-    said = r"networks of task 'segmentation' take no metadata; remove it \(these tasks do: classification, ordinal, multilabel, regr"
+    said = r"networks of task 'segmentation' take no metadata; remove it \(these tasks do: classification, ordinal"
     with pytest.raises(ConfigError, match=said):
         parse({"name": "t", "task": "segmentation", "data": data, "models": [model]})
 

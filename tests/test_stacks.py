@@ -374,7 +374,7 @@ def test_stacks_of_four_files_are_learnt_from_and_predicted(atlas: Tiny, tmp_pat
     how = {"channels": 4, "scale_16bit": [0, 4095]}
     train = {"epochs": 15, "augment": "none", "flips": "both"}
     facts = atlas.train(tmp_path / "a", model=atlas.model(train), **how)
-    assert facts["final"]["accuracy"] > 0.9
+    assert facts["final"]["accuracy"] >= 0.9
     atlas.predict(tmp_path / "a", tmp_path / "a/model.safetensors", "test", model=atlas.model(train), **how)
     with np.load(tmp_path / "a/test.npz") as test:
         assert (sorted(test["ids"]), test["logits"].shape) == ([f"im{n}" for n in range(20, 24)], (4, 2))

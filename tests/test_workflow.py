@@ -156,7 +156,7 @@ def test_bad_config_ends_before_any_job_with_one_clear_error(tmp_path: Path) -> 
     result = snakemake(tmp_path)
     output = result.stdout + result.stderr
     assert result.returncode != 0
-    assert "models[0] (wide).backbone = 'resnet19': nearest is 'resnet18'" in output
+    assert "models[0] (wide).backbone = 'resnet19': nearest are 'resnet18'" in output
     assert "Traceback" not in output
     assert not (tmp_path / "results").exists()
 

@@ -18,6 +18,7 @@ from goldfold.inference.loading import Images, Loader
 from goldfold.inference.views import View
 from goldfold.metadata.encoder import Encoder
 from goldfold.models.arguments import arguments
+from goldfold.models.earlier import as_trained
 from goldfold.models.fusion import branch_of
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def trained(
     """
     from goldfold.models.batch_norm import Adapter  # training does not depend on it
 
-    network = build(task, spec, channels, encoder=encoder)
+    network = build(task, as_trained(spec, weights), channels, encoder=encoder)
     network.load_state_dict(weights)
     network.to(device)
     adapter = Adapter(network, lambda x: task.predict(network, x, [views.identity()])) if adapts else None
