@@ -20,6 +20,8 @@ from goldfold.base.errors import ConfigError, GoldfoldError
 from goldfold.bundles import form
 from goldfold.bundles.export import export
 from goldfold.cases import Inputs
+from goldfold.commands.check import check
+from goldfold.config import load as load_config
 from goldfold.config import slices
 from goldfold.engine.parts import backbone
 from goldfold.models.search import Search
@@ -27,16 +29,19 @@ from goldfold.optim.groups import parameter_groups
 from goldfold.planning.plan import Job, plan_of
 from goldfold.planning.runs import Run
 from goldfold.predictions.arrays import load
+from goldfold.splits.splitting import split
 from goldfold.stages import derive
 from goldfold.training import indexing
 from test_backbones import FAMILIES, images
 from test_backbones import made as of_family
+from test_benchmarks import benchmark
 from test_distillation import made_up
 from test_frames_of_cases import of_frames
 from test_retrieval import EMBEDDING, NEAR, NET, PLAIN, config, embedding_model, make, member, trained, unit, without
 from tiny_results import fuse, record, write_results
 
 __all__ = ["of_frames", "trained"]
+ROOT = Path(__file__).parent.parent
 every = pytest.mark.parametrize
 
 
@@ -103,6 +108,33 @@ def test_an_embedding_of_a_case_is_made_of_its_images_and_of_none_that_is_missin
     assert torch.equal(*both)
     alone = indexing.embeddings(model, [Inputs.of(pixels[1, :1])], torch.no_grad)
     assert torch.allclose(alone[0], both[0][1], atol=1e-6)
+
+
+# --- the example, and thousands of classes
+
+
+def test_the_example_reads_made_up_landmarks(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = ["--classes", "8", "--single", "2", "--none", "5"]
+    monkeypatch.setattr(sys, "argv", ["landmarks.py", "data/landmarks", *few])
+    benchmark("landmarks").main()
+    found = check(ROOT / "examples/landmarks/config.yaml")
+    assert found.error is None
+    assert found.images == {"train": 8 * 3 + 2 + 5, "test": 8 + 2 + 5, "answers": 8 + 2 + 5}
+    read = load_config(ROOT / "examples/landmarks/config.yaml")
+    assert [model.neighbours is not None for model in read.models] == [False, True]
+
+
+def test_thousands_of_classes_of_few_images_take_a_byte_per_image_and_class() -> None:
+    names = [f"c{number:04d}" for number in range(2000)]
+    labels = [name for name in names[:1950] for _ in range(3)] + names[1950:]
+    table = pd.DataFrame({"id": [f"i{number:05d}" for number in range(len(labels))], "label": labels})
+    content = tasks.target({"name": "classification"}, names).content(table)
+    assert content.to_numpy().nbytes == len(labels) * len(names)
+    assert content.to_numpy().argmax(axis=1).tolist() == [names.index(label) for label in labels]
+    folds = split(table, content, "stratified", 3, 0, rare_classes="train_only")
+    assert folds[-50:].tolist() == [-1] * 50, "classes of one image are always trained on"
+    counts = pd.crosstab(table["label"][:-50], folds[:-50])
+    assert (counts == 1).all(axis=None), "each other class has one image in each fold"
 
 
 # --- without faiss

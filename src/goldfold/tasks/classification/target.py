@@ -39,7 +39,9 @@ class Target:
         """Return 1 in the column of the label, else 0, as int8."""
         import pandas as pd
 
-        found = np.zeros((len(table), len(self.classes)), dtype=np.int8)  # small, since there may be thousands of classes
+        found = np.zeros(
+            (len(table), len(self.classes)), dtype=np.int8
+        )  # small, since there may be thousands of classes
         numbers = pd.Index(self.classes).get_indexer(table["label"])
         found[np.flatnonzero(numbers >= 0), numbers[numbers >= 0]] = 1
         return pd.DataFrame(found, index=table.index, columns=self.classes)
