@@ -36,6 +36,10 @@ RUNTIME = {
     "loader_workers": 0,
 }
 PLACE = {"round": 0, "fold": 0, "seed": 0}
+OF_PREDICTION = (
+    "network", "backbone", "params", "size", "head", "metadata", "views", "max_images", "embedding", "neighbours",
+)  # fmt: skip
+"""Settings of a model that the stage predict gets."""
 CLASSES = ["cat", "dog"]
 SHAPES = ["dim", "lit"]
 SCENE_PX = (48, 64)
@@ -322,11 +326,7 @@ class Tiny:
             "caches": self.caches("train", *splits),
             "lists": {name: str(self.folds / f"{name}.csv") for name in splits},
             "task": self.task,
-            "model": {
-                name: model[name]
-                for name in ("network", "backbone", "params", "size", "metadata", "views", "max_images")
-                if name in model
-            },
+            "model": {name: model[name] for name in OF_PREDICTION if name in model},
             "resize": "squash",
             "channels": 3,
             "tta": ["identity", "hflip"],

@@ -723,7 +723,7 @@ def test_unknown_name_is_told_with_the_nearest_and_all_choices(registry: str) ->
 
 
 def test_a_name_near_nothing_gets_no_hint_but_all_choices() -> None:
-    with pytest.raises(ConfigError, match="unknown loss 'zzz': allowed: asymmetric, bce, bi_tempered, "):
+    with pytest.raises(ConfigError, match="unknown loss 'zzz': allowed: arcface, asymmetric, bce, "):
         losses.combined(catalog.LOSSES["label"], "zzz")
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from goldfold import catalog, models, tasks
 from goldfold.base.errors import ConfigError
 from goldfold.bundles import form
+from goldfold.bundles.networks import Network
 from goldfold.cases import Inputs
 from goldfold.config import chosen, parse, slices
 from goldfold.engine.parts import backbone
@@ -229,8 +230,8 @@ def test_a_head_is_part_of_the_recipes_and_of_the_code_of_its_model_alone() -> N
 def test_a_bundle_builds_the_network_with_its_head_and_names_a_pooling_of_ones_own() -> None:
     own = config(head={"pooling": "test_heads:Mean", "hidden": [8]}, mean=0.1, std=0.3)
     trained, infer = slices.learning(own, "a"), tasks.infer({"name": "classification"}, ["a", "b"])
-    described = form.Network(**slices.network(own, "a"), resize="squash")
-    written = form.Network(**described.model_dump())
+    described = Network(**slices.network(own, "a"), resize="squash")
+    written = Network(**described.model_dump())
     weights = build(infer, trained, 3, starts=True).state_dict()
     made = build(infer, written.model_dump(), 3)
     made.load_state_dict(weights)
@@ -241,7 +242,7 @@ def test_a_bundle_builds_the_network_with_its_head_and_names_a_pooling_of_ones_o
         task={"name": "classification"}, members=[member], views=["identity"], ensemble={}, fusion=None
     )
     assert manifest.places_of_own_code() == ["test_heads:Mean"]
-    assert "head" not in form.Network(**slices.network(config(), "a"), resize="squash").model_dump()
+    assert "head" not in Network(**slices.network(config(), "a"), resize="squash").model_dump()
 
 
 def test_statistics_of_the_config_replace_those_of_the_backbone() -> None:

@@ -83,6 +83,7 @@ LOSSES: dict[str, Entries] = {
         "symmetric_cross_entropy": "goldfold.losses.classification:symmetric_cross_entropy",
         "asymmetric": "goldfold.losses.classification:asymmetric",
         "soft_auc": "goldfold.losses.classification:soft_auc",
+        **_of("goldfold.losses.arcface", "arcface dynamic_arcface"),
     },
     "order": {
         **_of("goldfold.losses.ordinal", "cumulative earth_mover"),
@@ -119,6 +120,10 @@ DISTILLATIONS: Entries = {
     "value": "goldfold.losses.distillation:Numbers",
 }
 """Losses against a teacher, by the kind of target that can be distilled."""
+EMBEDDED = "goldfold.models.embedding:embedded"
+"""Head of a network that embeds."""
+NEIGHBOURS = "goldfold.models.neighbours:head"
+"""The same, of a member that predicts by neighbours."""
 STUDENT = "goldfold.training.distilling:distilled"
 """Training with a teacher."""
 AUXILIARY = "goldfold.training.auxiliary:with_auxiliary"
@@ -230,7 +235,11 @@ FUSIONS: dict[str, Entries] = {
 _THRESHOLDS: Entries = {"thresholds": "goldfold.ensembling.thresholds:Thresholds"}
 _DECISIONS: Entries = {**_THRESHOLDS, "temperature": "goldfold.ensembling.temperature:Temperature"}
 POSTPROCESSING: dict[str, Entries] = {
-    "label": {**_DECISIONS, "prediction_sets": "goldfold.ensembling.sets:PredictionSets"},
+    "label": {
+        **_DECISIONS,
+        "unknown": "goldfold.ensembling.unknown:Unknown",
+        "prediction_sets": "goldfold.ensembling.sets:PredictionSets",
+    },
     "labels": _DECISIONS,
     "value": {"prediction_intervals": "goldfold.ensembling.sets:PredictionIntervals"},
     "mask": _THRESHOLDS,

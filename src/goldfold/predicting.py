@@ -22,6 +22,11 @@ from goldfold.metadata.columns import joined
 from goldfold.predictions.arrays import save
 
 
+def unchanged(predictor: Predictor) -> Predictor:
+    """Return the predictor as it is."""
+    return predictor
+
+
 def predict(
     folder: str,
     tables: Mapping[str, pd.DataFrame],
@@ -39,7 +44,7 @@ def predict(
     scale_16bit: Rule = DEFAULT,
     batch_norm: Literal["trained", "adapted"] = "trained",
     metadata: Sequence[str] = (),
-    observed: Callable[[Predictor], Predictor] = lambda predictor: predictor,
+    observed: Callable[[Predictor], Predictor] = unchanged,
 ) -> None:
     """Write ``<name>.npz`` for each of the tables into ``folder``.
 

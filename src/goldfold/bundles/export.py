@@ -17,6 +17,7 @@ from goldfold.base.files import refuse_unwritable
 from goldfold.base.fingerprint import sha256_of
 from goldfold.bundles import card, form, heads
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run, finished
+from goldfold.bundles.networks import Network
 from goldfold.images.cases import view_names
 from goldfold.images.limits import MOST_PIXELS
 from goldfold.predictions.arrays import load
@@ -83,7 +84,7 @@ def _members(runs: Sequence[Run], found: Finished, folder: Path) -> tuple[list[f
         network = _only(networks, f"networks of the folds of {member.model}")
         weight = found.weights[member.name]
         try:
-            members.append(form.Member(name=member.name, weight=weight, network=form.Network(**network), weights=names))
+            members.append(form.Member(name=member.name, weight=weight, network=Network(**network), weights=names))
         except ValidationError as error:
             raise ConfigError(
                 f"models ({member.model}): {error.errors()[0]['msg']}, so it cannot be exported."
@@ -142,7 +143,8 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
 
 def _schema(members: Sequence[form.Member], source: Mapping[str, Any], takes: bool, steps_take: bool) -> int:
     """Return the oldest schema version that describes a bundle, of which networks or steps may take metadata."""
-    if source.get("frame_column") or any(one.network.views or one.network.max_images for one in members):
+    is_new = any(one.network.views or one.network.max_images or one.network.embedding for one in members)
+    if source.get("frame_column") or is_new:
         return form.SCHEMA
     has_heads = any(one.network.head for one in members)
     return form.OF_STEPS if steps_take or has_heads else form.OF_NETWORKS if takes else form.WITHOUT_METADATA

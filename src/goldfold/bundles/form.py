@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from goldfold import catalog, components
 from goldfold.base.errors import DataError, cause
 from goldfold.base.files import is_intact, read_json, sealed, write_json
 from goldfold.base.fingerprint import sha256_of
+from goldfold.bundles.networks import Network, Part, Positive, Written
 from goldfold.ensembling.with_metadata import metadata_of
-from goldfold.models.arguments import OUR_OWN
 from goldfold.samples.presets.reading import names
 from goldfold.version import VERSION
 
@@ -19,24 +19,14 @@ SCHEMA = 5
 """Schema version, increased whenever earlier releases would read a new bundle wrongly or not at all."""
 OF_STEPS = 4
 """Schema version of bundles in which steps after the networks take metadata or networks have own heads, but all networks average
-the images of a case."""
+the images of a case, and none embeds images."""
 OF_NETWORKS = 3
 """Schema version of bundles in which networks take metadata, but no step after them, which earlier releases read too."""
 WITHOUT_METADATA = 2
 """Schema version of bundles that take only images, which earlier releases read too."""
 NAME, CARD, WEIGHTS = "bundle.json", "README.md", "weights"
-FORBIDDEN = OUR_OWN | {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
-"""Network parameters that goldfold sets itself, or that would load another file."""
 
-Written = str | dict[str, Any]
-Positive = Annotated[int, Field(ge=1)]
 WeightFile = Annotated[str, Field(pattern=r"^weights/[\w.+-]+\.safetensors$")]
-
-
-class Part(BaseModel):
-    """Base of the parts of a bundle; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 class Cases(Part):
@@ -67,23 +57,6 @@ class Metadata(Part):
     categorical: list[str]
 
 
-class Branch(Part):
-    """A network's branch for metadata; its weights file holds the statistics by which the columns are encoded."""
-
-    width: Positive
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    numeric: list[str]
-    categorical: list[str]
-
-
-class Head(Part):
-    """Own head of a network, see `goldfold.config.head.Head`."""
-
-    pooling: Written | None = Field(None, exclude_if=lambda pooling: pooling is None)
-    hidden: list[Positive] = Field([], exclude_if=lambda hidden: not hidden)
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, exclude_if=lambda dropout: dropout == 0)
-
-
 class Preprocessing(Part):
     """Settings from a file to a network's input, except the input size of each network."""
 
@@ -99,42 +72,6 @@ class Preprocessing(Part):
     """Columns that name the images of each case; None if each case is one image."""
     metadata: Metadata | None = Field(None, exclude_if=lambda metadata: metadata is None)
     """Metadata columns that networks or steps after them take; None if they take only images."""
-
-
-class Network(Part):
-    """Description of a network, as in an entry of the config's ``models``."""
-
-    network: str
-    backbone: str | None
-    params: dict[str, Any]
-    size: Annotated[list[Positive], Field(min_length=2, max_length=2)]
-    """Height and width in pixels."""
-    cache_size: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = Field(
-        None, exclude_if=lambda size: size is None
-    )
-    """Height and width of the frame that images are resized to first, if larger."""
-    resize: Annotated[str, Field(pattern=r"^(squash|pad|crop)(-(bilinear|bicubic|lanczos))?$")]
-    metadata: Branch | None = Field(None, exclude_if=lambda branch: branch is None)
-    """Branch for metadata; None where the network takes images alone."""
-    head: Head | None = Field(None, exclude_if=lambda head: head is None)
-    """Pooling and layers that replace those of the network."""
-    views: Written | None = Field(None, exclude_if=lambda views: views is None)
-    """How the images of a case become one output; None for the mean."""
-    max_images: Positive | None = Field(None, exclude_if=lambda number: number is None)
-    """Most images of a case that the network gets."""
-
-    @property
-    def frame(self) -> tuple[tuple[int, int], str]:
-        """Size (height, width) of the frame that a decoded image is resized to, and the resize mode."""
-        height, width = self.cache_size or self.size
-        return (height, width), self.resize
-
-    @field_validator("params")
-    @classmethod
-    def _loads_nothing(cls, params: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(FORBIDDEN & set(params)):
-            raise ValueError(f"{taken[0]!r} may not be set in a bundle")
-        return params
 
 
 class Member(Part):

@@ -82,6 +82,7 @@ def check(model: dict[str, Any]) -> bool:
         min(batch_size, trial.TRAIN_IMAGES),
         _branch(model),
         model.get("views", MEAN),
+        model.get("embedding"),
     )
     params = {**arguments(model), "n_classes": wanted.n_classes, "in_channels": wanted.channels}
     make = partial(_at_size, model["network"], params)

@@ -12,6 +12,7 @@ from goldfold.catalog import POSTPROCESSING
 from goldfold.config import hooks
 from goldfold.config.base import NAME, Name
 from goldfold.config.plain import json_value
+from goldfold.planning.origins import KEYS
 
 AVERAGE = "average"
 
@@ -54,10 +55,12 @@ def expanded(values: dict[str, Any]) -> dict[str, Any]:
     for name, change in switches.items():
         if "name" in change:
             raise ConfigError(f"ablate.{name}.name: variants are named by model and switch; remove it")
-        for key in [key for key in ("soup", "snapshot") if key in change]:
-            raise ConfigError(f"ablate.{name}.{key}: a soup is made of trained models, a variant is trained; remove it")
+        for key in [key for key in KEYS if key in change]:
+            raise ConfigError(
+                f"ablate.{name}.{key}: it makes a member from trained models, a variant is trained; remove it"
+            )
         _refuse_overridden(name, change, values.get("rounds"))
-    trained = [model for model in models if _is_trained(model)]
+    trained = [model for model in models if not any(model.get(key) for key in KEYS)]
     bases = [model["name"] for model in trained]
     _refuse_own(values, trained)
     variants = [
@@ -181,14 +184,10 @@ def _made(values: dict[str, Any]) -> list[tuple[int, str, str]]:
     models: Any = values.get("models")
     if not switches or not _is_valid(switches, models):
         return []
-    trained = [index for index, model in enumerate(models) if _is_trained(model)]
+    trained = [index for index, model in enumerate(models) if not any(model.get(key) for key in KEYS)]
     n = len(trained) // (1 + len(switches))
     pairs = product([models[index]["name"] for index in trained[:n]], switches)
     return [(index, *made) for index, made in zip(trained[n:], pairs, strict=True)]
-
-
-def _is_trained(model: dict[str, Any]) -> bool:
-    return not any(model.get(key) for key in ("soup", "snapshot", "frozen"))
 
 
 def _is_valid(switches: Any, models: Any) -> bool:

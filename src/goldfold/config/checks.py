@@ -24,6 +24,7 @@ from goldfold.config.frozen_checks import check_frozen
 from goldfold.config.full_checks import check_full_data
 from goldfold.config.holdout import check_holdout
 from goldfold.config.model_checks import check_model, check_overrides
+from goldfold.config.retrieval_checks import check_neighbours
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.round_checks import check_rounds
 from goldfold.config.soup_checks import check_soups
@@ -64,6 +65,7 @@ def check(config: Config) -> None:
         *check_rounds(config, task),
         *check_soups(config),
         *check_frozen(config, task),
+        *check_neighbours(config),
         *check_ablation(config),
         *check_steps(config, task),
         *check_external(config),

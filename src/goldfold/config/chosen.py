@@ -81,11 +81,12 @@ def _head(config: Config, model: str) -> list[str]:
 
 
 def _network(config: Config, model: str) -> list[str]:
-    """Network, the pooling of its own head, and the layers over the images of a case."""
+    """Network, the pooling of its own head, the layers over the images of a case, embedding and neighbours."""
     wanted = next(one for one in config.models if one.name == model)
     pooling = None if wanted.head is None else wanted.head.pooling
     views = [] if wanted.views == MEAN else _of([wanted.views], catalog.AGGREGATIONS)
-    return [*_of([wanted.network], facts(config.task).networks), *_of([pooling], catalog.POOLINGS), *views]
+    heads = [catalog.EMBEDDED] * bool(wanted.embedding) + [catalog.NEIGHBOURS] * bool(wanted.neighbours)
+    return [*_of([wanted.network], facts(config.task).networks), *_of([pooling], catalog.POOLINGS), *views, *heads]
 
 
 def _training(config: Config, model: str, number: int) -> list[str]:

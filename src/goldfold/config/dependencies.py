@@ -93,11 +93,12 @@ def _full_train(config: Config, job: Job) -> dict[str, Any]:
 def _derive(config: Config, job: Job) -> dict[str, Any]:
     """Settings of a soup or a snapshot: those of the first training whose weights it is made from, under its own name."""
     first = next(run for run in config.grid.ancestry(job.run) if run.model not in config.grid.origins)
-    soup = next(model.soup for model in config.models if model.name == job.model)
+    own = next(model for model in config.models if model.name == job.model)
+    soup, votes = own.soup, {"neighbours": own.neighbours.model_dump()} if own.neighbours else {}
     return {
         **_of_run(config, job),
         **slices.watched(config, first.model, first.round, always=soup is not None and soup.select == "greedy"),
-        "model": {**slices.learning(config, first.model, first.round), "name": job.model},
+        "model": {**slices.learning(config, first.model, first.round), "name": job.model, **votes},
         "of": [run.folder for run in config.grid.sources(job.run)],
         "snapshot": config.grid.origins[job.model].snapshot,
         "select": soup.select if soup else None,

@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from goldfold.config.learning import Model
     from goldfold.config.root import Config
 
-REFUSED = ("train", "gpus", "dropout", "drop_path", "metadata", "soup", "head", "views", "max_images")
+REFUSED = (
+    "train",
+    "gpus",
+    "dropout",
+    "drop_path",
+    "metadata",
+    "soup",
+    "head",
+    "views",
+    "max_images",
+    "embedding",
+    "neighbours",
+)
 """Keys of a model that a head on a frozen backbone cannot have."""
 ZERO_SHOT, CLIP = "zero_shot", "clip"
 """Head that compares images with texts, and the network that has both."""

@@ -34,11 +34,10 @@ def _models(config: Config) -> Iterator[str]:
     if not able:
         yield "full_data: no model with a weight is trained; give one a weight in ensemble.weights, or remove full_data"
     wanted = config.full_data.models if isinstance(config.full_data, FullDataSection) else None
-    made = {
-        model.name: "a snapshot" if model.snapshot else "a soup" if model.soup else "a head on a frozen backbone"
-        for model in config.models
-        if model.is_made
-    }
+    what = {
+        "soup": "a soup", "snapshot": "a snapshot", "neighbours": "made of neighbours", "frozen": "a head on a frozen backbone",
+    }  # fmt: skip
+    made = {model.name: how for model in config.models for key, how in what.items() if getattr(model, key)}
     for name in wanted or ():
         allowed = f"allowed: {', '.join(able)}"
         if name in made:

@@ -19,6 +19,7 @@ from goldfold.config.head import Head, Statistic
 from goldfold.config.hooks import Params, every_hook, problems
 from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
 from goldfold.config.plain import json_value
+from goldfold.config.retrieval import Embedding, Neighbours
 from goldfold.config.soups import Snapshot, snapshot_problems
 from goldfold.config.soups import Written as Soup
 from goldfold.config.train_sizes import Sizes
@@ -35,6 +36,7 @@ from goldfold.config.written import (
     Update,
     Written,
 )
+from goldfold.planning import origins
 
 
 class Train(Section):
@@ -196,13 +198,16 @@ class MetadataBranch(Section):
 
 MEAN = "mean"
 """Value of `views` that needs no layers."""
+ALONE = {
+    "soup": "a soup is not trained, and has the network of its first ingredient",
+    "neighbours": "a member that predicts by neighbours is not trained, and has the network of neighbours.of",
+}
+"""Keys that make a model from trained ones; it has no others."""
+MADE_KEYS = {"name", *origins.KEYS}
+"""Keys of a model from which `goldfold.planning.origins` knows how it is made."""
 OF_WEIGHTS = ("pretrained", "partly_pretrained")
 OF_TRAINING = (*OF_WEIGHTS, "train", "gpus")
 """Keys of a model that concern its training alone."""
-
-
-MADE_KEYS = {"name", "soup", "snapshot", "frozen"}
-"""Keys that tell what a model is made from."""
 
 
 class Model(Section):
@@ -214,6 +219,9 @@ class Model(Section):
     `{of: [a, b], select: greedy}`. It has no other keys."""
     frozen: Frozen = UNSET
     """Makes the model a head on a frozen backbone: `{head: logistic}`. It has no keys of training."""
+    neighbours: Neighbours | None = UNSET
+    """Makes the model a member that predicts by the nearest training images in the embedding of a trained model: `{of: a, k:
+    10}`. It has no other keys."""
     snapshot: Snapshot | None = UNSET
     """Set by goldfold for the members that `train.snapshots` adds; not for configs."""
     network: Network = "timm"
@@ -257,6 +265,8 @@ class Model(Section):
     max_images: Annotated[int, Field(ge=1)] | None = UNSET
     """Most images of a case that the network gets: evenly spaced ones in validation and prediction; in training one drawn from
     each of as many equal parts of the case. By default all."""
+    embedding: Embedding | None = UNSET
+    """Head that embeds images on the unit sphere, for `arcface` and `neighbours`: `{width: 512, scale: 30, centres: 3}`."""
     dropout: Number = Field(0.0, ge=0, lt=1)
     """Dropout before the head, `drop_rate` of timm; 0 keeps the default of the network."""
     drop_path: Number = Field(0.0, ge=0, lt=1)
@@ -278,16 +288,14 @@ class Model(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _soup_alone(cls, values: Any) -> Any:
-        """Refuse other keys of a soup, and keys of training of a head, before their values are checked."""
+    def _made_alone(cls, values: Any) -> Any:
+        """Refuse other keys of a soup or of neighbours, and keys of training of a head, before their values are checked."""
         refuse_keys(values)
-        is_soup = isinstance(values, dict) and values.get("soup") is not None
-        more = sorted(str(key) for key in values if key not in ("name", "soup")) if is_soup else []
-        if more:
-            raise ValueError(
-                f"{', '.join(more)}: a soup is not trained, and has the network of its first ingredient; remove "
-                f"{'it' if len(more) == 1 else 'them'}"
-            )
+        for key, what in ALONE.items():
+            is_made = isinstance(values, dict) and values.get(key) is not None
+            if more := sorted(str(other) for other in values if other not in ("name", key)) if is_made else []:
+                them = "it" if len(more) == 1 else "them"
+                raise ValueError(f"{', '.join(more)}: {what}; remove {them}")
         return values
 
     @model_serializer(mode="wrap")
@@ -317,8 +325,8 @@ class Model(Section):
 
     @property
     def is_made(self) -> bool:
-        """Return whether the model is not trained: a soup, a snapshot, or a head on a frozen backbone."""
-        return any(one is not None for one in (self.soup, self.snapshot, self.frozen))
+        """Return whether the model is not trained: a soup, a snapshot, neighbours, or a head on a frozen backbone."""
+        return any(one is not None for one in (self.soup, self.snapshot, self.neighbours, self.frozen))
 
     @property
     def branch(self) -> MetadataBranch | None:

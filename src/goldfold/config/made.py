@@ -9,13 +9,13 @@ from goldfold.config.learning import Model
 from goldfold.config.root import Averaging, Config, Ensemble
 from goldfold.config.rounds import Round
 from goldfold.config.soups import Snapshot
-from goldfold.planning.origins import snapshot_name
+from goldfold.planning.origins import KEYS, snapshot_name
 
 NETWORK = (
     "network", "backbone", "params", "image_size_px", "cache_image_size_px", "resize", "interpolation", "metadata", "head",
-    "mean", "std", "views", "max_images", "dropout", "drop_path",
+    "mean", "std", "views", "max_images", "dropout", "drop_path", "embedding",
 )  # fmt: skip
-"""Keys of a model that describe its network and images, which a soup and a snapshot have from the model they are made of."""
+"""Keys of a model that describe its network and images, which a model that is made from another has from that one."""
 
 
 def with_made(config: Config) -> Config:
@@ -33,7 +33,7 @@ def with_made(config: Config) -> Config:
                 f"models[{index}] ({model.name}).snapshot: is set by goldfold; set train.snapshots instead"
             )
     new = {model.name: [*_snapshots(model)] for model in config.models if model.train.snapshots}
-    if not new and all(model.soup is None for model in config.models):
+    if not new and not any(model.is_made for model in config.models):
         return config
     models = [*config.models, *(one for of_model in new.values() for one in of_model)]
     names = {name: [one.name for one in of_model] for name, of_model in new.items()}
@@ -53,7 +53,7 @@ def snapshots_in(values: Mapping[str, Any]) -> list[str]:
     numbers = {
         model["name"]: (model.get("train") or {}).get("snapshots", shared)
         for model in values["models"]
-        if not (model.get("soup") or model.get("frozen"))
+        if not any(model.get(key) for key in KEYS)
     }
     return [snapshot_name(name, number) for name, n in numbers.items() for number in range(1, n or 1)]
 
@@ -74,8 +74,9 @@ def _snapshots(model: Model) -> Iterator[Model]:
 
 
 def _filled(model: Model, known: Mapping[str, Model]) -> Model:
-    """A soup with the network of its first ingredient; any other model as it is."""
-    first = None if model.soup is None else known.get(model.soup.of[0])
+    """A soup with the network of its first ingredient, neighbours with that of their model; any other model as it is."""
+    of = model.soup.of[0] if model.soup else model.neighbours.of if model.neighbours else ""
+    first = known.get(of)
     return model if first is None else model.model_copy(update={key: getattr(first, key) for key in NETWORK})
 
 

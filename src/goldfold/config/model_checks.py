@@ -20,6 +20,7 @@ from goldfold.config.head_checks import head_problems
 from goldfold.config.learning import Model, Train
 from goldfold.config.libraries import timm_backbones
 from goldfold.config.loss_checks import check_loss
+from goldfold.config.retrieval_checks import embedding_problems
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
 from goldfold.config.sample_checks import sample_problems
@@ -73,6 +74,7 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from sample_problems(model, config, task)
     yield from dropping_problems(model, config)
     yield from check_loss(model.train, config.task, task, config.data.named_classes)
+    yield from embedding_problems(model, config.task)
     yield from check_monitor(model.train, config.task, task, config.metric)
     yield from distill_problems(model.train, config.task, task)
     yield from fixmatch_problems(model, config, task)

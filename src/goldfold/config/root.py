@@ -25,6 +25,7 @@ from goldfold.config.views import View
 from goldfold.config.written import Method, Metric, Step, Written
 from goldfold.ensembling.steps import fusions
 from goldfold.ensembling.with_metadata import metadata_of
+from goldfold.planning import origins
 from goldfold.planning.full import FullData
 from goldfold.planning.grid import Grid, rounds_of
 from goldfold.planning.lessons import Lessons, lessons_of
@@ -135,7 +136,7 @@ class Config(Section):
             if isinstance(model, dict)
             and isinstance(shared, dict)
             and isinstance(model.get("train") or {}, dict)
-            and not (model.get("soup") or model.get("frozen"))
+            and not any(model.get(key) for key in origins.KEYS)
             else model
             for model in values["models"]
         ]

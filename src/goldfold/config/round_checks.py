@@ -13,7 +13,7 @@ from goldfold.tasks import labels
 from goldfold.tasks.facts import Facts
 
 SAME = ("network", "backbone", "params", "head", "views")
-"""Keys of a model that determine the shapes of its weights, besides its metadata."""
+"""Keys of a model that determine the shapes of its weights, besides its metadata and embedding."""
 
 
 def check_rounds(config: Config, task: Facts) -> Iterator[str]:
@@ -174,6 +174,11 @@ def difference(model: Model, origin: Model) -> str:
     for key, mine, its in (
         *((key, getattr(model, key), getattr(origin, key)) for key in SAME),
         ("metadata", _branch(model), _branch(origin)),
+        (
+            "embedding",
+            model.embedding and model.embedding.model_dump(),
+            origin.embedding and origin.embedding.model_dump(),
+        ),
     ):
         if mine != its:
             return f"{key} is {its!r} there and {mine!r} here"

@@ -29,6 +29,7 @@ from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.metadata import Metadata
 from goldfold.config.own_source import Own
 from goldfold.config.pseudo_labels import ByAccuracy, ByCounts, Decay, PseudoLabels, Soft
+from goldfold.config.retrieval import Embedding, Neighbours
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.rounds import Clean, Overrides, Round, Teacher
@@ -78,6 +79,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "models[].head": Head,
     "models[].soup": Soup,
     "models[].frozen": Frozen,
+    "models[].embedding": Embedding,
+    "models[].neighbours": Neighbours,
     "pseudo_labels": PseudoLabels,
     "rounds[]": Round,
     "rounds[].train": Overrides,

@@ -195,7 +195,8 @@ def _lowers_rate(config: Config, schedule: Written) -> bool:
 def network(config: Config, name: str) -> dict[str, Any]:
     """Settings of a model that its prediction depends on."""
     model = _model(config, name)
-    described = model.model_dump(include={"network", "backbone", "params", "head", "views", "max_images"})
+    keys = {"network", "backbone", "params", "head", "views", "max_images", "embedding", "neighbours"}
+    described = model.model_dump(include=keys)
     return {**described, **_size(config, model), **columns.of_branch(config, model)}
 
 

@@ -39,12 +39,13 @@ def check_soups(config: Config) -> Iterator[str]:
 
 def _ingredients(soup: Model, names: list[str], known: dict[str, Model]) -> Iterator[str]:
     """Names that are no trained models."""
-    allowed = [name for name, model in known.items() if model.soup is None and model.frozen is None]
+    untrained = {"soup": "a soup too", "neighbours": "made of neighbours", "frozen": "a head on a frozen backbone"}
+    allowed = [name for name, model in known.items() if not any(getattr(model, key) for key in untrained)]
     for name in names:
         if name not in known:
             yield f"no model is named {name!r}; {nearest(name, allowed)}allowed: {', '.join(allowed)}"
         elif name not in allowed:
-            other = "a soup too" if known[name].soup else "a head on a frozen backbone"
+            other = next(what for key, what in untrained.items() if getattr(known[name], key))
             itself = "the soup itself" if name == soup.name else other
             yield f"{name!r} is {itself}; name trained models or snapshots, here {', '.join(allowed) or 'there is none'}"
 

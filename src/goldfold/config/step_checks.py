@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from goldfold import components, tasks
-from goldfold.base.errors import ConfigError, cause, shown
+from goldfold.base.errors import ConfigError, cause, nearest, shown
 from goldfold.catalog import TASKS
 from goldfold.components import name_of, parse
 from goldfold.config import kinds, slices, stacked
@@ -81,7 +81,9 @@ def _parameters(step: components.Written, config: Config, task: Facts) -> Iterat
             called = kind.get(task.target, kinds.OPEN) if config.task in TASKS else kinds.OPEN
             found += [f"{key} {shown(params[key])}: {one}" for one in components.problems(params[key], called, known)]
     found += stacked.problems(step, config)
-    more = {"thresholds": _thresholds, **dict.fromkeys((*WITH_RANGES, *KEEP_SCORES), _range)}.get(name)
+    more = {"thresholds": _thresholds, "unknown": _unknown, **dict.fromkeys((*WITH_RANGES, *KEEP_SCORES), _range)}.get(
+        name
+    )
     yield from found or (more(step, config, task) if more else ())
 
 
@@ -93,6 +95,15 @@ def _range(step: components.Written, config: Config, task: Facts) -> Iterator[st
         yield str(error).removeprefix(f"ensemble: {name_of(step)}: ")
     except TypeError as error:
         yield f"a parameter has the wrong type: {cause(error)}"
+
+
+def _unknown(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
+    """Problem of the class that stands for unknown ones, where the config names the classes."""
+    label, classes = parse(step)[1].get("label"), config.data.named_classes
+    if not isinstance(label, str):
+        yield f"label = {shown(label)}: must be the name of a class"
+    elif classes and label not in classes:
+        yield f"label = {label!r}: is no class; {nearest(label, classes)}classes: {', '.join(classes)}"
 
 
 def _thresholds(step: components.Written, config: Config, task: Facts) -> Iterator[str]:

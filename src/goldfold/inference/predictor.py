@@ -64,8 +64,9 @@ def build(
         starts: whether weights are loaded to start training from.
         encoder: encodes the metadata, where the network takes it (``spec`` has ``metadata``).
     """
-    more = {} if encoder is None else {"metadata_branch": branch_of(spec["metadata"], encoder.n_levels)}
-    more |= {"views": spec["views"]} if spec.get("views") else {}
+    more: dict[str, Any] = {key: spec[key] for key in ("views", "embedding", "neighbours") if spec.get(key)}
+    if encoder is not None:
+        more["metadata_branch"] = branch_of(spec["metadata"], encoder.n_levels)
     return task.model(spec["network"], tuple(spec["size"]), channels, **arguments(spec, starts), **more)
 
 

@@ -57,8 +57,13 @@ def case_head(
         n_features = headless(network, name, "metadata", "the head, and the branch of metadata")
         return CaseHead(Fusion(n_features, n_outputs, branch, **layered))
     n_features = headless(network, name, "views", "the head, and the layers over the images of a case")
-    layers: Any = components.load(views, AGGREGATIONS, "aggregation of views")(n_features)
-    n_features = layers.n_features
+    layers, n_features = aggregation(n_features, views)
     if branch is None:
         return CaseHead(Head(n_features, n_outputs, **layered), layers)
     return CaseHead(Fusion(n_features, n_outputs, branch, **layered), layers)
+
+
+def aggregation(n_features: int, views: components.Written) -> tuple[nn.Module | None, int]:
+    """Return the layers over the images of a case, and the number of features per case; without layers for the mean."""
+    layers: Any = components.load(views, AGGREGATIONS, "aggregation of views")(n_features)
+    return layers, n_features if layers is None else layers.n_features

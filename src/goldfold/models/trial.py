@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,7 +13,8 @@ from goldfold.base.errors import ConfigError, GoldfoldError, NotBuiltError, Size
 from goldfold.base.words import count
 from goldfold.cases import Inputs
 from goldfold.components import Written
-from goldfold.models.case_head import MEAN, case_head
+from goldfold.models.case_head import MEAN, CaseHead, case_head
+from goldfold.models.embedding import embedded
 from goldfold.models.fusion import Branch
 from goldfold.models.patches import ignored
 from goldfold.models.wrapping import Normalised
@@ -49,6 +50,8 @@ class Wanted:
     """Metadata branch, if the network has one."""
     views: Written = MEAN
     """How the images of a case become one."""
+    embedding: Mapping[str, Any] | None = None
+    """Settings of the embedding, if the network has one."""
 
 
 class _Failed(Exception):
@@ -153,14 +156,20 @@ def _pass_on(device: str, make: Make, wanted: Wanted, trains: bool) -> nn.Module
             raise _Failed(f"used at {words(wanted.size)}: {rest}.")
         if device == "meta" and any(isinstance(part, nn.RNNBase) for part in network.modules()):
             raise NotImplementedError("recurrent layers are slower on the meta device than on the CPU")
-        head = case_head(network, "of this model", wanted.n_classes, wanted.branch, wanted.views)
-        whole = Normalised(network, wanted.channels, *head)
+        whole = Normalised(network, wanted.channels, *_head(network, wanted))
         if trains:
             targets = _targets(wanted) if wanted.gives == "boxes" else None
             _pass(whole.train(), "trained", wanted.train_images, wanted, targets)
         with torch.no_grad():
             _pass(whole.eval(), "used to predict", PREDICT_IMAGES, wanted, None)
     return whole
+
+
+def _head(network: nn.Module, wanted: Wanted) -> CaseHead:
+    """Return the layers that replace the head of the network, if there are any."""
+    if wanted.embedding is not None:
+        return embedded(network, "of this model", [""] * wanted.n_classes, wanted.embedding, views=wanted.views)
+    return case_head(network, "of this model", wanted.n_classes, wanted.branch, wanted.views)
 
 
 def _targets(wanted: Wanted) -> list[dict[str, Tensor]]:
@@ -172,6 +181,8 @@ def _targets(wanted: Wanted) -> list[dict[str, Tensor]]:
 
 def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) -> None:
     images: Any = torch.zeros(n, wanted.channels, *wanted.size, dtype=torch.uint8)
+    if wanted.embedding is not None:
+        images = Inputs.of(images)
     if wanted.branch is not None:
         images = replace(Inputs.of(images), metadata=torch.zeros(n, wanted.branch.n_columns))
     elif wanted.views != MEAN:

@@ -44,7 +44,7 @@ class Grid:
             Run(model, number, run.fold, seed)
             for model, number in latest
             if number is not None
-            for seed in ((run.seed,) if origin.snapshot else self.seeds_of(model))
+            for seed in (self.seeds_of(model) if origin.is_pooled else (run.seed,))
         )
 
     def runs(self, rounds: Iterable[int] | None = None, models: Iterable[str] | None = None) -> list[Run]:

@@ -10,8 +10,8 @@ from goldfold.config.quick import SUFFIX
 def written(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings with all defaults, in a form that is valid in a config and means the same.
 
-    Left out are the members that `train.snapshots` and `ablate` add, the network of a soup, which is that of its
-    ingredients, the short form of rounds where these are set, and the end of the name of a quick run.
+    Left out are the members that `train.snapshots` and `ablate` add, the network of a soup or of neighbours, which is that of the
+    model that they are made of, the short form of rounds where these are set, and the end of the name of a quick run.
     """
     apart = {*variants(dict(settings))}
     own = [one for one in settings["models"] if one["name"] not in apart and not one.get("snapshot")]
@@ -28,7 +28,8 @@ def written(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _model(model: Mapping[str, Any]) -> dict[str, Any]:
     """A model with the keys that a config may have."""
-    keys = ("name", "soup") if model.get("soup") else [key for key in model if key != "snapshot"]
+    alone = next((key for key in ("soup", "neighbours") if model.get(key)), None)
+    keys = ("name", alone) if alone else [key for key in model if key != "snapshot"]
     return {key: model[key] for key in keys}
 
 

@@ -1,4 +1,5 @@
-"""Stage derive: weights of trained networks of a fold -> a soup of them, or the network of a snapshot."""
+"""Stage derive: weights of trained networks of a fold -> a soup of them, the network of a snapshot, or one that predicts by
+neighbours."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,15 +25,17 @@ from goldfold.inference.predictor import encoder_beside, trained
 from goldfold.metadata.columns import joined
 from goldfold.metrics import Metric
 from goldfold.models.norm_layers import layers
+from goldfold.predictions.arrays import save
 from goldfold.tables import read_table
 from goldfold.tasks.protocol import Infer
+from goldfold.training import indexing
 from goldfold.training.context import TrainingImages
 from goldfold.training.samples import Cases, rows_of
 from goldfold.training.soup import Mean, best_first, equal_shapes, greedy, header_of
 from goldfold.training.spec import Spec, read
 from goldfold.training.validation import Validation
 
-OUTPUTS = ("model.safetensors", "history.csv")
+OUTPUTS = ("model.safetensors", "history.csv", indexing.FILE)
 
 
 def run(
@@ -57,11 +60,13 @@ def run(
 ) -> dict[str, Any]:
     """Write ``model.safetensors`` and ``history.csv``, one row of validation scores, into ``folder``; return the facts.
 
+    A member that predicts by neighbours (``neighbours`` in ``model``) also has ``embeddings.npz``, its index.
+
     Args:
         weights: files of the networks in the order of ``of``, all of this fold; of a snapshot its file alone.
         fold_file: CSV of id, split and target.
         caches: folders of cached training images.
-        model: settings of the first training, under the name of the soup or snapshot.
+        model: settings of the first training, under the name of the member.
         of: places of the runs in the grid, for log and record.
         snapshot: number of the snapshot; 0 for a soup.
         select: uniform or greedy, see `goldfold.config.soups.Soup`; None for a snapshot.
@@ -83,14 +88,24 @@ def run(
     training = TrainingImages(spec, validation.infer, cases.train, images, accelerator, cases.encoder)
     files = dict(zip(of, weights, strict=True))
     kitchen = Kitchen(spec, validation.infer, accelerator, training, validation, files, metrics[0].name)
+    if model.get("neighbours"):
+        made = indexing.indexed_network(spec, validation.infer, load_file(weights[0]), training, names)
+        found = validation(made.network.eval(), lambda: None)
+        _write(Path(folder), made.weights, found, _header(weights[0]), made.arrays)
+        about = {"neighbours": {"of": of[0], **model["neighbours"], "n_index": len(made.arrays["ids"])}}
+        return {**about, **_facts(spec, cases, found, accelerator)}
     used, known = kitchen.chosen(select, metrics[0].greater_is_better)
     mean, found = kitchen.soup(used)
     _write(Path(folder), mean, found, header_of([_header(path) for path in weights]))
     listed = [{"run": one, "used": one in used, **({"score": known[one]} if known else {})} for one in of]
     soup = {"select": select, "metric": metrics[0].name, "ingredients": listed}
+    about = {"snapshot": {"of": of[0], "number": snapshot}} if snapshot else {"soup": soup}
+    return {**about, **_facts(spec, cases, found, accelerator)}
+
+
+def _facts(spec: Spec, cases: Cases, found: dict[str, float], accelerator: Accelerator) -> dict[str, Any]:
     return {
-        "member": {"model": spec.name, **place},
-        **({"snapshot": {"of": of[0], "number": snapshot}} if snapshot else {"soup": soup}),
+        "member": {"model": spec.name, **spec.place},
         "n_train": len(cases.train),
         "n_val": len(cases.held_out),
         "final": found,
@@ -192,11 +207,21 @@ def _header(path: str) -> dict[str, str] | None:
     return found
 
 
-def _write(folder: Path, weights: dict[str, Tensor], scores: dict[str, float], header: dict[str, str] | None) -> None:
+def _write(
+    folder: Path,
+    weights: dict[str, Tensor],
+    scores: dict[str, float],
+    header: dict[str, str] | None,
+    index: dict[str, Any] | None = None,
+) -> None:
     history = pd.DataFrame([scores]).to_csv(index=False)
     writers = {
         "model.safetensors": partial(save_file, weights, metadata=header),
         "history.csv": partial(Path.write_text, data=history, encoding="utf-8", newline="\n"),
     }
+    if index is not None:
+        writers[indexing.FILE] = partial(save, entries=index.items())
+    else:
+        (folder / indexing.FILE).unlink(missing_ok=True)  # of an earlier member of this name
     write_all(folder, writers)
     print(", ".join(f"{name} {value:.4f}" for name, value in scores.items()), flush=True)

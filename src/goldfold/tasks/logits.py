@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold import catalog, components
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -34,6 +36,9 @@ def network(
     channels: int,
     metadata_branch: Branch | None = None,
     views: Written = "mean",
+    embedding: Mapping[str, Any] | None = None,
+    neighbours: Mapping[str, Any] | None = None,
+    classes: Sequence[str] = (),
     **params: Any,
 ) -> nn.Module:
     """Build a network with ``n_outputs`` numbers per case, for cases with images of 0..255.
@@ -41,12 +46,17 @@ def network(
     Args:
         metadata_branch: branch for metadata, if the network takes it.
         views: how the images of a case become one, see `goldfold.models.aggregation`.
+        embedding: settings of a head that embeds, and ``neighbours`` those of one that predicts by neighbours; ``classes`` are
+            the names of the outputs.
     """
     from goldfold import models
     from goldfold.models.case_head import case_head
     from goldfold.models.wrapping import Normalised
 
     built = models.build(name, n_classes=n_outputs, in_channels=channels, image_size=image_size, **params)
+    if embedding is not None:
+        embedded = components.at(catalog.EMBEDDED, "embedding")
+        return Normalised(built, channels, *embedded(built, name, classes, embedding, neighbours, views))
     return Normalised(built, channels, *case_head(built, name, n_outputs, metadata_branch, views))
 
 

@@ -27,7 +27,7 @@ class Infer:
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
         """Build a network with one output per class."""
-        return of_logits.network(network, len(self.classes), image_size, channels, **params)
+        return of_logits.network(network, len(self.classes), image_size, channels, classes=self.classes, **params)
 
     def predict(self, model: nn.Module, inputs: Inputs, views: Sequence[View]) -> dict[str, Any]:
         """Predict ``logits``: of one view unchanged, of several the log of the mean probability."""

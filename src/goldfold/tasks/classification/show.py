@@ -76,7 +76,7 @@ def pages(
 
 
 def _confusion(outcome: Outcome) -> Section:
-    counts, n = outcome.counts(), len(outcome.classes)
+    n = len(outcome.classes)
     n_wrong = int(outcome.is_wrong.sum())
     intro = (
         f"{n_wrong:,} of {count(len(outcome.labels), 'image')} ({percent(n_wrong / len(outcome.labels), 2)}) are "
@@ -84,6 +84,7 @@ def _confusion(outcome: Outcome) -> Section:
     )
     blocks: list[Block] = []
     if n <= MOST_CLASSES_DRAWN:
+        counts = outcome.counts()
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         texts = [[_cell(counts[r, c], shares[r, c], r == c, n) for c in range(n)] for r in range(n)]
         caption = "Number of images" + (" and share of the true class." if n <= 14 else ".") + " Errors are red."
@@ -91,7 +92,7 @@ def _confusion(outcome: Outcome) -> Section:
         blocks.append(matrix("confusion", shares, texts, outcome.classes, names, caption, highlight_errors=True))
     else:
         blocks.append(Text(f"With {n} classes the full matrix would be unreadable; see the most confused pairs below."))
-    return Section("confusion", "Confusion", intro, [*blocks, *_pairs(outcome, counts)])
+    return Section("confusion", "Confusion", intro, [*blocks, *_pairs(outcome)])
 
 
 def _cell(number: int, share: float, is_diagonal: bool, n: int) -> str:
@@ -108,31 +109,31 @@ def _cell(number: int, share: float, is_diagonal: bool, n: int) -> str:
     return f"{number:,}\n{rounded} %"
 
 
-def _pairs(outcome: Outcome, counts: NDArray[np.int64]) -> list[Block]:
+def _pairs(outcome: Outcome) -> list[Block]:
     """Return a table of the pairs of classes confused most often."""
     if not outcome.is_wrong.any():
         return [Text("No errors: no class was confused with another.")]
-    both = counts + counts.T
-    rows, columns = np.triu_indices(len(counts), 1)
-    order = np.argsort(-both[rows, columns], kind="stable")[:MOST_PAIRS]
-    of_both = counts.sum(axis=1)
+    labels, predicted = outcome.labels, outcome.predicted
+    wrong = np.stack([labels, predicted])[:, outcome.is_wrong]
+    places, both = np.unique(np.sort(wrong, axis=0), axis=1, return_counts=True)
+    order, n_true = np.argsort(-both, kind="stable")[:MOST_PAIRS], np.bincount(labels, minlength=len(outcome.classes))
     lines: list[list[str | Cell]] = [
         [
             f"{outcome.classes[a]} ↔ {outcome.classes[b]}",
-            Cell(f"{both[a, b]:,}", both[a, b] / both[rows, columns].max()),
-            percent(both[a, b] / max(1, of_both[a] + of_both[b]), 2),
-            f"{counts[a, b]:,}", f"{counts[b, a]:,}",
+            Cell(f"{n:,}", n / both.max()),
+            percent(n / max(1, n_true[a] + n_true[b]), 2),
+            f"{((labels == a) & (predicted == b)).sum():,}", f"{((labels == b) & (predicted == a)).sum():,}",
         ]
-        for a, b in zip(rows[order], columns[order], strict=True)
-        if both[a, b]
+        for a, b, n in zip(*places[:, order], both[order], strict=True)
     ]  # fmt: skip
     header = ["pair A ↔ B", "confused", "share of both", "A taken for B", "B taken for A"]
     return [Text("", heading="Most confused pairs"), Table(header, lines, text_columns=header[:1])]
 
 
 def _classes(outcome: Outcome) -> Section:
-    counts = outcome.counts()
-    hits, n_true, n_predicted = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    n = len(outcome.classes)
+    found = (outcome.labels[~outcome.is_wrong], outcome.labels, outcome.predicted)
+    hits, n_true, n_predicted = (np.bincount(one, minlength=n) for one in found)
     with np.errstate(invalid="ignore", divide="ignore"):
         precision, recall, f1 = hits / n_predicted, hits / n_true, 2 * hits / (n_true + n_predicted)
     areas = [roc_area(outcome.values[:, c], outcome.labels == c) for c in range(len(outcome.classes))]

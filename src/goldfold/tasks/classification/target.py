@@ -36,10 +36,15 @@ class Target:
         self.classes = spec.classes
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
-        """Return 1 in the column of the label, else 0."""
+        """Return 1 in the column of the label, else 0, as int8."""
         import pandas as pd
 
-        return pd.DataFrame({name: (table["label"] == name).astype(int) for name in self.classes})
+        found = np.zeros(
+            (len(table), len(self.classes)), dtype=np.int8
+        )  # small, since there may be thousands of classes
+        numbers = pd.Index(self.classes).get_indexer(table["label"])
+        found[np.flatnonzero(numbers >= 0), numbers[numbers >= 0]] = 1
+        return pd.DataFrame(found, index=table.index, columns=self.classes)
 
     def targets(
         self, table: pd.DataFrame, images: CachedImages | None = None, resize: str = ""
