@@ -44,10 +44,9 @@ FACETS: Entries = {
 NETWORKS: dict[str, Entries] = {
     "values": {
         "timm": "goldfold.models.timm_models:build",
-        "clip": "goldfold.models.clip:build",
         **{
             name: f"goldfold.models.{name}:build"
-            for name in ("small_resnet", "densenet7x7", "dual_branch", "inception_fsd", "dilated_group_conv")
+            for name in ("small_resnet", "densenet7x7", "dual_branch", "inception_fsd", "dilated_group_conv", "clip")
         },
     },
     "maps": _of(
