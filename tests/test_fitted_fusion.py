@@ -20,11 +20,11 @@ from goldfold.report import ensemble as ensemble_section
 from goldfold.report import fits
 from goldfold.stages import ensemble
 from goldfold.tasks.detection.boxes import arrays
+from goldfold.tasks.steps import ForSteps
 from test_config import BASE, OF_TASK
-from whole_task import whole
 
 CLASSES = ["cell"]
-TASK = whole({"name": "detection"}, CLASSES)
+TASK: Any = ForSteps({"name": "detection"}, CLASSES)
 SIDE, N_FOLDS = 100, 3
 Boxes = list[list[float]]
 Members = dict[str, Arrays]

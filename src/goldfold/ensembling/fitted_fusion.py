@@ -1,10 +1,10 @@
 """Fusion of boxes with fitted settings: IoU threshold, score floor and weights of the members."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from goldfold.base.errors import ConfigError, shown
 from goldfold.components import Written
 from goldfold.ensembling.members import of_members
 from goldfold.ensembling.steps import WHOLE, Members, Metric, Scores, signed
-from goldfold.predictions.arrays import PER_OBJECT, Arrays, picked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +30,14 @@ MOST_KEPT = 4 * MOST_IMAGES
 LEAST_GAIN = 1e-9
 DIGITS = 6
 """Decimals of a fitted weight."""
+
+
+class Boxes(Scores, Protocol):
+    """Task facet that also merges predictions of parts of the images."""
+
+    @property
+    def picked(self) -> Callable[[Sequence[tuple[Any, Sequence[str]]]], Any]:
+        """Pairs of predictions and ids of some of their images -> one prediction for all these images."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class FittedFusion:
 
     def __init__(
         self,
-        task: Scores,
+        task: Boxes,
         workers: int,
         method: Written | None = None,
         iou_threshold: Values = (0.55, 0.45, 0.65, 0.75),
@@ -95,13 +102,13 @@ class FittedFusion:
             raise ConfigError(
                 f"ensemble: fitted_fusion: weights: {len(self.shares)} values: at most {MOST_WEIGHTS} are tried; give fewer"
             )
-        self.fused: dict[Setting, Arrays] = {}
+        self.fused: dict[Setting, Any] = {}
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
         """Return ``weights`` by member name, which sum to one, ``iou_threshold`` and ``skip_threshold``."""
         chosen = self.task.metric(self.metric) if self.metric else metric
         truth = _some(truth)
-        search = _Search(self, *_named(members, truth), chosen)
+        search = _Search(self, *_named(self.task, members, truth), chosen)
         best = search.run(len(members))
         weights = {name: round(share, DIGITS) for name, share in zip(members, best.shares, strict=True)}
         return {"weights": weights, **best.thresholds}
@@ -142,24 +149,24 @@ def _some(truth: "pd.DataFrame") -> "pd.DataFrame":
     return truth.iloc[sorted(order[:MOST_IMAGES])].reset_index(drop=True)
 
 
-def _named(members: Members, truth: "pd.DataFrame") -> tuple[list[Arrays], "pd.DataFrame"]:
+def _named(task: Boxes, members: Members, truth: "pd.DataFrame") -> tuple[list[Any], "pd.DataFrame"]:
     """Return predictions of the images of ``truth``, and ``truth``, both with ids that also tell the predicted boxes apart.
 
     So boxes that were fused in another fit are known again, whatever the round or the fold.
     """
-    parts = [picked([(one, truth["id"].tolist())]) for one in members.values()]
-    digests = [blake2b(id.encode(), digest_size=16) for id in parts[0]["ids"].tolist()]
-    for part in parts:
-        ends = np.cumsum(part["counts"])
-        for name in sorted({*part} - {"ids", "classes"}):
-            for row, digest in enumerate(digests):
-                start = ends[row] - part["counts"][row]
-                digest.update(
-                    part[name][start : ends[row]].tobytes() if name in PER_OBJECT else part[name][row].tobytes()
-                )
-    names = np.array([digest.hexdigest() for digest in digests])
-    by_id = dict(zip(parts[0]["ids"].tolist(), names.tolist(), strict=True))
+    parts = [task.picked([(one, truth["id"].tolist())]) for one in members.values()]
+    by_id = {id: _digest(task.picked([(part, [id])]) for part in parts) for id in parts[0]["ids"].tolist()}
+    names = np.array([*by_id.values()])
     return [{**part, "ids": names} for part in parts], truth.assign(id=truth["id"].map(by_id))
+
+
+def _digest(parts: Iterable[Any]) -> str:
+    """Digest of the predictions of one image."""
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        for name in sorted(part):
+            digest.update(part[name].tobytes())
+    return digest.hexdigest()
 
 
 @dataclass
@@ -167,7 +174,7 @@ class _Search:
     """Search of the best setting by the score of some images."""
 
     step: FittedFusion
-    members: Sequence[Arrays]
+    members: Sequence[Any]
     truth: "pd.DataFrame"
     """The same images as those of ``members``."""
     metric: Metric
@@ -207,13 +214,13 @@ class _Search:
             self.scores[setting] = signed(self.metric.value(evidence, np.arange(len(self.truth))), self.metric)
         return self.scores[setting]
 
-    def _fused(self, setting: Setting) -> Arrays:
+    def _fused(self, setting: Setting) -> Any:
         """Fused boxes of all images; those of images that an earlier fit has fused are taken from there."""
         wanted, kept = self.members[0]["ids"].tolist(), self.step.fused.get(setting)
         known = set() if kept is None else set(kept["ids"].tolist())
         parts = [] if kept is None or len(known) > MOST_KEPT else [(kept, kept["ids"].tolist())]
         if missing := [name for name in wanted if not parts or name not in known]:
-            members = [picked([(member, missing)]) for member in self.members]
+            members = [self.step.task.picked([(member, missing)]) for member in self.members]
             parts.append((self.step.fuse(members, setting.shares, setting.thresholds), missing))
-        self.step.fused[setting] = made = picked(parts) if len(parts) > 1 else parts[0][0]
+        self.step.fused[setting] = made = self.step.task.picked(parts) if len(parts) > 1 else parts[0][0]
         return made

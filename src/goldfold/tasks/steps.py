@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from goldfold import tasks
+from goldfold.predictions.arrays import picked
 
 if TYPE_CHECKING:
     from goldfold.metadata.of_cases import OfCases
@@ -14,7 +15,7 @@ class ForSteps:
 
     def __init__(self, spec: tasks.Spec, classes: Sequence[str], metadata: "OfCases | None" = None) -> None:
         """``metadata``: metadata of all cases, where a step takes them."""
-        self.metadata = metadata
+        self.metadata, self.picked = metadata, picked
         facts, score, decide = tasks.facts(spec["name"]), tasks.score(spec, classes), tasks.decide(spec, classes)
         self.target = facts.target
         self.fusions, self.postprocessing, self.ensemble_keys = facts.fusions, facts.postprocessing, facts.ensemble_keys
