@@ -444,7 +444,7 @@ NAMED = {"source": "folder", "train": "t"}
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
         (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': nearest is 'pf1'; allowed with multilabel"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
-        (LABELS | {"ensemble": [{"hill_climbing": {"steps": "ten"}}]}, "steps = ten: must be a whole number of at least 1"),
+        (LABELS | {"ensemble": [{"hill_climbing": {"steps": "ten"}}]}, "steps = 'ten': must be a whole number"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": -1}}]}, "penalty = -1: must be above 0"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": "lots"}}]}, "a parameter has the wrong type: "),
         (LABELS | {"ensemble": [{"boosted_stacking": {"trees": 0}}]}, "trees = 0: must be at least 1"),
