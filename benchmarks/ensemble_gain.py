@@ -105,7 +105,7 @@ def _scores(
         value = METRIC.value(one, rows)
         unnested = value if made.optimistic is None else METRIC.value(TASK.evidence(made.optimistic, known), rows)
         drawn = resampled(METRIC, {"best": evidence[best], "fused": one}, None, N_RESAMPLES)
-        won = gain([found[best][0]], [value], [drawn["best"]], [drawn["fused"]], greater_is_better=False)
+        won = gain([found[best][0]], [value], [drawn["best"]], [drawn["fused"]], len(known), greater_is_better=False)
         on_new = METRIC.value(TASK.evidence(applied(steps, of_new, made.fitted), new), others)
         found[name] = (value, on_new, unnested, won.value, (won.high - won.low) / 2, found[best][1] - on_new)
     return found

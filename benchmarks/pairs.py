@@ -56,7 +56,7 @@ def seconds(metric: str, n_classes: int, n_members: int, n_cases: int) -> dict[s
         drawn[str(member)] = resampling.drawn(chosen, found, None, N_RESAMPLES)
         spent += time.process_time() - start
     start = time.process_time()
-    n_pairs = len(pairs(values, drawn))
+    n_pairs = len(pairs(values, drawn, n_cases))
     return {
         "metric": metric, "classes": n_classes, "members": n_members, "cases": n_cases, "pairs": n_pairs,
         "resampled_s": round(spent, 1), "pairs_s": round(time.process_time() - start, 2),
@@ -78,7 +78,7 @@ def error_rates(n_cases: int, n_members: int, n_sets: int, n_resamples: int = 30
             found = evidence(labels, np.stack([p, 1 - p], axis=1))
             values[str(member)] = chosen.value(found, np.arange(n_cases))
             drawn[str(member)] = resampling.drawn(chosen, found, None, n_resamples)
-        made = pairs(values, drawn)
+        made = pairs(values, drawn, n_cases)
         of_pairs += [one.gain.p < 0.05 for one in made]
         alone += any(one.gain.p < 0.05 for one in made)
         corrected += any(one.p_holm < 0.05 for one in made)

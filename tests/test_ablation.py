@@ -7,12 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy import stats
 
 from goldfold.base.errors import ConfigError
 from goldfold.config import parse, slices
 from goldfold.config.members import refuse_other_members
 from goldfold.drawing.blocks import Table
 from goldfold.metrics import Metric
+from goldfold.metrics.bootstrap import levels
 from goldfold.metrics.paired import Gain, gain, resampled
 from goldfold.planning.grid import grid_of
 from goldfold.planning.plan import plan_of
@@ -211,7 +213,7 @@ def found(before: list[Answers], after: list[Answers], **how: Any) -> Gain:
     drawn = resampled(ACCURACY, every, None, 200)
     values = {name: one.right.mean() for name, one in every.items()}
     parts = [[of[name] for name in every if name[0] == part] for of in (values, drawn) for part in "ba"]
-    return gain(*parts, **how)
+    return gain(*parts, len(before[0]), **how)
 
 
 def test_the_same_predictions_gain_nothing_and_a_smaller_loss_is_a_gain() -> None:
@@ -248,9 +250,44 @@ def test_intervals_cover_a_gain_of_zero_as_often_as_they_should() -> None:
     assert outside / n_trials <= 0.08
 
 
+def test_intervals_of_few_cases_are_expanded_by_their_number_and_by_student_s_t() -> None:
+    """With one training each as the interval of a score is; seeds are combined with it as by Welch."""
+    drawn = np.random.default_rng(0).normal(size=(4, 500)) / 10
+    deviation = float(np.std(drawn[1] - drawn[0], ddof=1))
+    for n in (2, 20, 300):
+        found = gain([0.5], [0.6], [drawn[0]], [drawn[1]], n)
+        half = stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1)) * deviation
+        assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half))
+        assert found.p == pytest.approx(2 * stats.t.sf(0.1 / (deviation * np.sqrt(n / (n - 1))), n - 1))
+        if n > 2:
+            assert half == pytest.approx(-stats.norm.ppf(levels(n)[0]) * deviation), "as the interval of a score"
+    several = gain([0.5, 0.52], [0.6, 0.63], [*drawn[:2]], [*drawn[2:]], 20)
+    cases = float(np.var(drawn[2:].mean(axis=0) - drawn[:2].mean(axis=0), ddof=1)) * 20 / 19
+    seeds = [0.02**2 / 2 / 2, 0.03**2 / 2 / 2]
+    total = cases + sum(seeds)
+    freedom = total**2 / (cases**2 / 19 + sum(one**2 for one in seeds))
+    assert several.high - several.value == pytest.approx(stats.t.ppf(0.975, freedom) * np.sqrt(total))
+
+
+def test_intervals_of_gains_of_20_cases_cover_more_than_normal_ones() -> None:
+    """Mean of a skewed number per case, in part common to both."""
+    generator, n, n_sets = np.random.default_rng(0), 20, 1500
+    covered = np.zeros(2)
+    for _ in range(n_sets):
+        both = generator.normal(size=(2, n)) * 0.8 + generator.normal(size=n)
+        counts = generator.multinomial(n, np.full(n, 1 / n), 200)
+        drawn = counts @ both.T / n
+        value = float(both[1].mean() - both[0].mean())
+        found = gain([both[0].mean()], [both[1].mean()], [drawn[:, 0]], [drawn[:, 1]], n)
+        normal = 1.96 * np.std(drawn[:, 1] - drawn[:, 0], ddof=1)
+        covered += (abs(value) <= normal, found.low <= 0 <= found.high)
+    plain, expanded = covered / n_sets
+    assert plain < 0.93 < 0.94 < expanded < 0.965
+
+
 def test_a_score_that_is_not_finite_has_no_verdict() -> None:
     drawn = np.full(10, np.nan)
-    assert gain([np.nan], [0.5], [drawn], [drawn]).verdict == ""
+    assert gain([np.nan], [0.5], [drawn], [drawn], 10).verdict == ""
 
 
 # --- report

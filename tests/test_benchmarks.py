@@ -115,6 +115,13 @@ def test_expanded_intervals_of_few_cases_cover_more_than_plain_ones(monkeypatch:
     score, _, without, truth = small.roc_auc(2000, 0.75, np.random.default_rng(0))
     assert score == pytest.approx(truth, abs=0.05)
     assert without.mean() == pytest.approx(score, abs=1e-4)
+    for name in ("accuracy 0.7 to 0.85", "ROC AUC 0.75 to 0.85", "log loss 0.51 to 0.32"):
+        scores, drawn, truth = small.gained(name, 4000, np.random.default_rng(0))
+        assert scores[1] - scores[0] == pytest.approx(truth, abs=0.02)
+        assert drawn.mean(axis=0) == pytest.approx(scores, abs=0.005)
+    gains = small.coverage_of_gains("log loss 0.51 to 0.32", 20, 200)
+    assert gains["normal"][0] < gains["expanded"][0]
+    assert gains["expanded"][1] / gains["normal"][1] == pytest.approx(1.0956, abs=1e-3)
 
 
 def test_the_gain_of_steps_is_measured_nested_and_on_new_digits(monkeypatch: pytest.MonkeyPatch) -> None:

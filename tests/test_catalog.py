@@ -23,6 +23,7 @@ from goldfold.metrics import Metric
 from goldfold.metrics.classification import Labelled
 from goldfold.optim import build_optimizer, build_schedule
 from goldfold.samples import transforms
+from test_config import BASE
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 
@@ -300,3 +301,51 @@ def test_the_parts_of_the_docs_train_score_and_fuse(
 
 def test_an_open_kind_asks_for_no_parameters() -> None:
     assert list(problems("goldfold.losses.classification:focal", Kind("component", is_open=True), {})) == []
+
+
+# --- whole numbers
+
+
+def test_a_fraction_a_bool_and_a_text_are_refused_for_every_parameter_that_is_a_whole_number() -> None:
+    names = [(place, part) for place in EVERY.values() for part in signatures.read(place).parameters if part.is_whole]
+    assert len(names) > 30
+    for place, part in names:
+        for value in (True, 2.5, "2", None):
+            found = list(problems({place: {part.name: value}}, Kind("component", is_open=True), {}))
+            is_none = value is None and ("None" in part.annotation or part.default == "None")
+            assert found == ([] if is_none else [f"{part.name} = {value!r}: must be a whole number"]), place
+        assert list(problems({place: {part.name: 2}}, Kind("component", is_open=True), {})) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metric": {"map_at_k": {"k": 2.5}}}, "metric = {'map_at_k': {'k': 2.5}}: k = 2.5: must be a whole number"),
+        ({"metric": {"map_at_k": {"k": 2.0}}}, "k = 2.0: must be a whole number, written 2"),
+        ({"ensemble": [{"boosted_stacking": {"trees": True}}]}, "trees = True: must be a whole number"),
+        ({"ensemble": [{"hill_climbing": {"metric": {"map_at_k": {"k": 2.5}}}}]}, "k = 2.5: must be a whole number"),
+        ({"tta": ["identity", {"random": {"augment": "light", "n": 1.5}}]}, "n = 1.5: must be a whole number"),
+        ({"train": {"schedule": {"cosine": {"cycles": 1.5}}}}, "cycles = 1.5: must be a whole number"),
+        ({"train": {"hooks": [{"early_stopping": {"patience": True}}]}}, "patience = True: must be a whole number"),
+        ({"metric": {"own_metric:at": {"k": 1.5}}}, "k = 1.5: must be a whole number"),
+        ({"metric": {"own_metric:at": {"depth": 1.5}}}, "depth = 1.5: must be a whole number"),
+    ],
+)
+def test_whole_numbers_are_checked_wherever_a_component_is_named(
+    changes: dict[str, Any], said: str, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "from typing import Optional\ndef at(p, y, k: int = 5, depth: 'Optional[int]' = None, share: float = 1): return 1.0\n"
+    (in_tmp / "own_metric.py").write_text(code)
+    monkeypatch.syspath_prepend(str(in_tmp))
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        parse({**BASE, **changes})
+    parse({**BASE, "metric": {"own_metric:at": {"k": 2, "depth": None, "share": 2.5}}})
+
+
+@pytest.mark.parametrize(
+    ("annotation", "is_whole"),
+    [("int", True), ("int | None", True), ("Optional[int]", True), ("int | float", False), ("list[int]", False),
+     ("Sequence[int] | int", False), ("", False), ("bool", False), ("None", False)],
+)  # fmt: skip
+def test_only_an_annotation_of_int_asks_for_whole_numbers(annotation: str, is_whole: bool) -> None:
+    assert signatures.Parameter("n", "1", annotation).is_whole == is_whole

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.special import softmax
 
 from goldfold import cli
@@ -90,7 +91,8 @@ def test_the_gain_is_that_of_both_on_the_same_resamples(tmp_path: Path) -> None:
         hits.append(np.array(CLASSES)[values.argmax(axis=1)] == table["label"])
     differences = [(hits[1][drawn].mean() - hits[0][drawn].mean()) for drawn in draws(N, None, 1000)]
     assert row.gain.value == pytest.approx(hits[1].mean() - hits[0].mean())
-    assert row.gain.high - row.gain.low == pytest.approx(2 * 1.96 * np.std(differences, ddof=1), rel=1e-3)
+    expanded = stats.t.ppf(0.975, N - 1) * np.sqrt(N / (N - 1))
+    assert row.gain.high - row.gain.low == pytest.approx(2 * expanded * np.std(differences, ddof=1), rel=1e-3)
     assert row.gain.verdict == "better"
     assert compare(other, one).rows[0].gain.verdict == "worse"
     assert compare(one, other, "log_loss").rows[0].gain.verdict == "better", "a smaller loss is better"

@@ -32,6 +32,7 @@ from goldfold.stages import manifest
 from goldfold.submission.form import Form
 from goldfold.targets.label_sets import indicators, to_text
 from goldfold.tasks.detection.boxes import arrays
+from test_config import OF_TASK
 from whole_task import whole
 
 TWO = whole({"name": "classification"}, ["no", "yes"])
@@ -444,7 +445,7 @@ NAMED = {"source": "folder", "train": "t"}
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
         (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': nearest is 'pf1'; allowed with multilabel"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
-        (LABELS | {"ensemble": [{"hill_climbing": {"steps": "ten"}}]}, "steps = ten: must be a whole number of at least 1"),
+        (LABELS | {"ensemble": [{"hill_climbing": {"steps": "ten"}}]}, "steps = 'ten': must be a whole number"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": -1}}]}, "penalty = -1: must be above 0"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": "lots"}}]}, "a parameter has the wrong type: "),
         (LABELS | {"ensemble": [{"boosted_stacking": {"trees": 0}}]}, "trees = 0: must be at least 1"),
@@ -487,9 +488,15 @@ def test_steps_that_cannot_be_are_one_error_of_the_config(changes: dict[str, Any
 def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/ensembling.md").read_text(), re.DOTALL)
     of_ours = {**LABELS, "models": [MODEL, {**MODEL, "name": "big"}]}
+    of_boxes = {**of_ours, **OF_TASK["detection"]}
     found = map(yaml.safe_load, blocks)
-    made = [parse({**of_ours, **one, **({"task": "classification"} if "data" in one else {})}) for one in found]
-    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}, {}, {}, {}]
+    made = [
+        parse(
+            {**(of_boxes if "task" in one else of_ours), **one, **({"task": "classification"} if "data" in one else {})}
+        )
+        for one in found
+    ]
+    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}, {}, {}, {}, {}]
     assert made[2].postprocessing == ["thresholds"]
     assert [one.stacks_metadata for one in made].count(True) == 1
     assert [(one.on_all_rows.rounds, one.on_all_rows.test) for one in made if one.full_data] == [

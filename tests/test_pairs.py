@@ -57,21 +57,21 @@ def test_pairs_without_a_test_do_not_count() -> None:
 @pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
 def test_a_pair_is_tested_on_the_resamples_that_both_are_scored_on(metric: str) -> None:
     values, drawn = members([0.7, 0.8], metric=metric)
-    (pair,) = pairs(values, drawn, metric == "accuracy")
+    (pair,) = pairs(values, drawn, N, metric == "accuracy")
     assert (pair.better, pair.other) == ("m1-seed0", "m0-seed0")
     difference = abs(values["m1-seed0"] - values["m0-seed0"])
-    deviation = np.std(drawn["m1-seed0"] - drawn["m0-seed0"], ddof=1)
+    deviation = np.std(drawn["m1-seed0"] - drawn["m0-seed0"], ddof=1) * np.sqrt(N / (N - 1))
     assert pair.gain.value == pytest.approx(difference)
-    assert pair.gain.p == pytest.approx(2 * stats.norm.sf(difference / deviation))
+    assert pair.gain.p == pytest.approx(2 * stats.t.sf(difference / deviation, N - 1))
     assert (pair.gain.low, pair.gain.high) == pytest.approx(
-        (difference - 1.96 * deviation, difference + 1.96 * deviation), rel=1e-3
+        (difference - 1.966 * deviation, difference + 1.966 * deviation), rel=1e-3
     )
     assert pair.p_holm == pair.gain.p, "one pair is one test"
 
 
 def test_equally_good_members_differ_one_by_one_and_seldom_with_the_correction() -> None:
     """28 pairs of 8 members in each of 60 data sets."""
-    found = [[pair.verdict for pair in pairs(*members([0.8] * 8, seed))] for seed in range(60)]
+    found = [[pair.verdict for pair in pairs(*members([0.8] * 8, seed), N)] for seed in range(60)]
     some = np.mean([set(verdicts) != {"noise"} for verdicts in found])
     better = np.mean(["better" in verdicts for verdicts in found])
     assert better <= 0.1 < 0.4 < some
@@ -81,18 +81,18 @@ def test_equally_good_members_differ_one_by_one_and_seldom_with_the_correction()
 
 def test_a_member_that_is_better_is_found_among_equals_and_identical_ones_are_noise() -> None:
     values, drawn = members([0.8, 0.8, 0.95])
-    assert {pair.verdict for pair in pairs(values, drawn) if pair.better == "m2-seed0"} == {"better"}
+    assert {pair.verdict for pair in pairs(values, drawn, N) if pair.better == "m2-seed0"} == {"better"}
     same = {"a": 0.8, "b": 0.8}
-    (pair,) = pairs(same, {"a": drawn["m0-seed0"], "b": drawn["m0-seed0"]})
+    (pair,) = pairs(same, {"a": drawn["m0-seed0"], "b": drawn["m0-seed0"]}, N)
     assert (pair.gain.value, pair.gain.low, pair.gain.high, pair.gain.p, pair.verdict) == (0, 0, 0, 1, "noise")
 
 
 def test_members_without_a_score_are_left_out_and_without_resamples_nothing_is_known() -> None:
     nothing = np.full(300, np.nan)
     values, drawn = members([0.8, 0.9])
-    found = pairs({**values, "x": float("nan")}, {**drawn, "x": nothing})
+    found = pairs({**values, "x": float("nan")}, {**drawn, "x": nothing}, N)
     assert [(pair.better, pair.other) for pair in found] == [("m1-seed0", "m0-seed0")]
-    (pair,) = pairs({"a": 0.8, "b": 0.7}, {"a": nothing, "b": nothing})
+    (pair,) = pairs({"a": 0.8, "b": 0.7}, {"a": nothing, "b": nothing}, N)
     assert pair.verdict == ""
     assert np.isnan(pair.p_holm)
 
@@ -170,7 +170,7 @@ def test_one_member_has_no_pairs() -> None:
 
 
 def test_a_pair_that_only_the_number_of_tests_explains_is_unclear() -> None:
-    gain = pairs(*members([0.7, 0.8]))[0].gain
+    gain = pairs(*members([0.7, 0.8]), N)[0].gain
     assert gain.verdict == "better"
     assert [Pair("a", "b", gain, p).verdict for p in (0.04, 0.06)] == ["better", "unclear"]
 

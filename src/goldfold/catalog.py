@@ -228,7 +228,7 @@ FUSIONS: dict[str, Entries] = {
     "labels": _FITTED,
     "value": _FITTED,
     "mask": _AVERAGE,
-    "boxes": _AVERAGE,
+    "boxes": {**_AVERAGE, "fitted_fusion": "goldfold.ensembling.fitted_fusion:FittedFusion"},
 }
 """First steps of the ensemble, which combine the members' predictions into one, most by one of the methods above."""
 _THRESHOLDS: Entries = {"thresholds": "goldfold.ensembling.thresholds:Thresholds"}

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from goldfold.ensembling.nested import nested
 from goldfold.ensembling.steps import Step
 from goldfold.metrics import Evidence, Metric, resampling
+from goldfold.metrics.bootstrap import independent
 from goldfold.metrics.paired import gain
 from goldfold.predictions.arrays import Arrays, picked
 from goldfold.splits.scored import groups_of
@@ -40,6 +41,7 @@ def gain_of_columns(
     )
     rows = np.arange(len(truth))
     before, after = metric.value(plain, rows), metric.value(evidence, rows)
-    without = resampling.drawn(metric, plain, groups_of(truth), len(drawn))
-    found = gain([before], [after], [without], [drawn], metric.greater_is_better)
+    groups = groups_of(truth)
+    without = resampling.drawn(metric, plain, groups, len(drawn))
+    found = gain([before], [after], [without], [drawn], independent(len(truth), groups), metric.greater_is_better)
     return {"without": {metric.name: before}, "gain": asdict(found)}

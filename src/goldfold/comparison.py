@@ -14,6 +14,7 @@ from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, Finished, finished
 from goldfold.lineage import contents
 from goldfold.members import completed
+from goldfold.metrics.bootstrap import independent
 from goldfold.metrics.paired import Gain, gain, resampled
 from goldfold.planning.runs import Run
 from goldfold.predictions.arrays import load
@@ -94,7 +95,7 @@ def compare(before: str | Path, after: str | Path, metric: components.Written | 
         chosen.name,
         len(common),
         (len(tables[0]) - len(common), len(tables[1]) - len(common)),
-        truth["group"].nunique() if "group" in truth else len(truth),
+        independent(len(truth), groups_of(truth)),
         len(common) - int(np.all(same, axis=0).sum()) if same else 0,
         "fold" in truth and bool((tables[0].loc[common, "fold"].to_numpy() == truth["fold"].to_numpy()).all()),
         [
@@ -178,7 +179,9 @@ def _rows(
         for found in (before[name], after[name]):
             values.append([metric.value(one, everything) for one in found.values()])
             drawn.append([*resampled(metric, found, groups, N_RESAMPLES).values()])
-        found_gain = gain(values[0], values[1], drawn[0], drawn[1], metric.greater_is_better)
+        found_gain = gain(
+            values[0], values[1], drawn[0], drawn[1], independent(len(truth), groups), metric.greater_is_better
+        )
         rows.append(Row(name, float(np.mean(values[0])), float(np.mean(values[1])), found_gain))
     return rows
 

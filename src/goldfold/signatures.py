@@ -25,6 +25,14 @@ class Parameter:
     name: str
     default: str | None = None
     """Source text of the default, a constant of the module by its value; None if the parameter is required."""
+    annotation: str = ""
+    """Source text of its type; empty if it has none."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether only whole numbers, or None where allowed, are its values."""
+        kinds = {kind.strip() for kind in self.annotation.removeprefix("Optional[").rstrip("]").split("|")}
+        return "int" in kinds and kinds <= {"int", "None"}
 
     @property
     def is_required(self) -> bool:
@@ -206,13 +214,20 @@ def _default(value: ast.expr | None, found: Bindings) -> str | None:
     return ast.unparse(bound if bound is not None and is_literal else value)
 
 
+def _text(annotation: ast.expr | None) -> str:
+    """Source text of an annotation, also of one that is quoted."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        return annotation.value
+    return ast.unparse(annotation) if annotation is not None else ""
+
+
 def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, found: Bindings, skipped: int = 0) -> Signature:
     given = node.args
     positional = [*given.posonlyargs, *given.args]
     defaults: list[ast.expr | None] = [*[None] * (len(positional) - len(given.defaults)), *given.defaults]
     pairs = [*zip(positional, defaults, strict=True)][skipped:]
     by_name = [*zip(given.kwonlyargs, given.kw_defaults, strict=True)]
-    parts = [Parameter(arg.arg, _default(value, found)) for arg, value in (*pairs, *by_name)]
+    parts = [Parameter(arg.arg, _default(value, found), _text(arg.annotation)) for arg, value in (*pairs, *by_name)]
     most = sys.maxsize if given.vararg else len(pairs)
     about = (ast.get_docstring(node) or "").partition("\n")[0]
     return Signature(tuple(parts), most, given.kwarg is not None, about)
@@ -226,7 +241,7 @@ def _of_class(node: ast.ClassDef, found: Bindings, file: Path, module: str, step
     if any("dataclass" in ast.unparse(each) for each in node.decorator_list):
         fields = [part for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)]
         parts = [
-            Parameter(part.target.id, _default(part.value, found))
+            Parameter(part.target.id, _default(part.value, found), _text(part.annotation))
             for part in fields
             if isinstance(part.target, ast.Name) and "ClassVar" not in ast.unparse(part.annotation)
         ]

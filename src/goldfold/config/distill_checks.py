@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from goldfold.base.errors import nearest
-from goldfold.catalog import DISTILLATIONS, TASKS
+from goldfold.catalog import DISTILLATIONS
 from goldfold.config.learning import Train
+from goldfold.config.of_tasks import unless_known
 from goldfold.config.root import Config
 from goldfold.planning.lessons import ENSEMBLE, Lessons, Place
-from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
 
@@ -19,9 +19,8 @@ def distill_problems(settings: Train, name: str, task: Facts) -> Iterator[str]:
     """
     if settings.distill is None:
         return
-    if name not in TASKS or task.target not in DISTILLATIONS:
-        able = ", ".join(other for other in TASKS if facts(other).target in DISTILLATIONS)
-        yield f"train.distill: task {name!r} cannot learn from a teacher yet; these tasks can: {able}. Remove it"
+    if said := unless_known("train.distill", name, DISTILLATIONS, "cannot learn from a teacher yet", "can"):
+        yield said
     elif task.target == "value" and settings.distill.temperature is not None:
         yield (
             f"train.distill.temperature = {settings.distill.temperature:g}: a number has no temperature, the loss is the squared "

@@ -2,25 +2,23 @@
 
 from collections.abc import Iterator
 
-from goldfold.catalog import FIXMATCH, TASKS
+from goldfold.catalog import FIXMATCH
 from goldfold.components import name_of
 from goldfold.config import augmentation
 from goldfold.config.fixmatch import FixMatch
 from goldfold.config.learning import Model, Train
+from goldfold.config.of_tasks import unless_known
 from goldfold.config.root import Config
 from goldfold.samples.presets.reading import expanded
-from goldfold.tasks import facts
-from goldfold.tasks.facts import Facts
 
 
-def fixmatch_problems(model: Model, config: Config, task: Facts) -> Iterator[str]:
+def fixmatch_problems(model: Model, config: Config) -> Iterator[str]:
     """Problems of `train.fixmatch` of a model."""
     how = model.train.fixmatch
     if how is None:
         return
-    if config.task not in TASKS or task.target not in FIXMATCH:
-        able = ", ".join(other for other in TASKS if facts(other).target in FIXMATCH)
-        yield f"train.fixmatch: task {config.task!r} has no FixMatch yet; these tasks have: {able}. Remove it"
+    if said := unless_known("train.fixmatch", config.task, FIXMATCH, "has no FixMatch yet", "have"):
+        yield said
         return
     if not how.splits(config.splits):
         yield (

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from goldfold.catalog import GENERATORS, TASKS
+from goldfold.catalog import GENERATORS
 from goldfold.config import kinds
 from goldfold.config.component_checks import component_problems
 from goldfold.config.learning import Model
+from goldfold.config.of_tasks import unless_known
 from goldfold.config.root import Config
-from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
 
@@ -16,9 +16,8 @@ def generated_problems(model: Model, config: Config, task: Facts) -> Iterator[st
     how = model.train.generated
     if how is None:
         return
-    if config.task not in TASKS or task.target not in GENERATORS:
-        able = ", ".join(other for other in TASKS if facts(other).target in GENERATORS)
-        yield f"train.generated: task {config.task!r} has no generated images yet; these tasks have: {able}. Remove it"
+    if said := unless_known("train.generated", config.task, GENERATORS, "has no generated images yet", "have"):
+        yield said
         return
     yield from component_problems("train.generated.generator", how.generator, kinds.GENERATOR, GENERATORS[task.target])
     if config.data.has_cases:

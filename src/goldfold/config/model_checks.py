@@ -77,7 +77,7 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from embedding_problems(model, config.task)
     yield from check_monitor(model.train, config.task, task, config.metric)
     yield from distill_problems(model.train, config.task, task)
-    yield from fixmatch_problems(model, config, task)
+    yield from fixmatch_problems(model, config)
     yield from generated_problems(model, config, task)
     yield from auxiliary_problems(model, config, task)
     yield from _of_detectors(model.train, task)

@@ -13,7 +13,7 @@ from goldfold.ensembling.steps import entries, fusions
 from goldfold.ensembling.with_metadata import without
 from goldfold.tasks.facts import Facts
 
-WITH_RANGES = ("hill_climbing", "stacking", "boosted_stacking")
+WITH_RANGES = ("hill_climbing", "stacking", "boosted_stacking", "fitted_fusion")
 """Steps that check their parameters when they are built, which needs no task."""
 
 

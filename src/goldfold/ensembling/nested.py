@@ -126,15 +126,15 @@ def fit(
     A step that ``needs_all`` is fitted on all images. Steps see no other images than these, except where those change the
     predictions of the images that they are fitted on.
     """
-    fitted = []
+    fitted: list[Any] = []
     some, every = _some(truth, folds), (truth, folds)
     seen, _ = every if any(map(_needs_all, steps)) else some
     if _is_by_image(steps, members):
         members = {name: _only(one, seen["id"].tolist(), pick) for name, one in members.items()}
-    for step in steps:
+    for place, step in enumerate(steps):
+        members = steps[place - 1].apply(members, fitted[-1]) if place else members
         images = every if _needs_all(step) else some
         fitted.append(step.fit(members, *images, metric) if isinstance(step, FittedStep) else None)
-        members = step.apply(members, fitted[-1])
     return fitted
 
 

@@ -49,23 +49,26 @@ def gain(
     after: Sequence[float],
     before_resampled: Sequence[NDArray[np.float64]],
     after_resampled: Sequence[NDArray[np.float64]],
+    n: int,
     greater_is_better: bool = True,
 ) -> Gain:
     """Mean score of some trainings minus that of others, which differ in one setting.
 
     The variance of the difference is the sum of two parts: that over resamples of the scored samples, which are the same for
-    both, and those between repeated trainings (seeds) of each, divided by their number. The interval is that of Welch's t
-    test (Welch 1947), with infinitely many degrees of freedom for the first part. With one training each, the second part is
-    unknown and left out. What a split into other folds would change is not included.
+    both, and those between repeated trainings (seeds) of each, divided by their number. Resamples of n samples vary too little:
+    the first part is multiplied by n / (n - 1), and has n - 1 degrees of freedom, so that the interval is expanded as that of a
+    score is (`goldfold.metrics.bootstrap.levels`). The degrees of freedom of the sum are those of Welch's t test (Welch 1947).
+    With one training each, the second part is unknown and left out. What a split into other folds would change is not included.
 
     >>> before = np.array([0.5, 0.7, 0.6])
-    >>> gain([0.6], [0.7], [before], [before + 0.1]).verdict
+    >>> gain([0.6], [0.7], [before], [before + 0.1], 100).verdict
     'better'
 
     Args:
         before: score of each training, all samples.
         after: score of each training with the setting.
         before_resampled: scores of each training on the resamples, see `resampled`; of ``after`` on the same.
+        n: independent samples, see `goldfold.metrics.bootstrap.independent`; fewer than 2 count as 2.
     """
     from scipy import stats
 
@@ -75,12 +78,13 @@ def gain(
     differences = differences[np.isfinite(differences)]
     if not math.isfinite(value) or len(differences) < 2:
         return Gain(value, math.nan, math.nan)
-    parts = [
+    n = max(n, 2)
+    parts = [(float(np.var(differences, ddof=1)) * n / (n - 1), n - 1)]
+    parts += [
         (float(np.var(scores, ddof=1)) / len(scores), len(scores) - 1) for scores in (before, after) if len(scores) > 1
     ]
-    total = float(np.var(differences, ddof=1)) + sum(part for part, _ in parts)
-    from_seeds = sum(part**2 / freedom for part, freedom in parts)
-    freedom = total**2 / from_seeds if from_seeds else math.inf
+    total, uncertain = sum(part for part, _ in parts), sum(part**2 / freedom for part, freedom in parts)
+    freedom = total**2 / uncertain if uncertain else n - 1
     quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
     half = quantile * math.sqrt(total)
     return Gain(value, value - half, value + half, _p(value, math.sqrt(total), freedom))

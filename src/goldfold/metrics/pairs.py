@@ -34,7 +34,7 @@ class Pair:
 
 
 def pairs(
-    values: Mapping[str, float], drawn: Mapping[str, NDArray[np.float64]], greater_is_better: bool = True
+    values: Mapping[str, float], drawn: Mapping[str, NDArray[np.float64]], n: int, greater_is_better: bool = True
 ) -> list[Pair]:
     """Compare all pairs of predictions on the same resamples, the best first.
 
@@ -42,18 +42,19 @@ def pairs(
     resamples. The p values are corrected by `holm`.
 
     >>> close, apart = np.array([0.58, 0.6, 0.62]), np.array([0.79, 0.8, 0.81])
-    >>> [pair.verdict for pair in pairs({"a": 0.6, "b": 0.8}, {"a": close, "b": apart})]
+    >>> [pair.verdict for pair in pairs({"a": 0.6, "b": 0.8}, {"a": close, "b": apart}, 100)]
     ['better']
 
     Args:
         values: score of each prediction, all samples; those without one are left out.
         drawn: scores of each on the resamples (n_resamples,), see `goldfold.metrics.paired.resampled`.
+        n: independent samples, see `goldfold.metrics.bootstrap.independent`.
     """
     sign = -1 if greater_is_better else 1
     ranked = sorted((name for name in values if np.isfinite(values[name])), key=lambda name: sign * values[name])
     names = list(combinations(ranked, 2))
     gains = [
-        gain([values[other]], [values[better]], [drawn[other]], [drawn[better]], greater_is_better)
+        gain([values[other]], [values[better]], [drawn[other]], [drawn[better]], n, greater_is_better)
         for better, other in names
     ]
     corrected = holm([found.p for found in gains])

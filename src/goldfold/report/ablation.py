@@ -51,6 +51,7 @@ def _rows(results: Results, switches: dict[str, dict[str, Any]]) -> Iterator[dic
     evidence = results.member_evidence
     everything = np.arange(len(results.truth))
     values = {name: metric.value(one, everything) for name, one in evidence.items()}
+    n = limits.independent(results.truth, results.row)[0]
     drawn = resampled(metric, evidence, groups_of(results.truth), N_RESAMPLES) if evidence else {}
     apart = {*variants(results.settings), *origins_of(results.settings["models"])}
     for model in [model for model in results.models if model not in apart]:
@@ -62,7 +63,7 @@ def _rows(results: Results, switches: dict[str, dict[str, Any]]) -> Iterator[dic
             if switch and base and own:
                 of = [values[name] for name in base], [values[name] for name in own]
                 found = gain(
-                    *of, [drawn[name] for name in base], [drawn[name] for name in own], metric.greater_is_better
+                    *of, [drawn[name] for name in base], [drawn[name] for name in own], n, metric.greater_is_better
                 )
             yield {
                 "model": model,

@@ -29,8 +29,8 @@ def find(results: Results, drawn: Drawn) -> list[Pair]:
         drawn: scores of the members on the same resampled images (or groups).
     """
     values = results.leaderboard.set_index("member")[results.metric]
-    names = compared(results, drawn)
-    return pairs({name: float(values[name]) for name in names}, drawn, results.greater_is_better)
+    names, n = compared(results, drawn), independent(results.truth, results.row)[0]
+    return pairs({name: float(values[name]) for name in names}, drawn, n, results.greater_is_better)
 
 
 def table(found: Sequence[Pair]) -> pd.DataFrame | None:

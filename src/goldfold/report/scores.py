@@ -8,7 +8,8 @@ from goldfold.base.words import noun
 from goldfold.drawing.blocks import Block, Section, Table, Text
 from goldfold.drawing.figures import ScoreLine, forest
 from goldfold.drawing.words import change, interval, listed, score
-from goldfold.report import ablation, fits, limits, rounds, verdict
+from goldfold.metrics.paired import Gain
+from goldfold.report import ablation, fits, limits, round_gains, rounds, verdict
 from goldfold.report import pseudo_labels as pseudo
 from goldfold.report.comparison import Comparison, luck_in_words
 from goldfold.report.results import ENSEMBLE, Results
@@ -163,7 +164,7 @@ def pseudo_labels(results: Results) -> Section | None:
     columns = ["member", "last − first", *(f"round {number}" for number in numbers)]
     table = Table(columns, rows, text_columns=["member"], mark=order.index(results.whole_name))
     text = Text(rounds_in_words(results))
-    blocks = [text, *rounds.blocks(results), table, *pseudo.blocks(results)]
+    blocks = [text, *rounds.blocks(results), table, *round_gains.blocks(results), *pseudo.blocks(results)]
     title = "Rounds" if "rounds" in results.settings else "Pseudo labels"
     return Section("pseudo", title, rounds.intro(results), blocks)
 
@@ -177,7 +178,7 @@ def rounds_in_words(results: Results) -> str:
         return f"Only round {begin} has {scored}; its {results.metric} is {score(last[results.metric])}."
     difference = last[results.metric] - first[results.metric]
     is_better = difference > 0 if results.greater_is_better else difference < 0
-    overlap = first["low"] <= last["high"] and last["low"] <= first["high"]
+    gain = round_gains.of_ensemble(results, begin, int(whole.index[-1]))
     if results.taught and not any(len(table) for table in results.pseudo.values()):
         return (
             f"No {results.row} was predicted with enough confidence to get a pseudo label, so rounds differ only by "
@@ -189,9 +190,18 @@ def rounds_in_words(results: Results) -> str:
         return f"{span} did not change."
     return (
         f"{span} {'improved' if is_better else 'worsened'} from {score(first[results.metric])} to "
-        f"{score(last[results.metric])} ({change(difference)}); the two intervals "
-        f"{'overlap, which decides little, as both are of the same images' if overlap else 'do not overlap'}."
+        f"{score(last[results.metric])} ({change(difference)}){_paired(results, gain)}."
     )
+
+
+def _paired(results: Results, gain: Gain | None) -> str:
+    """Say what the paired comparison of two rounds decides; empty without one."""
+    if gain is None or not gain.verdict:
+        return ""
+    if gain.verdict == "noise":
+        return f": no difference that the {results.row}s can show (95 % interval of the gain {interval(gain.low, gain.high)})"
+    said = "a gain" if gain.verdict == "better" else "a loss"
+    return f": {said} beyond the choice of {results.row}s (95 % interval of the gain {interval(gain.low, gain.high)})"
 
 
 def _round_differences(results: Results) -> str:

@@ -31,6 +31,7 @@ from goldfold.planning.grid import grid
 from goldfold.planning.outputs import HOLDOUT
 from goldfold.predictions import resampled
 from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
+from goldfold.round_gains import ENSEMBLE, Scored, gains
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tables import read_table
 from goldfold.tasks.facts import Facts
@@ -39,8 +40,6 @@ from goldfold.tasks.steps import ForSteps
 
 PLACES = ("group", "fold")
 """Columns for the group and the fold of an image."""
-ENSEMBLE = "ensemble"
-"""Name of the ensemble among the members."""
 
 
 def run(
@@ -144,6 +143,8 @@ def run(
     of_last = write_rounds(Path(folder), Path(leaderboard), rows, parts, chosen, whole.last)
     by_class = facets.scores.by_class(last.evidence).to_dict("index")
     more = {"members": of_members(of_last, chosen.name), "classes": by_class}
+    if last.gains:
+        more["rounds"] = last.gains
     for name, taken, keys in (
         (METADATA, metadata, (METADATA,)),
         (EMBEDDINGS, {"models": embeddings} if embeddings else None, (EMBEDDINGS, COMPONENTS)),
@@ -210,6 +211,8 @@ class Last:
     """Of the ensemble by the metric that counts, with its interval."""
     drawn: resampled.Drawn
     """Resampled scores of members and ensemble."""
+    gains: list[dict[str, Any]]
+    """Of each round over the one before, see `goldfold.round_gains`."""
 
 
 def _scored_rounds(
@@ -228,23 +231,28 @@ def _scored_rounds(
     folds = truth["fold"].astype(int).to_numpy() if "fold" in truth else np.zeros(len(truth), int)
     scores: list[dict[str, Any]] = []
     wholes: list[dict[str, Any]] = []
+    by_round: dict[int, Scored] = {}
+    groups, n = groups_of(truth), independent(len(truth), groups_of(truth))
     for number in (stage.number for stage in members.grid.rounds):
         parts = members.oof(number, truth["id"].tolist())
         fused: list[tuple[str, Arrays]] = []
         drawn: dict[str, NDArray[np.float64]] = {}
+        values: dict[str, float] = {}
         if voters & {*parts}:
             made = nested(steps, parts, truth, folds, metric, picked, _held)
             if number == members.grid.last:
                 made = replace(made, predictions=_keep(task, folder, "oof", made.predictions, truth))
-            fused = [("ensemble", made.predictions)]
+            fused = [(ENSEMBLE, made.predictions)]
         for name, part in [*parts.items(), *fused]:
             evidence = task.scores.evidence(part, truth)
-            drawn[name] = resampling.drawn(metric, evidence, groups_of(truth))
-            value, n = metric.value(evidence, np.arange(len(evidence))), independent(len(truth), groups_of(truth))
-            found = summary(value, drawn[name], n)
+            drawn[name] = resampling.drawn(metric, evidence, groups)
+            found = summary(metric.value(evidence, np.arange(len(evidence))), drawn[name], n)
+            values[name] = found.value
             row = {"member": name, "round": number, metric.name: found.value, "low": found.low, "high": found.high}
-            (wholes if name == "ensemble" else scores).append(row)
-    return scores + wholes, made, Last(parts, evidence, found.as_dict(), drawn)
+            (wholes if name == ENSEMBLE else scores).append(row)
+        by_round[number] = Scored(values, drawn)
+    compared = gains(members.grid, by_round, n, metric.greater_is_better)
+    return scores + wholes, made, Last(parts, evidence, found.as_dict(), drawn, compared)
 
 
 def _held(predictions: Arrays) -> Arrays:

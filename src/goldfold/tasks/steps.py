@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from goldfold import tasks
+from goldfold.predictions.arrays import picked
 
 if TYPE_CHECKING:
     from goldfold.heads.of_cases import EmbeddedCases
@@ -21,7 +22,7 @@ class ForSteps:
         embeddings: "EmbeddedCases | None" = None,
     ) -> None:
         """``metadata``, ``embeddings``: those of all cases, where a step takes them."""
-        self.metadata, self.embeddings = metadata, embeddings
+        self.metadata, self.embeddings, self.picked = metadata, embeddings, picked
         facts, score, decide = tasks.facts(spec["name"]), tasks.score(spec, classes), tasks.decide(spec, classes)
         self.target = facts.target
         self.fusions, self.postprocessing, self.ensemble_keys = facts.fusions, facts.postprocessing, facts.ensemble_keys
