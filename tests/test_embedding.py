@@ -20,8 +20,6 @@ from goldfold.base.errors import ConfigError, GoldfoldError
 from goldfold.bundles import form
 from goldfold.bundles.export import export
 from goldfold.cases import Inputs
-from goldfold.commands.check import check
-from goldfold.config import load as load_config
 from goldfold.config import slices
 from goldfold.engine.parts import backbone
 from goldfold.models.search import Search
@@ -34,7 +32,6 @@ from goldfold.stages import derive
 from goldfold.training import indexing
 from test_backbones import FAMILIES, images
 from test_backbones import made as of_family
-from test_benchmarks import benchmark
 from test_distillation import made_up
 from test_frames_of_cases import of_frames
 from test_retrieval import EMBEDDING, NEAR, NET, PLAIN, config, embedding_model, make, member, trained, unit, without
@@ -110,18 +107,7 @@ def test_an_embedding_of_a_case_is_made_of_its_images_and_of_none_that_is_missin
     assert torch.allclose(alone[0], both[0][1], atol=1e-6)
 
 
-# --- the example, and thousands of classes
-
-
-def test_the_example_reads_made_up_landmarks(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = ["--classes", "8", "--single", "2", "--none", "5"]
-    monkeypatch.setattr(sys, "argv", ["landmarks.py", "data/landmarks", *few])
-    benchmark("landmarks").main()
-    found = check(ROOT / "examples/landmarks/config.yaml")
-    assert found.error is None
-    assert found.images == {"train": 8 * 3 + 2 + 5, "test": 8 + 2 + 5, "answers": 8 + 2 + 5}
-    read = load_config(ROOT / "examples/landmarks/config.yaml")
-    assert [model.neighbours is not None for model in read.models] == [False, True]
+# --- thousands of classes
 
 
 def test_thousands_of_classes_of_few_images_take_a_byte_per_image_and_class() -> None:

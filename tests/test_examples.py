@@ -1,5 +1,6 @@
 """Examples for competitions whose data cannot be had here: each reads, and runs on, generated data of the same shape."""
 
+import sys
 from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,7 @@ from goldfold.base.files import read_json
 from goldfold.commands.check import check
 from goldfold.config import load
 from mammograms import mammogram
+from test_benchmarks import benchmark
 from test_workflow import snakemake
 
 Counts = tuple[dict[str, int], dict[str, int]]
@@ -110,9 +112,19 @@ def mushrooms() -> Counts:
     return {"train": 60, "test": 9}, {"train": 60, "test": 9}
 
 
+def landmarks() -> Counts:
+    """Eight landmarks of three images, two of one, and images that show none, as `benchmarks/landmarks.py` makes them."""
+    words = ["landmarks.py", "data/landmarks", "--classes", "8", "--single", "2", "--none", "5"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", words)
+        benchmark("landmarks").main()
+    n = {"train": 8 * 3 + 2 + 5, "test": 8 + 2 + 5, "answers": 8 + 2 + 5}
+    return n, n
+
+
 MAKE: dict[str, Callable[[], Counts]] = {
     "breast": breast, "wildlife": wildlife, "melanoma": melanoma, "protein_atlas": protein_atlas, "cassava": cassava,
-    "mushrooms": mushrooms,
+    "mushrooms": mushrooms, "landmarks": landmarks,
 }  # fmt: skip
 FOLDERS = {"protein_atlas": "atlas"}
 SMALL: dict[str, Any] = {"small_resnet": {"widths": [4, 8]}, "densenet7x7": {"layers": [1, 1], "growth": 4}}
@@ -132,11 +144,13 @@ def test_an_example_reads_data_of_its_shape(name: str, in_tmp: Path) -> None:
 def shrunk(values: Mapping[str, Any]) -> dict[str, Any]:
     """An example with two small networks in place of its own, that are not pretrained; all else stays."""
     models = [
-        {key: value for key, value in model.items() if key != "pretrained"}
+        model
+        if "neighbours" in model
+        else {key: value for key, value in model.items() if key != "pretrained"}
         | {"image_size_px": 32}
         | ({"backbone": "test_resnet"} if "backbone" in model else {"params": SMALL[model["network"]]})
         for model in values["models"]
-        if "backbone" in model or model["network"] in SMALL
+        if "backbone" in model or model.get("network", "small_resnet") in SMALL
     ]
     return {**values, "models": models[:2], "runtime": {"torch_threads": 1}}
 

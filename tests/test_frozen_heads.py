@@ -435,6 +435,12 @@ def test_heads_that_are_no_layer_are_not_exported(head: Any, views: list[str], t
         bundled.refuse(found, [Run(Member("net", 0), 0, 0, Path(), {"tta": tta})])
 
 
+def test_a_stack_that_takes_embeddings_is_not_exported() -> None:
+    found: Any = SimpleNamespace(heads=[], settings={"embeddings": {"linear": "e"}}, root="results/t")
+    with pytest.raises(ConfigError, match="results/t: a stack takes embeddings, which a bundle does not make yet"):
+        bundled.refuse(found, [])
+
+
 # --- reruns
 
 

@@ -46,8 +46,14 @@ def refuse(found: Finished, others: list[Run]) -> None:
         others: networks that are trained.
 
     Raises:
-        ConfigError: a head with a weight is another than `HEAD`, sees other views than the bundle, or is of another task.
+        ConfigError: a head with a weight is another than `HEAD`, sees other views than the bundle, or is of another task; or a
+            step takes embeddings.
     """
+    if found.settings.get("embeddings"):
+        raise ConfigError(
+            f"{found.root}: a stack takes embeddings, which a bundle does not make yet. Remove embeddings there, then run "
+            f"snakemake again, which trains nothing."
+        )
     for member in found.heads:
         settings = _record(found, member)["recipe"]["settings"]
         seen, task = _embedded(found, settings["embeddings"])["views"], found.settings["task"]["name"]
