@@ -496,7 +496,7 @@ def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
         )
         for one in found
     ]
-    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}, {}, {}, {}, {}]
+    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}, {}, {}, {}, {}, {}]
     assert made[2].postprocessing == ["thresholds"]
     assert [one.stacks_metadata for one in made].count(True) == 1
     assert [(one.on_all_rows.rounds, one.on_all_rows.test) for one in made if one.full_data] == [

@@ -8,7 +8,7 @@ import pytest
 
 from goldfold import cli
 from goldfold.catalog import NETWORKS
-from goldfold.commands.models import MOST_MEASURED, matching
+from goldfold.commands.models import MOST_MEASURED, OF_OTHERS, matching
 
 
 def test_names_parameters_and_sizes_are_listed_for_every_kind_of_network(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,7 +49,7 @@ def test_speed_is_measured_only_where_asked_for_and_says_how(capsys: pytest.Capt
 def test_every_network_of_the_catalog_has_a_size_and_parameters(capsys: pytest.CaptureFixture[str]) -> None:
     from goldfold.models import speed
 
-    own = [(name, kind) for kind, entries in NETWORKS.items() for name in entries if name != "timm"]
+    own = [(name, kind) for kind, entries in NETWORKS.items() for name in entries if name not in OF_OTHERS]
     assert len(own) == 20
     for name, kind in own:
         backbone = speed.backbone_of(NETWORKS[kind][name], name)

@@ -100,7 +100,7 @@ def test_a_soup_of_models_of_their_backbone_s_own_size() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"ablate": {"x": {"soup": ["a", "b"]}}}, r"ablate\.x\.soup: a soup is made of trained models"),
+        ({"ablate": {"x": {"soup": ["a", "b"]}}}, r"ablate\.x\.soup: it makes a member from trained models"),
         ({"ablate": {"x": {"dropout": 0.1}}, "rounds": [{}, {"start": "a"}]}, r"rounds\[1\]\.start = 'a': with ablate"),
         (
             {

@@ -23,7 +23,9 @@ def test_size_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     def answer(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         calls.append(command[-1])
-        return subprocess.CompletedProcess(command, 0, json.dumps({"test_vit": [96, 64]}) + "\n", "")
+        return subprocess.CompletedProcess(
+            command, 0, json.dumps({"test_vit": {"size": [96, 64], "interpolation": "bicubic"}}) + "\n", ""
+        )
 
     monkeypatch.setattr(subprocess, "run", answer)
     assert [parse(VALUES).models[0].size for _ in range(2)] == [(96, 64)] * 2

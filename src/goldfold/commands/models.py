@@ -18,6 +18,8 @@ MOST_COUNTED, MOST_MEASURED = 100, 40
 """Largest number of networks whose parameters are counted (a third of a second each), and whose speed is measured."""
 PURPOSES = {"values": "labels, numbers", "maps": "masks", "boxes": "boxes", "backbone": "backbone"}
 """Purpose of a network, by its output in the catalog."""
+OF_OTHERS = ("timm", "clip")
+"""Networks of a backbone or checkpoint by name, which have sizes and parameters of their own."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def matching(text: str) -> list[tuple[str, str]]:
     Raises:
         DataError: there are none.
     """
-    every = [(name, kind) for kind, entries in NETWORKS.items() for name in entries if name != "timm"]
+    every = [(name, kind) for kind, entries in NETWORKS.items() for name in entries if name not in OF_OTHERS]
     every += [(name, "backbone") for name in sorted(timm_backbones())]
     found = [one for one in every if fnmatch.fnmatchcase(one[0], f"*{text}*")]
     if not found:
