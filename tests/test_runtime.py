@@ -180,6 +180,16 @@ def test_digests_are_those_of_sha256sum() -> None:
 # --- code digests
 
 
+def stamps(folder: str | Path) -> Iterator[tuple[str, int, int]]:
+    """Path, mtime and size of all modules below a folder."""
+    for entry in os.scandir(folder):
+        if entry.is_dir():
+            yield from stamps(entry.path)
+        elif entry.name.endswith(".py"):
+            found = entry.stat()
+            yield entry.path, found.st_mtime_ns, found.st_size
+
+
 outlined = functools.cache(definitions.outline)
 """The same text is read once for all tests: reading is most of what they cost."""
 
@@ -199,7 +209,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repo: Path) -> Any:
     seen: list[Any] = [None]
 
     def digest(stage: str, task: str = "classification", network: str = "small_resnet") -> str:
-        files = [(path, path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(tmp_path.rglob("*.py"))]
+        files = [*stamps(tmp_path)]
         if seen[0] != files:
             seen[0] = files
             for cached in caches:

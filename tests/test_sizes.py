@@ -23,9 +23,8 @@ def test_size_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     def answer(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         calls.append(command[-1])
-        return subprocess.CompletedProcess(
-            command, 0, json.dumps({"test_vit": {"size": [96, 64], "interpolation": "bicubic"}}) + "\n", ""
-        )
+        known = {"test_vit": {"size": [96, 64], "interpolation": "bicubic"}}
+        return subprocess.CompletedProcess(command, 0, json.dumps(known) + "\n", "")
 
     monkeypatch.setattr(subprocess, "run", answer)
     assert [parse(VALUES).models[0].size for _ in range(2)] == [(96, 64)] * 2
