@@ -13,13 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
-from goldfold import models
+from goldfold import models, optim
 from goldfold.base.errors import ConfigError, GoldfoldError
 from goldfold.commands import preflight
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
+from goldfold.engine import depth
 from goldfold.heads.zero_shot import cosines, zero_shot
 from goldfold.models.clip import TextsOfClasses
+from goldfold.models.wrapping import Normalised
 from goldfold.planning.jobs import Job
 from goldfold.predictions.arrays import load
 from goldfold.stages import embed, heads
@@ -88,6 +90,20 @@ def test_an_image_tower_is_a_network_of_which_every_weight_learns(
     assert not [name for name in built.state_dict() if "text" in name]
     again: Any = models.build("clip", checkpoint=checkpoint, n_classes=3, in_channels=channels, image_size=size)
     again.load_state_dict(built.state_dict())
+
+
+def test_blocks_are_counted_from_the_input_for_rates_by_depth_and_freezing(checkpoint: str) -> None:
+    network = Normalised(
+        models.build("clip", n_classes=3, in_channels=3, image_size=(32, 32), checkpoint=checkpoint), 3
+    )
+    first, second = depth.stages(network)
+    assert "network.vision.embeddings.patch_embedding.weight" in first
+    assert any(".layers.0." in name for name in first)
+    assert any(".layers.1." in name for name in second)
+    assert "network.vision.post_layernorm.weight" in second
+    assert not any("classifier" in name for name in first | second)
+    groups = optim.build_optimizer(network, "adamw", 1e-3, 0.1, 0.5).param_groups
+    assert {group["lr_scale"] for group in groups} == {0.125, 0.25, 0.5, 1.0}
 
 
 def test_embeddings_are_those_that_transformers_compares_with_texts(checkpoint: str) -> None:

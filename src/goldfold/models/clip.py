@@ -104,9 +104,10 @@ class ImageTower(nn.Module):
         """Replace the last layer; with 0 classes the outputs are embeddings."""
         self.classifier = nn.Linear(self.num_features, n_classes) if n_classes else nn.Identity()
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Return patterns of the names of the parameters of each block, as networks of timm do."""
-        return {"stem": r"^vision\.(embeddings|pre_layrnorm)", "blocks": r"^vision\.encoder\.layers\.(\d+)"}
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Return patterns of the names of the parameters of each block, as transformers of timm do."""
+        blocks = [(r"^vision\.encoder\.layers\.(\d+)", None), (r"^vision\.post_layernorm", (99999,))]
+        return {"stem": r"^vision\.(?:embeddings|pre_layrnorm)", "blocks": blocks}
 
     def no_weight_decay(self) -> set[str]:
         """Return the names of parameters without weight decay."""
