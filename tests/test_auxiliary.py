@@ -261,6 +261,13 @@ def test_an_input_cannot_become_a_target_in_a_later_round_and_fixmatch_has_none(
         config({"train": {"auxiliary": {"columns": ["site"]}, "fixmatch": {}}}, data={"unlabeled": "u"})
 
 
+def test_a_network_that_takes_metadata_has_columns_left() -> None:
+    with pytest.raises(
+        ConfigError, match=r"net\)\.train\.auxiliary: names all columns .* as an input of the network; set"
+    ):
+        config({"metadata": True, "train": {"auxiliary": {"columns": ["age", "site"]}}})
+
+
 def test_a_network_without_a_known_head_is_refused_before_any_job() -> None:
     of = config({"network": "test_auxiliary:headless", "train": {"auxiliary": {"columns": ["site"]}}})
     with pytest.raises(ConfigError, match=r"train\.auxiliary: it is not known where the head .* or remove auxiliary"):

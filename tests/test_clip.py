@@ -13,13 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
-from goldfold import models
+from goldfold import models, optim
 from goldfold.base.errors import ConfigError, GoldfoldError
 from goldfold.commands import preflight
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
+from goldfold.engine import depth
 from goldfold.heads.zero_shot import cosines, zero_shot
 from goldfold.models.clip import TextsOfClasses
+from goldfold.models.wrapping import Normalised
 from goldfold.planning.jobs import Job
 from goldfold.predictions.arrays import load
 from goldfold.stages import embed, heads
@@ -90,6 +92,20 @@ def test_an_image_tower_is_a_network_of_which_every_weight_learns(
     again.load_state_dict(built.state_dict())
 
 
+def test_blocks_are_counted_from_the_input_for_rates_by_depth_and_freezing(checkpoint: str) -> None:
+    network = Normalised(
+        models.build("clip", n_classes=3, in_channels=3, image_size=(32, 32), checkpoint=checkpoint), 3
+    )
+    first, second = depth.stages(network)
+    assert "network.vision.embeddings.patch_embedding.weight" in first
+    assert any(".layers.0." in name for name in first)
+    assert any(".layers.1." in name for name in second)
+    assert "network.vision.post_layernorm.weight" in second
+    assert not any("classifier" in name for name in first | second)
+    groups = optim.build_optimizer(network, "adamw", 1e-3, 0.1, 0.5).param_groups
+    assert {group["lr_scale"] for group in groups} == {0.125, 0.25, 0.5, 1.0}
+
+
 def test_embeddings_are_those_that_transformers_compares_with_texts(checkpoint: str) -> None:
     from transformers import AutoModel
 
@@ -155,6 +171,22 @@ def test_checkpoints_that_hold_code_or_no_text_tower_are_refused(checkpoint: str
     ViTModel(ViTConfig(**SMALL, image_size=32, patch_size=8)).save_pretrained(tmp_path / "vit")
     with pytest.raises(ConfigError, match="ViTModel has no image and text tower; use one of CLIP or SigLIP"):
         models.build("clip", pretrained=True, checkpoint=str(tmp_path / "vit"), **given)
+
+
+def test_code_of_a_checkpoint_is_neither_run_nor_asked_about(
+    checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: pytest.fail("it asks"))
+    for path in Path(checkpoint).iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "mine.py").write_text("raise SystemExit('it runs')")
+    own = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}}
+    (tmp_path / "config.json").write_text(json.dumps(own))
+    for pretrained in (True, False):
+        with pytest.raises(ConfigError, match="contains custom code"):
+            models.build(
+                "clip", pretrained=pretrained, n_classes=2, in_channels=3, image_size=(32, 32), checkpoint=str(tmp_path)
+            )
 
 
 def test_without_transformers_the_error_names_the_extra(checkpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +282,8 @@ def config(**changes: Any) -> Any:
         "name": "clip", "network": "clip", "params": {"checkpoint": "openai/clip-vit-base-patch32"}, "image_size_px": 224,
         "pretrained": True, "frozen": {"head": {"zero_shot": {"templates": ["a photo of a {}."]}}}, **changes,
     }  # fmt: skip
-    return parse({"name": "t", "data": {"source": "csv", "train": "t.csv", "images": "i"}, "models": [entry]})
+    data = {"source": "csv", "train": "t.csv", "images": "i", "classes": ["cat", "dog"]}
+    return parse({"name": "t", "data": data, "models": [entry]})
 
 
 @pytest.mark.parametrize(
@@ -263,6 +296,17 @@ def config(**changes: Any) -> Any:
         ({"pretrained": False}, "compares images with texts by the weights of the checkpoint; set pretrained: true"),
         ({"params": {}}, "checkpoint"),
         ({"frozen": {"head": {"zero_shot": {"template": "x"}}}}, "template"),
+        (
+            {"frozen": {"head": {"zero_shot": {"templates": ["x"]}}}},
+            r"frozen\.head: zero_shot: templates: 'x' lacks \{\}",
+        ),
+        ({"frozen": {"head": {"zero_shot": {"prompts": {"kat": "x"}}}}}, "'kat' is no class; nearest is 'cat'"),
+        (
+            {"frozen": {"head": {"zero_shot": {"prompts": {"cat": 5}}}}},
+            "prompts: 'cat' has 5; write one text, or a list",
+        ),
+        ({"frozen": {"head": {"zero_shot": {"prompts": {"cat": []}}}}}, r"prompts: 'cat' has \[\]; write one text"),
+        ({"frozen": {"head": {"zero_shot": {"scale": 0}}}}, "scale = 0: must be above 0"),
     ],
 )
 def test_zero_shot_needs_the_weights_of_both_towers(changes: dict[str, Any], said: str) -> None:
@@ -296,3 +340,17 @@ def test_the_network_is_tried_before_any_job(checkpoint: str) -> None:
     (wanted,) = slices.network_checks(config(params={"checkpoint": checkpoint}, image_size_px=33))
     with pytest.raises(GoldfoldError, match="must be divisible by 8"):
         preflight.check(wanted)
+
+
+def test_a_head_without_a_tokenizer_is_refused_before_any_job(checkpoint: str, tmp_path: Path) -> None:
+    for path in Path(checkpoint).iterdir():
+        if "token" not in path.name and path.name not in ("vocab.json", "merges.txt"):
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    for head in ("zero_shot", "logistic"):
+        made = config(params={"checkpoint": str(tmp_path)}, image_size_px=32, frozen={"head": head})
+        (wanted,) = slices.network_checks(made)
+        if head == "logistic":
+            preflight.check(wanted)
+            continue
+        with pytest.raises(ConfigError, match="okenizer"):
+            preflight.check(wanted)

@@ -1,21 +1,28 @@
 """Interpolation of images: by name, or that of a backbone in timm."""
 
+import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from conftest import picture
 from goldfold.base.errors import ConfigError
 from goldfold.bundles import form
+from goldfold.cache.building import Frame
+from goldfold.cache.shrunk import at_size
 from goldfold.config import parse, slices
 from goldfold.images.decode import resize
 from goldfold.images.geometry import parts_of
 from goldfold.images.refit import Refit
-from goldfold.planning.plan import plan_of
+from goldfold.planning.plan import cache_spec, plan_of
 
+REPO = Path(__file__).parents[1]
 BASE: dict[str, Any] = {"name": "t", "data": {"source": "csv", "train": "t.csv", "images": "i"}}
 OWN: dict[str, Any] = {"name": "a", "backbone": "test_vit", "image_size_px": 32}
 
@@ -45,6 +52,25 @@ def test_area_is_what_it_was_and_the_place_of_an_image_does_not_depend_on_it() -
     assert borders[0] == borders[1]
     made = Refit.of((30, 40), (30, 40), (12, 16), "squash-bicubic", None).image(image)
     assert (made == resize(image, (12, 16), "squash-bicubic")).all()
+
+
+def test_the_name_of_a_cache_is_read_back_and_is_one_that_the_rules_take() -> None:
+    (pattern,) = re.findall(r'spec=r"(.*)"', (REPO / "workflow/rules/common.smk").read_text())
+    for way in ("squash", "squash-bicubic", "pad-lanczos"):
+        name = cache_spec((48, 64), way)
+        assert re.fullmatch(pattern, name)
+        assert Frame.of(name) == Frame((48, 64), way)
+
+
+def test_larger_cached_images_are_reduced_in_the_same_way_whether_their_sizes_are_known_or_not() -> None:
+    image = picture(0, (32, 32))
+    stored = SimpleNamespace(frame=(32, 32), case_batch=lambda ids: (image[None, None], np.ones((1, 1), bool)))
+    table = pd.DataFrame({"id": ["a"], "width": [32], "height": [32]})
+    for way in ("squash-bicubic", "squash-lanczos", "pad-bicubic"):
+        wanted = resize(image, (16, 16), way)
+        for tables in ([table], [table[["id"]]], []):
+            (found,) = at_size(stored, (16, 16), way, *tables).views("a")
+            assert (found == wanted).all()
 
 
 def test_unknown_ways_are_named() -> None:

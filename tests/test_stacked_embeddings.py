@@ -234,6 +234,16 @@ def test_what_a_stack_cannot_take_is_refused(params: dict[str, Any], said: str) 
         parse(stacked({"stacking": params}, LINEAR, MLP))
 
 
+@pytest.mark.usefixtures("in_tmp")
+def test_sizes_and_interpolations_may_be_those_of_the_backbone() -> None:
+    own = {"name": "own", "backbone": "test_vit", "frozen": {"head": "logistic"}, "interpolation": "own"}
+    config = parse(stacked({"stacking": {"embeddings": ["own", "mlp"]}}, own, MLP))
+    assert config.stacked_embeddings == {name: config.embeddings[name] for name in ("own", "mlp")}
+    same = {**own, "name": "same", "image_size_px": list(config.model("own").size)}
+    with pytest.raises(ConfigError, match="'own' and 'same' have the same embeddings; name one of them"):
+        parse(stacked({"stacking": {"embeddings": ["own", "same"]}}, own, same))
+
+
 def test_a_stack_without_a_frozen_backbone_has_no_embeddings() -> None:
     with pytest.raises(ConfigError, match="embeddings: no model has a frozen backbone; give one frozen"):
         parse(stacked(STACKS[0]))

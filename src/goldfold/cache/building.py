@@ -42,8 +42,8 @@ class Frame:
 
     @classmethod
     def of(cls, spec: str) -> "Frame":
-        """Parse the name of a cache folder, such as ``224x224-squash``."""
-        size, mode = spec.split("-")
+        """Parse the name of a cache folder, such as ``224x224-squash`` or ``224x224-pad-bicubic``."""
+        size, _, mode = spec.partition("-")
         height, width = size.split("x")
         return cls((int(height), int(width)), mode)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.images.geometry import Roi, roi_of
+from goldfold.images.geometry import Roi, parts_of, roi_of
 from goldfold.images.refit import Refit
 
 Images = TypeVar("Images")
@@ -67,6 +67,7 @@ class Shrunk:
 
     def _refit(self, id: str) -> Refit:
         if not self.places:
-            return Refit.of(self.images.frame, self.images.frame, self.frame, "squash", None)
+            way = f"squash-{parts_of(self.resize)[1]}"
+            return Refit.of(self.images.frame, self.images.frame, self.frame, way, None)
         height, width, roi = self.places[id]
         return Refit.of((height, width), self.images.frame, self.frame, self.resize, roi_of(roi))

@@ -183,7 +183,7 @@ def _check_weights(model: Mapping[str, Any], params: Mapping[str, Any]) -> None:
     elif pretrained and "checkpoint" in model["params"]:
         from goldfold.models import clip
 
-        clip.fetch(model["params"]["checkpoint"])
+        clip.fetch(model["params"]["checkpoint"], model.get("takes_texts", False))
     elif pretrained and model["backbone"]:
         try:
             fetch(model["backbone"])

@@ -34,6 +34,8 @@ def auxiliary_problems(model: Model, config: Config, task: Facts) -> Iterator[st
             f"{KEY}: {both[0]!r} is an input of the network, as the model's own train.auxiliary does not name it; name it "
             f"there too, or set metadata: false"
         )
+    if own.branch is not None and known and not inputs:
+        yield f"{KEY}: names all columns of data.metadata, so none is left as an input of the network; set metadata: false"
 
 
 def _of_column(name: str, known: list[str], targets: set[str]) -> Iterator[str]:

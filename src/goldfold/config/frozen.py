@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from goldfold.components import name_of
 from goldfold.config.base import Section, Unique
 from goldfold.config.views import View, needs_trial, settled
 from goldfold.config.written import Head
@@ -113,7 +114,9 @@ def doubts(config: "Config") -> list[str]:
 
 def trials(config: "Config") -> list[dict[str, Any]]:
     """Settings for building each frozen backbone once, before any job runs."""
-    models = {config.embeddings[model.name]: model for model in reversed(config.models) if model.frozen}
+    names = config.embeddings
+    models = {names[model.name]: model for model in reversed(config.models) if model.frozen}
+    with_texts = {names[one.name] for one in config.models if one.frozen and name_of(one.frozen.head) == ZERO_SHOT}
     return [
         {
             **(settings := embedding_settings(config, model))["model"],
@@ -123,8 +126,9 @@ def trials(config: "Config") -> list[dict[str, Any]]:
             "task": config.task,
             **({"tta": settings["views"]} if needs_trial(settings["views"]) else {}),
             "frozen": True,
+            **({"takes_texts": True} if name in with_texts else {}),
         }
-        for model in models.values()
+        for name, model in models.items()
     ]
 
 

@@ -1,9 +1,11 @@
 """Checks of heads on frozen backbones: the task, the network, the head, and what asks heads for something they lack."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from goldfold.base.errors import ConfigError
 from goldfold.catalog import HEADS, TASKS
-from goldfold.components import name_of
+from goldfold.components import name_of, parse
 from goldfold.config import kinds
 from goldfold.config.aggregation_checks import aggregation_problems
 from goldfold.config.component_checks import component_problems
@@ -41,15 +43,20 @@ def _model(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from aggregation_problems(model, config, task)
     yield from image_problems(model, model.frozen.views, "frozen.views")
     yield from component_problems("frozen.head", model.frozen.head, kinds.HEAD, HEADS[task.target], config.task)
-    yield from _zero_shot(model)
+    yield from _zero_shot(model, config.data.named_classes)
     for number, view in enumerate(model.frozen.views):
         yield from view_problems(f"frozen.views[{number}]", view, task, config.task)
 
 
-def _zero_shot(model: Model) -> Iterator[str]:
-    """Problems of a head that compares images with texts."""
+def _zero_shot(model: Model, classes: Sequence[str] | None) -> Iterator[str]:
+    """Problems of a head that compares images with texts.
+
+    Args:
+        classes: names of the classes; None if only the data name them, and the job of the head checks the names of `prompts`.
+    """
     if model.frozen is None or name_of(model.frozen.head) != ZERO_SHOT:
         return
+    yield from _texts(parse(model.frozen.head)[1], classes)
     if name_of(model.network) != CLIP:
         yield (
             f"frozen.head = {ZERO_SHOT!r}: network {name_of(model.network)!r} has no text tower; set network: {CLIP} and params: "
@@ -57,6 +64,20 @@ def _zero_shot(model: Model) -> Iterator[str]:
         )
     elif model.pretrained is not True:
         yield f"frozen.head = {ZERO_SHOT!r}: compares images with texts by the weights of the checkpoint; set pretrained: true"
+
+
+def _texts(params: Mapping[str, Any], classes: Sequence[str] | None) -> Iterator[str]:
+    """Problems of the templates, prompts and scale of such a head, if these have the right types."""
+    from goldfold.heads.zero_shot import TEMPLATES, every_prompt, refuse_scale
+
+    templates, prompts, scale = params.get("templates", TEMPLATES), params.get("prompts") or {}, params.get("scale")
+    if not isinstance(prompts, dict) or not isinstance(templates, str | list | tuple):
+        return
+    try:
+        every_prompt(list(prompts) if classes is None else classes, templates, prompts)
+        refuse_scale(scale if isinstance(scale, int | float) else None)
+    except ConfigError as error:
+        yield f"frozen.head: {error}"
 
 
 def _rounds(config: Config, heads: list[str]) -> Iterator[str]:

@@ -30,6 +30,7 @@ from goldfold.config.quick import shortened
 from goldfold.config.root import AVERAGE, KEYS, OTHER, STEPS, Averaging, Config, Ensemble
 from goldfold.config.rounds import BY_ACCURACY, BY_COUNTS
 from goldfold.config.sizes import refuse_wrong_caches, with_sizes
+from goldfold.config.stacked import refuse_twins
 from goldfold.config.wording import in_words
 
 BRANCHES = frozenset(
@@ -75,6 +76,7 @@ def parse(values: Any, origin: str = "config") -> Config:
         check(config)
         config = with_sizes(with_choices(config))
         refuse_wrong_caches(config)
+        refuse_twins(config)
         refuse_idle(config)
     return config
 

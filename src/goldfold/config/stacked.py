@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from goldfold.base.errors import nearest, shown
+from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.components import Written, parse
 from goldfold.config.root import Config
 from goldfold.ensembling.with_metadata import COMPONENTS, EMBEDDINGS, METADATA, embeddings_of, metadata_of
@@ -37,7 +37,7 @@ def problems(step: Written, config: Config) -> Iterator[str]:
 
 def _of_embeddings(value: Any, config: Config) -> Iterator[str]:
     """Problems of the models whose embeddings a step takes."""
-    known = config.embeddings
+    known = [model.name for model in config.models if model.frozen is not None]
     way = "write embeddings: true for those of all models with a frozen backbone, or a list of names of such models"
     if value is False:
         return
@@ -51,10 +51,10 @@ def _of_embeddings(value: Any, config: Config) -> Iterator[str]:
     yield from _of_models(value, config, known)
 
 
-def _of_models(names: Sequence[str], config: Config, known: Mapping[str, str]) -> Iterator[str]:
-    """Problems of listed models: unknown, trained by fold, listed twice, or with the same embeddings."""
+def _of_models(names: Sequence[str], config: Config, known: Sequence[str]) -> Iterator[str]:
+    """Problems of listed models: unknown, or trained by fold."""
     models = [model.name for model in config.models]
-    for place, name in enumerate(names):
+    for name in names:
         if name not in models:
             yield f"{EMBEDDINGS}: {name!r} is no model; {nearest(name, models)}models with a frozen backbone: {_listed(known)}"
         elif name not in known:
@@ -62,11 +62,27 @@ def _of_models(names: Sequence[str], config: Config, known: Mapping[str, str]) -
                 f"{EMBEDDINGS}: {name!r} is trained by fold: features of different folds are not comparable, and know the "
                 f"labels that they were trained on. Name models with a frozen backbone ({_listed(known)})"
             )
-        elif twin := next((one for one in names[:place] if known.get(one) == known[name]), None):
-            yield f"{EMBEDDINGS}: {twin!r} and {name!r} have the same embeddings; name one of them"
 
 
-def _listed(names: Mapping[str, str]) -> str:
+def refuse_twins(config: Config) -> None:
+    """Refuse steps that list two models with the same embeddings, or one twice; all sizes must be filled in.
+
+    Raises:
+        ConfigError: with one line per pair.
+    """
+    lines = list[str]()
+    for place, step in enumerate(config.written_steps):
+        names = value if isinstance(value := embeddings_of(step), list) else []
+        known = config.embeddings if names else {}
+        for number, name in enumerate(names):
+            if twin := next((one for one in names[:number] if known[one] == known[name]), None):
+                what = f"{EMBEDDINGS}: {twin!r} and {name!r} have the same embeddings; name one of them"
+                lines.append(f"ensemble[{place}] = {shown(step)}: {what}")
+    if lines:
+        raise ConfigError("\n".join(lines))
+
+
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) if names else "none here"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.base.errors import ConfigError, nearest
+from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.heads.protocol import Array, Predict
 
 if TYPE_CHECKING:
@@ -67,17 +67,25 @@ def zero_shot(
     Raises:
         ConfigError: a template without ``{}``, no templates, a prompt of no class, or a scale that is not above 0.
     """
+    refuse_scale(scale)
     prompted = every_prompt(texts.names, templates, prompts or {})
-    if scale is not None and not scale > 0:
-        raise ConfigError(f"zero_shot: scale = {scale}: must be above 0")
     classes, own = texts.classes(prompted)
     return ZeroShot(classes, own if scale is None else float(scale))
+
+
+def refuse_scale(scale: float | None) -> None:
+    """Raise ConfigError if a scale is not above 0."""
+    if scale is not None and not scale > 0:
+        raise ConfigError(f"zero_shot: scale = {scale}: must be above 0")
 
 
 def every_prompt(
     names: Sequence[str], templates: Sequence[str], prompts: Mapping[str, str | Sequence[str]]
 ) -> list[list[str]]:
     """Return the texts of each class.
+
+    Raises:
+        ConfigError: a template without ``{}``, no templates, a prompt of no class, or one that is no text.
 
     >>> every_prompt(["hot_dog", "cat"], ["a {}.", "the {}."], {"cat": "my cat"})
     [['a hot dog.', 'the hot dog.'], ['my cat']]
@@ -91,10 +99,10 @@ def every_prompt(
             f"zero_shot: prompts: {unknown[0]!r} is no class; {nearest(str(unknown[0]), names)}classes: "
             f"{', '.join(names[:10])}"
         )
-    return [_of_class(name, prompts.get(name), listed) for name in names]
-
-
-def _of_class(name: str, own: str | Sequence[str] | None, templates: Sequence[str]) -> list[str]:
-    if isinstance(own, str):
-        return [own]
-    return [*own] if own else [text.replace("{}", name.replace("_", " ")) for text in templates]
+    own = {name: [texts] if isinstance(texts, str) else texts for name, texts in prompts.items()}
+    for name, texts in own.items():
+        if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
+            raise ConfigError(
+                f"zero_shot: prompts: {name!r} has {shown(prompts[name])}; write one text, or a list of texts, in quotes"
+            )
+    return [[*own.get(name, [])] or [text.replace("{}", name.replace("_", " ")) for text in listed] for name in names]

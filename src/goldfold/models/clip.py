@@ -22,6 +22,8 @@ EXTRA = "network clip needs the library transformers, which is not installed: pi
 NEUTRAL = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Mean and standard deviation of CLIP's training images, for checkpoints without ``preprocessor_config.json``."""
 TEXTS_AT_ONCE = 64
+NO_CODE: Any = {"trust_remote_code": False}
+"""Without it, transformers asks in a terminal whether it may run the code of a checkpoint."""
 
 
 def build(
@@ -47,13 +49,18 @@ def build(
     )
 
 
-def fetch(checkpoint: str, **_: Any) -> None:
+def fetch(checkpoint: str, takes_texts: bool = False) -> None:
     """Download a checkpoint, or load that of a folder.
+
+    Args:
+        takes_texts: whether its text tower, with the tokenizer, is used too.
 
     Raises:
         ConfigError: it is not available.
     """
-    _whole(checkpoint, True)
+    whole = _whole(checkpoint, True)
+    if takes_texts:
+        _embedded(whole.eval(), checkpoint, ["a photo"])
 
 
 class ImageTower(nn.Module):
@@ -97,9 +104,10 @@ class ImageTower(nn.Module):
         """Replace the last layer; with 0 classes the outputs are embeddings."""
         self.classifier = nn.Linear(self.num_features, n_classes) if n_classes else nn.Identity()
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Return patterns of the names of the parameters of each block, as networks of timm do."""
-        return {"stem": r"^vision\.(embeddings|pre_layrnorm)", "blocks": r"^vision\.encoder\.layers\.(\d+)"}
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Return patterns of the names of the parameters of each block, as transformers of timm do."""
+        blocks = [(r"^vision\.encoder\.layers\.(\d+)", None), (r"^vision\.post_layernorm", (99999,))]
+        return {"stem": r"^vision\.(?:embeddings|pre_layrnorm)", "blocks": blocks}
 
     def no_weight_decay(self) -> set[str]:
         """Return the names of parameters without weight decay."""
@@ -128,7 +136,7 @@ class TextsOfClasses:
         every = _embedded(whole, self.checkpoint, [text for texts in prompts for text in texts])
         ends = np.cumsum([len(texts) for texts in prompts])[:-1]
         means = np.stack([part.mean(axis=0) for part in np.split(every, ends)])
-        return means / np.linalg.norm(means, axis=1, keepdims=True), float(whole.logit_scale.exp())
+        return means / np.linalg.norm(means, axis=1, keepdims=True), float(whole.logit_scale.detach().exp())
 
 
 def _embedded(whole: Any, checkpoint: str, texts: Sequence[str]) -> NDArray[np.float64]:
@@ -136,7 +144,9 @@ def _embedded(whole: Any, checkpoint: str, texts: Sequence[str]) -> NDArray[np.f
     with _readable(checkpoint):
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint, **NO_CODE)
+        if not {*tokenizer.get_vocab()} - {*tokenizer.all_special_tokens}:  # as transformers makes one without files
+            raise ValueError("its tokenizer knows no word, as where the tokenizer's files are missing")
     longest = whole.config.text_config.max_position_embeddings
     # SigLIP was trained on texts padded to the full length, without a mask; CLIP does not see what follows the end of a text
     is_padded = hasattr(whole, "logit_bias")
@@ -170,10 +180,10 @@ def _whole(checkpoint: str, pretrained: bool) -> Any:
         from transformers import AutoConfig, AutoModel
 
         if pretrained:
-            model = AutoModel.from_pretrained(checkpoint, use_safetensors=True)
+            model = AutoModel.from_pretrained(checkpoint, use_safetensors=True, **NO_CODE)
         else:
             make: Any = AutoModel.from_config
-            model = make(AutoConfig.from_pretrained(checkpoint))
+            model = make(AutoConfig.from_pretrained(checkpoint, **NO_CODE))
     if not all(hasattr(model, name) for name in ("vision_model", "text_model", "logit_scale")):
         raise ConfigError(
             f"checkpoint {checkpoint!r}: {type(model).__name__} has no image and text tower; use one of CLIP or SigLIP"
