@@ -17,7 +17,7 @@ from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import build
 from goldfold.predictions.arrays import Arrays, load, picked, save
 from goldfold.report import ensemble as ensemble_section
-from goldfold.report import fits
+from goldfold.report import fits, overfitted
 from goldfold.stages import ensemble
 from goldfold.tasks.detection.boxes import arrays
 from goldfold.tasks.steps import ForSteps
@@ -281,6 +281,15 @@ def test_the_report_shows_the_settings_of_all_folds_and_without_each() -> None:
     (weights,) = ensemble_section._members(results)
     assert weights.columns == ["member", "weight", "without a fold"]  # type: ignore[attr-defined]
     assert "fitted_fusion" in ensemble_section.MEANINGS
+
+
+def test_equal_weights_are_advised_where_weights_were_fitted() -> None:
+    def said(params: dict[str, Any]) -> str:
+        return overfitted.advice(SimpleNamespace(steps=[{"step": {"fitted_fusion": params}, "fitted": {}}]))  # type: ignore[arg-type]
+
+    assert "equal weights of the members ({fitted_fusion: {weights: [1]}}); or the plain average" in said({})
+    assert "equal weights" not in said({"weights": [1]})
+    assert "the plain average" in said({"weights": 1})
 
 
 # --- before any job
