@@ -186,6 +186,11 @@ WRONG = [
     ("negative seed", {"seeds": [-1]}, ["seeds[0] = -1", "at least 0"]),
     ("members of one name", {"models": [SMALL, SMALL]}, ["two members are named 'a'", "give each its own name"]),
     (
+        "a model named as the ensemble",
+        {"models": [SMALL, {**SMALL, "name": "ensemble"}]},
+        ["models[1].name = 'ensemble': is the name of the ensemble; give the model another name"],
+    ),
+    (
         "backbone",
         {"models": [{"name": "a", "backbone": "resnet19", "image_size_px": 32}]},
         ["(a).backbone = 'resnet19'", "nearest are 'resnet1", "goldfold models --filter NAME"],

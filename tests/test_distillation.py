@@ -232,7 +232,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
      r"models\[0\] \(big\)\.train\.distill\.teacher: in round 0 models learn in a circle: big from small, small from big; "),
     ({"models": [BIG, student("ensemble")], "ensemble": {"weights": {"big": 0}}},
      r"models\[1\] \(small\)\.train\.distill\.teacher = 'ensemble': up to round 0 there is no other model with a weight"),
-    ({"models": [{"name": "ensemble", **NET}, student("ensemble")]}, r"models\[0\]\.name = 'ensemble': is reserved in train\."),
+    ({"models": [{"name": "ensemble", **NET}, student("ensemble")]}, r"models\[0\]\.name = 'ensemble': is the name of"),
     ({"models": [BIG, student(weight=0)]}, r"models\[1\]\.train\.distill\.weight = 0: must be greater than 0"),
     ({"models": [BIG, student(weight=1.5)]}, r"models\[1\]\.train\.distill\.weight = 1\.5: must be at most"),
     ({"models": [BIG, student(temperature=0)]}, r"models\[1\]\.train\.distill\.temperature = 0: must be greater than 0"),

@@ -17,7 +17,7 @@ from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import build
 from goldfold.predictions.arrays import Arrays, load, picked, save
 from goldfold.report import ensemble as ensemble_section
-from goldfold.report import fits
+from goldfold.report import fits, overfitted
 from goldfold.stages import ensemble
 from goldfold.tasks.detection.boxes import arrays
 from goldfold.tasks.steps import ForSteps
@@ -132,6 +132,25 @@ def test_of_equal_settings_the_first_stays_and_one_member_is_not_fused() -> None
     empty = truth.assign(boxes="[]")  # nothing can be scored
     (unknown,) = fitted("fitted_fusion", members, empty).fitted
     assert unknown == {"weights": {"a": 0.5, "b": 0.5}, "iou_threshold": 0.55, "skip_threshold": 0.0}
+
+
+def test_soft_nms_has_no_iou_threshold_to_try() -> None:
+    members, truth = noise(0)
+    (step,) = build(TASK, [{"fitted_fusion": {"method": "soft_nms", "weights": [1]}}], 1)
+    made = nested([step], members, truth, folds_of(truth), TASK.metric("ap50"), picked)
+    assert {(one.iou_threshold, one.skip_threshold) for one in step.fused} == {(0.55, 0.0), (0.55, 0.05)}  # type: ignore[attr-defined]
+    assert made.fitted[0]["iou_threshold"] == 0.55
+
+
+@pytest.mark.parametrize("method", ["wbf", "nms", "soft_nms", "nmw"])
+def test_weights_leave_out_no_box_above_the_floor(method: str) -> None:
+    apart = [[0, 0, 20, 20], [50, 50, 80, 80], [0, 60, 20, 90]]
+    light, heavy = predicted([(apart, [0.9, 0.06, 0.04])]), predicted([(apart[:1], [0.8])])
+    for weights in ([1.0, 1.0], [1.0, 2.0]):
+        made = TASK.fuse([light, heavy], weights, method=method, skip_threshold=0.05)
+        found = {tuple(box) for box in made["boxes"].tolist()}
+        assert tuple(apart[1]) in found, "0.06 is above the floor, whatever the weight"
+        assert tuple(apart[2]) not in found
 
 
 # --- nested
@@ -264,6 +283,15 @@ def test_the_report_shows_the_settings_of_all_folds_and_without_each() -> None:
     assert "fitted_fusion" in ensemble_section.MEANINGS
 
 
+def test_equal_weights_are_advised_where_weights_were_fitted() -> None:
+    def said(params: dict[str, Any]) -> str:
+        return overfitted.advice(SimpleNamespace(steps=[{"step": {"fitted_fusion": params}, "fitted": {}}]))  # type: ignore[arg-type]
+
+    assert "equal weights of the members ({fitted_fusion: {weights: [1]}}); or the plain average" in said({})
+    assert "equal weights" not in said({"weights": [1]})
+    assert "the plain average" in said({"weights": 1})
+
+
 # --- before any job
 
 
@@ -280,6 +308,10 @@ def test_the_report_shows_the_settings_of_all_folds_and_without_each() -> None:
         (
             {"iou_threshold": [0.5, 0.6, 0.7, 0.8, 0.9], "skip_threshold": [0, 0.1, 0.2, 0.3, 0.4]},
             "5 x 5 pairs of iou_threshold and skip_threshold: at most 24 are tried; give fewer values",
+        ),
+        (
+            {"method": {"soft_nms": {"sigma": 0.4}}, "iou_threshold": 0.6},
+            "iou_threshold: soft_nms of ensemble-boxes has none; remove it",
         ),
         ({"method": "probability"}, "method 'probability': allowed with detection: wbf"),
         ({"metric": "dice"}, "metric 'dice': "),

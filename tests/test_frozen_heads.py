@@ -14,7 +14,7 @@ import goldfold
 import made_run
 from goldfold import catalog, components, tasks
 from goldfold.backbones import backbone
-from goldfold.base.errors import ConfigError
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.base.files import read_json, write_json
 from goldfold.base.fingerprint import sha256_of
 from goldfold.bundles import heads as bundled
@@ -237,6 +237,15 @@ def test_ridge_of_more_columns_than_rows_is_that_of_scikit_learn() -> None:
 
 
 # --- stages
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_embeddings_that_are_not_finite_are_refused_with_the_first_image(value: float) -> None:
+    table = pd.DataFrame({"id": ["a", "b", "c"]})
+    parts = [{"features": np.zeros((2, 4), np.float32)}, {"features": np.full((1, 4), value, np.float32)}]
+    with pytest.raises(DataError, match="embeddings of 1 of 3 images are NaN or infinite, first 'c'"):
+        [*Embedder().pack(table, parts)]
+    assert [name for name, _ in Embedder().pack(table.iloc[:0], [])] == ["ids", "features"]
 
 
 def write_lists(folder: Path, target: str) -> tuple[dict[str, Any], pd.DataFrame]:

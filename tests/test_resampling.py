@@ -11,7 +11,7 @@ from goldfold import catalog, metrics
 from goldfold.metrics.bootstrap import bootstrap, draws, quantiles, resample
 from goldfold.metrics.classification import Labelled
 from goldfold.metrics.multilabel import MultiLabelled
-from goldfold.metrics.paired import resampled
+from goldfold.metrics.paired import gain, resampled
 from goldfold.metrics.resampling import PREPARED, drawn, place, prepared
 
 OF_LABELS = ("accuracy", "log_loss", "roc_auc", "average_precision")
@@ -99,6 +99,17 @@ def test_intervals_of_few_cases_or_groups_are_expanded() -> None:
 
     assert wider(None) == pytest.approx(1.003, abs=0.01)
     assert wider(groups) == pytest.approx(np.sqrt(20 / 19) * 2.093 / 1.96, abs=0.05)
+
+
+def test_one_independent_case_has_no_interval_of_a_score_or_a_gain() -> None:
+    """All resamples of one group are the same: an interval without width would call any difference more than noise."""
+    right = np.array([1.0, 1.0, 0.0, 1.0])
+    found = bootstrap(lambda rows: float(right[rows].mean()), 4, ["g"] * 4)
+    assert found.value == 0.75
+    assert np.isnan([found.low, found.high]).all()
+    won = gain([0.5], [0.75], [np.full(9, 0.5)], [np.full(9, 0.75)], 1)
+    assert (won.value, won.verdict) == (0.25, "")
+    assert gain([0.5], [0.75], [np.full(9, 0.5)], [np.full(9, 0.75)], 2).verdict == "better"
 
 
 def test_expanded_intervals_of_20_cases_contain_the_truth_more_often() -> None:

@@ -32,6 +32,7 @@ from goldfold.config.source_checks import check_source
 from goldfold.config.step_checks import average_key, check_steps
 from goldfold.config.views import view_problems
 from goldfold.config.wording import in_words
+from goldfold.planning.lessons import ENSEMBLE
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
@@ -160,6 +161,8 @@ def _members(config: Config) -> Iterator[str]:
     names = [model.name for model in config.models]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"models: two members are named {name!r}; give each its own name"
+    if ENSEMBLE in names:
+        yield f"models[{names.index(ENSEMBLE)}].name = {ENSEMBLE!r}: is the name of the ensemble; give the model another name"
 
 
 def _weights(config: Config) -> Iterator[str]:

@@ -35,11 +35,7 @@ def distill_problems(settings: Train, name: str, task: Facts) -> Iterator[str]:
 
 def check_teachers(config: Config) -> Iterator[str]:
     """Problems of who learns from whom. The config must have passed its other checks."""
-    lessons, names = config.lessons, [model.name for model in config.models]
-    if ENSEMBLE in names and ENSEMBLE in lessons.wanted.values():
-        index = names.index(ENSEMBLE)
-        yield f"models[{index}].name = {ENSEMBLE!r}: is reserved in train.distill.teacher; give another name"
-        return
+    lessons = config.lessons
     found = [problem for student in lessons.wanted for problem in _teacher(config, lessons, student)]
     yield from dict.fromkeys(found)
     for name, number in lessons.wanted:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError, shown
-from goldfold.components import Written
+from goldfold.components import Written, name_of
 from goldfold.ensembling.members import of_members
 from goldfold.ensembling.steps import WHOLE, Members, Metric, Scores, signed
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Values = float | Sequence[float]
 """Values that are tried, or one that is given."""
+IOU_THRESHOLDS = (0.55, 0.45, 0.65, 0.75)
 MOST_IMAGES = 500
 """Most images that settings are fitted on: matching boxes with the truth takes 2 to 4 ms per image and setting."""
 MOST_PAIRS, MOST_WEIGHTS = 24, 6
@@ -74,7 +75,7 @@ class FittedFusion:
         task: Boxes,
         workers: int,
         method: Written | None = None,
-        iou_threshold: Values = (0.55, 0.45, 0.65, 0.75),
+        iou_threshold: Values = IOU_THRESHOLDS,
         skip_threshold: Values = (0.0, 0.05),
         weights: Sequence[float] = (1.0, 0.0, 2.0),
         metric: Written | None = None,
@@ -83,7 +84,7 @@ class FittedFusion:
 
         Args:
             method: method of fusion; default: that of the task.
-            iou_threshold: IoU from which boxes are one object, above 0 and below 1; values to try.
+            iou_threshold: IoU from which boxes are one object, above 0 and below 1; values to try. `soft_nms` has none.
             skip_threshold: score below which boxes are left out before fusion, from 0 to below 1; values to try.
             weights: values to try for each member, relative to the others, which begin at 1; ``[1]``: equal weights.
             metric: metric that the settings are fitted for; default: that of the config.
@@ -93,6 +94,12 @@ class FittedFusion:
         """
         self.task, self.workers, self.metric, self.method = task, workers, metric, method
         self.ious = _values("iou_threshold", iou_threshold, "above 0 and below 1", lambda value: 0 < value < 1)
+        if method is not None and name_of(method) == "soft_nms":
+            if iou_threshold != IOU_THRESHOLDS:
+                raise ConfigError(
+                    "ensemble: fitted_fusion: iou_threshold: soft_nms of ensemble-boxes has none; remove it"
+                )
+            self.ious = self.ious[:1]
         self.floors = _values("skip_threshold", skip_threshold, "from 0 to below 1", lambda value: 0 <= value < 1)
         self.shares = _values("weights", weights, "numbers from 0 to 100", lambda value: 0 <= value <= 100)
         if len(self.ious) * len(self.floors) > MOST_PAIRS:

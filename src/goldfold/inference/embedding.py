@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from goldfold import models
-from goldfold.base.errors import ConfigError
+from goldfold.base.errors import ConfigError, DataError
 from goldfold.models.features import Heard, head_of
 from goldfold.models.wrapping import Normalised
 
@@ -41,10 +41,22 @@ class Embedder:
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int] = (0, 0), resize: str = ""
     ) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield the entries of the file."""
+        """Yield the entries of the file.
+
+        Raises:
+            DataError: a number is NaN or infinite.
+        """
         listed = [part["features"] for part in parts]
-        yield "ids", table["id"].to_numpy(dtype=str)
-        yield "features", np.concatenate(listed) if listed else np.zeros((0, 0), np.float32)
+        ids = table["id"].to_numpy(dtype=str)
+        features = np.concatenate(listed) if listed else np.zeros((0, 0), np.float32)
+        odd = ~np.isfinite(features).all(axis=1)
+        if odd.any():
+            raise DataError(
+                f"the embeddings of {int(odd.sum()):,} of {len(ids):,} images are NaN or infinite, first {str(ids[odd][0])!r}. "
+                f"With runtime.precision: fp16 set bf16 or fp32; otherwise look at the weights of the backbone."
+            )
+        yield "ids", ids
+        yield "features", features
 
 
 def check(network: nn.Module, size: tuple[int, int], channels: int) -> None:

@@ -72,9 +72,9 @@ def summary(value: float, drawn: NDArray[np.float64], n: int) -> Score:
 
 
 def quantiles(drawn: NDArray[np.float64], n: int) -> tuple[float, float]:
-    """Ends of the 95 % interval of the finite values; NaN if there are none."""
+    """Ends of the 95 % interval of the finite values; NaN if there are none, or of fewer than 2 independent cases."""
     finite = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(finite, levels(n)) if len(finite) else (float("nan"),) * 2
+    low, high = np.quantile(finite, levels(n)) if len(finite) and n > 1 else (float("nan"),) * 2
     return float(low), float(high)
 
 

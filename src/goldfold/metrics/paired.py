@@ -68,7 +68,7 @@ def gain(
         before: score of each training, all samples.
         after: score of each training with the setting.
         before_resampled: scores of each training on the resamples, see `resampled`; of ``after`` on the same.
-        n: independent samples, see `goldfold.metrics.bootstrap.independent`; fewer than 2 count as 2.
+        n: independent samples, see `goldfold.metrics.bootstrap.independent`; fewer than 2 give no interval.
     """
     from scipy import stats
 
@@ -76,9 +76,8 @@ def gain(
     value = sign * (float(np.mean(after)) - float(np.mean(before)))
     differences = np.mean(after_resampled, axis=0) - np.mean(before_resampled, axis=0)
     differences = differences[np.isfinite(differences)]
-    if not math.isfinite(value) or len(differences) < 2:
+    if not math.isfinite(value) or len(differences) < 2 or n < 2:
         return Gain(value, math.nan, math.nan)
-    n = max(n, 2)
     parts = [(float(np.var(differences, ddof=1)) * n / (n - 1), n - 1)]
     parts += [
         (float(np.var(scores, ddof=1)) / len(scores), len(scores) - 1) for scores in (before, after) if len(scores) > 1

@@ -45,7 +45,7 @@ def _simpler(step: components.Written, results: Results) -> str:
     if name == "hill_climbing":
         fewer = min(FEWER_STEPS, max(params.get("steps", STEPS) // 2, 1))
         return f"fewer steps of hill climbing ({{hill_climbing: {{steps: {fewer}}}}})"
-    if name == "fitted_fusion":
+    if name == "fitted_fusion" and params.get("weights") not in (1, [1]):
         return "equal weights of the members ({fitted_fusion: {weights: [1]}})"
     if name == "boosted_stacking":
         return "smaller trees (boosted_stacking: depth: 2, trees: 20), or a linear stack (stacking)"

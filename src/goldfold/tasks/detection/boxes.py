@@ -48,16 +48,24 @@ def by_image(predictions: Arrays, ids: Sequence[str] | None = None) -> list[Foun
     return [(predictions["boxes"][s], predictions["scores"][s], predictions["labels"][s]) for s in spans]
 
 
-def with_weighted_scores(images: Sequence[Sequence[Found]], weights: Sequence[float]) -> list[list[Found]]:
-    """Multiply scores by the weight of their member, relative to the largest.
+def with_weighted_scores(
+    images: Sequence[Sequence[Found]], weights: Sequence[float], skip_threshold: float = 0.0
+) -> list[list[Found]]:
+    """Multiply scores by the weight of their member, relative to the largest; boxes below the threshold are left out before.
 
     ensemble-boxes would divide them by the number of members.
     """
     factors = np.asarray(weights) / max(weights)
     return [
-        [(boxes, scores * factor, labels) for (boxes, scores, labels), factor in zip(image, factors, strict=True)]
+        [_weighted(found, factor, skip_threshold) for found, factor in zip(image, factors, strict=True)]
         for image in images
     ]
+
+
+def _weighted(found: Found, factor: float, skip_threshold: float) -> Found:
+    boxes, scores, labels = found
+    kept = ~(np.asarray(scores, np.float64) < skip_threshold)  # NaN is left to the checks of the fusion
+    return boxes[kept], scores[kept] * factor, labels[kept]
 
 
 def fused(

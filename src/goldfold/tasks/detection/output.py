@@ -56,7 +56,8 @@ class Output:
             return arrays(self.classes, ids, sizes, [image[0] for image in images])
         fusion, shares = components.load(method, catalog.ENSEMBLES["boxes"], "fusion method"), list(weights)
         if components.name_of(method) in ("nms", "soft_nms"):
-            images, shares = with_weighted_scores(images, shares), []
+            images, shares = with_weighted_scores(images, shares, skip_threshold), []
+            skip_threshold = 0.0
         found = fused(images, sizes, shares or None, fusion, iou_threshold, skip_threshold, workers)
         return arrays(self.classes, ids, sizes, found)
 
