@@ -11,7 +11,8 @@ from conftest import RUNTIME, Tiny
 from goldfold.base.errors import ConfigError
 from goldfold.cache.images import CachedImages
 from goldfold.config import model_checks
-from goldfold.config.learning import Model, Train
+from goldfold.config.learning import Train
+from goldfold.config.models import Model
 from goldfold.tasks import facts
 from goldfold.training import compiling
 from jobs import bytes_of

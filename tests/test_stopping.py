@@ -12,7 +12,8 @@ import torch
 from goldfold.base import status
 from goldfold.base.errors import ConfigError
 from goldfold.config import model_checks, slices
-from goldfold.config.learning import Model, Train
+from goldfold.config.learning import Train
+from goldfold.config.models import Model
 from goldfold.engine import loop
 from goldfold.engine.hooks import Context, max_hours
 from goldfold.engine.hooks.early_stopping import EarlyStopping

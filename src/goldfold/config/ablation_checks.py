@@ -8,7 +8,7 @@ from goldfold.catalog import HOOKS, MIXES, SAMPLERS, SCHEDULES, UPDATES
 from goldfold.components import Written, parse, summed
 from goldfold.config import slices
 from goldfold.config.ablation import variant, variants
-from goldfold.config.learning import MADE_KEYS
+from goldfold.config.models import MADE_KEYS
 from goldfold.config.root import Config
 from goldfold.config.step_checks import average_key
 from goldfold.signatures import default, read

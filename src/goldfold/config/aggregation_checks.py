@@ -8,7 +8,7 @@ from goldfold.catalog import AGGREGATIONS
 from goldfold.components import parse
 from goldfold.config import kinds
 from goldfold.config.component_checks import component_problems
-from goldfold.config.learning import MEAN, Model
+from goldfold.config.models import MEAN, Model
 from goldfold.config.root import Config
 from goldfold.signatures import default
 from goldfold.tasks.facts import Facts

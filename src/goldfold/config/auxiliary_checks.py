@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from goldfold.base.errors import nearest
 from goldfold.catalog import TASKS
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.config.root import Config
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts

@@ -5,7 +5,8 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import name_of, parse, place, summed
-from goldfold.config.learning import MEAN, Train
+from goldfold.config.learning import Train
+from goldfold.config.models import MEAN
 from goldfold.config.root import Config
 from goldfold.ensembling.steps import entries
 from goldfold.inference.parameters import AUGMENT

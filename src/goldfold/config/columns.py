@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from goldfold.config import stacked
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.config.root import Config
 
 Kinds = dict[str, list[str]]

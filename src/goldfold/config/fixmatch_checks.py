@@ -6,7 +6,8 @@ from goldfold.catalog import FIXMATCH
 from goldfold.components import name_of
 from goldfold.config import augmentation
 from goldfold.config.fixmatch import FixMatch
-from goldfold.config.learning import Model, Train
+from goldfold.config.learning import Train
+from goldfold.config.models import Model
 from goldfold.config.of_tasks import unless_known
 from goldfold.config.root import Config
 from goldfold.samples.presets.reading import expanded

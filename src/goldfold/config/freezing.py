@@ -10,7 +10,8 @@ from goldfold.base.errors import shown
 from goldfold.components import name_of
 
 if TYPE_CHECKING:
-    from goldfold.config.learning import Model, Train
+    from goldfold.config.learning import Train
+    from goldfold.config.models import Model
     from goldfold.config.root import Config
 
 BACKBONE, NONE = "backbone", "none"

@@ -15,7 +15,7 @@ from goldfold.config.written import Head
 from goldfold.ensembling.with_metadata import embeddings_of
 
 if TYPE_CHECKING:
-    from goldfold.config.learning import Model
+    from goldfold.config.models import Model
     from goldfold.config.root import Config
 
 REFUSED = (

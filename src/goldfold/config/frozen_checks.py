@@ -11,8 +11,8 @@ from goldfold.config.aggregation_checks import aggregation_problems
 from goldfold.config.component_checks import component_problems
 from goldfold.config.frozen import CLIP, ZERO_SHOT
 from goldfold.config.head_checks import head_problems
-from goldfold.config.learning import Model
 from goldfold.config.model_checks import image_problems, network_problems
+from goldfold.config.models import Model
 from goldfold.config.root import Config
 from goldfold.config.views import view_problems
 from goldfold.planning.lessons import ENSEMBLE

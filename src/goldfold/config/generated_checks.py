@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from goldfold.catalog import GENERATORS
 from goldfold.config import kinds
 from goldfold.config.component_checks import component_problems
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.config.of_tasks import unless_known
 from goldfold.config.root import Config
 from goldfold.tasks.facts import Facts

@@ -7,7 +7,7 @@ from goldfold.catalog import NETWORKS, POOLINGS
 from goldfold.components import name_of
 from goldfold.config import kinds
 from goldfold.config.component_checks import component_problems
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.tasks.facts import Facts
 
 TIMM = {"img_size": "image_size_px", "in_chans": "data.channels", "num_classes": "the classes of the data"}

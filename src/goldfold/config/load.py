@@ -20,8 +20,8 @@ from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
 from goldfold.config.full_data import FULL, SWITCHED, FullDataSection
-from goldfold.config.learning import BRANCH, SWITCH, MetadataBranch
 from goldfold.config.made import with_made
+from goldfold.config.models import BRANCH, SWITCH, MetadataBranch
 from goldfold.config.own_source import Own
 from goldfold.config.places import belongs, sections_of
 from goldfold.config.plain import unusable

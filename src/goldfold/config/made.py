@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold.base.errors import ConfigError
 from goldfold.config.base import LONGEST_NAME
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.config.root import Averaging, Config, Ensemble
 from goldfold.config.rounds import Round
 from goldfold.config.soups import Snapshot

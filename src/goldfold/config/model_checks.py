@@ -17,9 +17,10 @@ from goldfold.config.fixmatch_checks import fixmatch_problems
 from goldfold.config.fold_checks import no_file
 from goldfold.config.generated_checks import generated_problems
 from goldfold.config.head_checks import head_problems
-from goldfold.config.learning import Model, Train
+from goldfold.config.learning import Train
 from goldfold.config.libraries import timm_backbones
 from goldfold.config.loss_checks import check_loss
+from goldfold.config.models import Model
 from goldfold.config.retrieval_checks import embedding_problems
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model

@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold.base.errors import nearest, shown
 from goldfold.components import name_of, parse, summed
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.config.root import Config
 from goldfold.planning.lessons import ENSEMBLE
 

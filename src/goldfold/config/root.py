@@ -16,7 +16,8 @@ from goldfold.config.frozen import embeddings, stacked
 from goldfold.config.full_data import Written as OnAllRows
 from goldfold.config.full_data import on_all_rows
 from goldfold.config.holdout import Holdout
-from goldfold.config.learning import MADE_KEYS, Model, Train
+from goldfold.config.learning import Train
+from goldfold.config.models import MADE_KEYS, Model
 from goldfold.config.plain import json_value
 from goldfold.config.pseudo_labels import PseudoLabels
 from goldfold.config.rounds import Round, Rounds, settled, trained_model

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from goldfold.base.errors import nearest
 from goldfold.config.clean_checks import check_clean
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.config.root import Config
 from goldfold.config.rounds import PREVIOUS, SCRATCH, Round, Teacher, settled
 from goldfold.config.teacher_checks import check_adapt, check_labelling

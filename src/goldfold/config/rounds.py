@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_serializer, model_validator
 
 from goldfold.config.base import UNSET, Name, Number, Section, Unique
-from goldfold.config.learning import Model, Train
+from goldfold.config.learning import Train
+from goldfold.config.models import Model
 from goldfold.config.pseudo_labels import (
     ByAccuracy,
     ByCounts,

@@ -8,7 +8,7 @@ from goldfold.catalog import SAMPLERS, TASKS
 from goldfold.components import name_of
 from goldfold.config import kinds
 from goldfold.config.component_checks import as_written, component_problems
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.config.root import Config
 from goldfold.planning.outputs import CLASS, GROUP
 from goldfold.tasks import facts

@@ -24,9 +24,10 @@ from goldfold.config.full_data import FullDataSection
 from goldfold.config.generated import Generated
 from goldfold.config.head import Head
 from goldfold.config.holdout import Holdout
-from goldfold.config.learning import MetadataBranch, Model, Train
+from goldfold.config.learning import Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.metadata import Metadata
+from goldfold.config.models import MetadataBranch, Model
 from goldfold.config.own_source import Own
 from goldfold.config.pseudo_labels import ByAccuracy, ByCounts, Decay, PseudoLabels, Soft
 from goldfold.config.retrieval import Embedding, Neighbours

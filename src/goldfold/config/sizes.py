@@ -11,7 +11,7 @@ from typing import Any
 from goldfold.base.errors import ConfigError
 from goldfold.base.files import write_json
 from goldfold.config import train_sizes
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.config.root import Config
 
 MOST_PX = 8192

@@ -8,7 +8,7 @@ from goldfold.components import Written, label, name_of, parse
 from goldfold.config import columns, hooks, roi, views
 from goldfold.config.frozen import trials
 from goldfold.config.full_data import for_ensemble
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.config.quick import MOST_IMAGES
 from goldfold.config.root import Config
 from goldfold.config.trial_keys import written_keys

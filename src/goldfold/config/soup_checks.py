@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold.base.errors import nearest, shown
 from goldfold.config.base import height_and_width
-from goldfold.config.learning import Model
+from goldfold.config.models import Model
 from goldfold.config.root import Config
 from goldfold.config.round_checks import difference
 

@@ -11,7 +11,7 @@ from goldfold.samples.sizes import MULTI_SCALE, ranges, sides, sizes_of
 from goldfold.tasks import facts
 
 if TYPE_CHECKING:
-    from goldfold.config.learning import Model
+    from goldfold.config.models import Model
     from goldfold.config.root import Config
 
 WRITE = (

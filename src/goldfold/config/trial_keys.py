@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from goldfold.config.ablation import SHORT
 from goldfold.config.ablation import keys as variants
-from goldfold.config.learning import MADE_KEYS
+from goldfold.config.models import MADE_KEYS
 from goldfold.config.root import Config
 
 WHOLE = {"metric": "metric", "ensemble": "ensemble"}
