@@ -38,13 +38,15 @@ STEPS: dict[str, Any] = {
     "hill_climbing": {"hill_climbing": {"steps": 10, "metric": "log_loss"}},
     "simplex": "simplex",
     "stacking": "stacking",
+    "boosted_stacking": "boosted_stacking",
     "multilabel_rank": {"average": {"method": "rank"}},
 }
 TASKS = {"multilabel_rank": LABELS}
 """Task of a step, if not classification."""
 TOLERANCES = {"rank": 1e-3, "multilabel_rank": 1e-3, "hill_climbing": 1e-5, "simplex": 1e-3, "stacking": 1e-3}
+TOLERANCES |= {"boosted_stacking": 1e-3}
 """Largest difference of a probability, if more than rounding: near ties of mean ranks fall either way, solvers stop where their
-gain is small, and weights are rounded to six digits."""
+gain is small, weights are rounded to six digits, and trees compare float32."""
 ROUNDING = 1e-9
 FEW = (60_000, 4, 3)
 """Cases, members and classes on which both are first compared: more cases than steps are fitted on."""
@@ -175,17 +177,30 @@ def _simplex(stack: Any, truth: Any) -> Any:
     return np.average(stack, axis=0, weights=found.x)
 
 
+def _columns(stack: Any) -> Any:
+    """Centred log-probabilities (cases, members x classes)."""
+    columns = np.clip(stack, 1e-6, 1 - 1e-6, out=stack)
+    columns = np.log(columns, out=columns)
+    columns -= columns.mean(axis=2, keepdims=True)
+    return columns.transpose(1, 0, 2).reshape(stack.shape[1], -1)
+
+
 def _stacking(stack: Any, truth: Any) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    rows = _fitted_on(len(truth))
-    columns = np.clip(stack, 1e-6, 1 - 1e-6, out=stack)
-    columns = np.log(columns, out=columns)
-    columns -= columns.mean(axis=2, keepdims=True)
-    columns = columns.transpose(1, 0, 2).reshape(len(truth), -1)
+    rows, columns = _fitted_on(len(truth)), _columns(stack)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000))
+    return model.fit(columns[rows], truth[rows]).predict_proba(columns)
+
+
+def _boosted_stacking(stack: Any, truth: Any) -> Any:
+    from sklearn.ensemble import GradientBoostingClassifier
+
+    rows, columns = _fitted_on(len(truth)), _columns(stack).astype(np.float32)
+    settings = {"n_estimators": 50, "max_depth": 3, "learning_rate": 0.1, "subsample": 0.8, "max_features": "sqrt"}
+    model = GradientBoostingClassifier(init="zero", **settings, min_samples_leaf=20, random_state=0)
     return model.fit(columns[rows], truth[rows]).predict_proba(columns)
 
 
@@ -198,6 +213,7 @@ PLAIN: dict[str, Callable[[Any, Any], Any]] = {
     "hill_climbing": _hill_climbing,
     "simplex": _simplex,
     "stacking": _stacking,
+    "boosted_stacking": _boosted_stacking,
     "multilabel_rank": _rank,
 }
 CODES = {"ours": ours, "nested": partial(ours, is_nested=True), "plain": plain}
