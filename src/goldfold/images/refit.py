@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.images.decode import interpolated, scaled
+from goldfold.images.decode import interpolated
 from goldfold.images.geometry import INTERPOLATIONS, Placement, Roi, parts_of, place
 
 
@@ -33,10 +33,8 @@ class Refit:
     def image(self, framed: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Image (height, width, channels) in the smaller frame."""
         height, width = self.smaller.inner
-        inner = self._inner(framed)
-        if self.interpolation == INTERPOLATIONS[0]:
-            return self.smaller.into_frame(np.asarray(scaled(inner, height, width, cv2.INTER_AREA)))
-        return self.smaller.into_frame(np.asarray(interpolated(inner, height, width, self.interpolation)))
+        made = interpolated(self._inner(framed), height, width, self.interpolation)
+        return self.smaller.into_frame(np.asarray(made))
 
     def mask(self, framed: NDArray[Any]) -> NDArray[Any]:
         """Mask (height, width) in the smaller frame; values are not interpolated."""
