@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,15 +89,19 @@ def knowing(labels: np.ndarray, seed: int = 0) -> OfCases:
     return cases(len(labels), 30 + 40 * (labels == 0) + draw.normal(0, 3, len(labels)), labels == 1)
 
 
-def run(step: Any, members: Any, truth: pd.DataFrame, known: OfCases | None, task: Any = TASK) -> Nested:
-    made = ForSteps(task, CLASSES, known)
+def run(
+    step: Any, members: Any, truth: pd.DataFrame, known: OfCases | None, task: Any = TASK, embeddings: Any = None
+) -> Nested:
+    made = ForSteps(task, CLASSES, known, embeddings)
     metric = made.metric("rmse" if task["name"] == "regression" else "log_loss")
     return nested(build(made, [step], 1), members, truth, truth["fold"].to_numpy(), metric, picked)
 
 
-def gain_of(step: Any, members: Any, truth: pd.DataFrame, known: OfCases, n_resamples: int = 1000) -> dict[str, float]:
+def gain_of(
+    step: Any, members: Any, truth: pd.DataFrame, known: OfCases | None, n_resamples: int = 1000, embeddings: Any = None
+) -> dict[str, float]:
     scores = tasks.score(TASK, CLASSES)
-    evidence = scores.evidence(run(step, members, truth, known).predictions, truth)
+    evidence = scores.evidence(run(step, members, truth, known, embeddings=embeddings).predictions, truth)
     plain = build(ForSteps(TASK, CLASSES), [without(step)], 1)
     metric = scores.metric("log_loss")
     of_ensemble = resampling.drawn(metric, evidence, groups_of(truth), n_resamples)
@@ -119,12 +124,20 @@ def test_columns_that_alone_carry_the_label_gain(step: Any) -> None:
 
 @pytest.mark.parametrize("step", [{"stacking": {"metadata": True, "penalty": 10}}, STACKS[1]], ids=str)
 def test_columns_of_noise_earn_nothing(step: Any) -> None:
-    """Over seeds, the nested gain is not above 0; that of columns which saw the scored labels is."""
+    assert_noise_earns_nothing(step, lambda seed: {"known": noise(160, seed)})
+
+
+def assert_noise_earns_nothing(step: Any, columns_of: Callable[[int], dict[str, Any]]) -> None:
+    """Over seeds, the nested gain is not above 0; that of columns which saw the scored labels is.
+
+    Args:
+        columns_of: seed -> columns of noise, as arguments of `run` and `gain_of`.
+    """
     scores, gains, seen = tasks.score(TASK, CLASSES), [], []
     for seed in range(7):
         members, truth, _ = drawn(160, seed)
-        gains.append(gain_of(step, members, truth, noise(160, seed), 200))
-        both = [run(one, members, truth, noise(160, seed)).optimistic for one in (without(step), step)]
+        gains.append(gain_of(step, members, truth, n_resamples=200, **columns_of(seed)))
+        both = [run(one, members, truth, **columns_of(seed)).optimistic for one in (without(step), step)]
         losses = [scores.metric("log_loss").value(scores.evidence(one, truth), np.arange(160)) for one in both]
         seen.append(losses[0] - losses[1])
     assert _above_0([one["value"] for one in gains]) < 2
