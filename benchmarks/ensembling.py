@@ -12,6 +12,7 @@ same 50,000 of more cases.
 """
 
 import argparse
+import itertools
 import json
 import resource
 import subprocess
@@ -35,6 +36,7 @@ STEPS: dict[str, Any] = {
     "geometric": {"average": {"method": "geometric"}},
     "power": {"average": {"method": {"power": {"exponent": 2.0}}}},
     "vote": {"average": {"method": "vote"}},
+    "fitted_average": {"fitted_average": {"method": "probability", "metric": "log_loss"}},
     "hill_climbing": {"hill_climbing": {"steps": 10, "metric": "log_loss"}},
     "simplex": "simplex",
     "stacking": "stacking",
@@ -43,7 +45,14 @@ STEPS: dict[str, Any] = {
 }
 TASKS = {"multilabel_rank": LABELS}
 """Task of a step, if not classification."""
-TOLERANCES = {"rank": 1e-3, "multilabel_rank": 1e-3, "hill_climbing": 1e-5, "simplex": 1e-3, "stacking": 1e-3}
+TOLERANCES = {
+    "rank": 1e-3,
+    "multilabel_rank": 1e-3,
+    "fitted_average": 1e-5,
+    "hill_climbing": 1e-5,
+    "simplex": 1e-3,
+    "stacking": 1e-3,
+}
 TOLERANCES |= {"boosted_stacking": 1e-3}
 """Largest difference of a probability, if more than rounding: near ties of mean ranks fall either way, solvers stop where their
 gain is small, weights are rounded to six digits, and trees compare float32."""
@@ -146,6 +155,24 @@ def _vote(stack: Any, truth: Any) -> Any:
     return (1 - 1e-6) * votes + 1e-6 * stack.mean(axis=0)
 
 
+def _fitted_average(stack: Any, truth: Any) -> Any:
+    rows = _fitted_on(len(truth))
+    of_true = stack[:, rows, truth[rows]].T
+    weights = np.full(len(stack), 1 / len(stack))
+    reached = -np.log(of_true @ weights).mean()
+    for change in (0.3, 0.1, 0.03):
+        for _ in range(3):
+            before = reached
+            for place, sign in itertools.product(range(len(stack)), (1, -1)):
+                tried = weights.copy()
+                tried[place] = max(0.0, tried[place] + sign * change)
+                if tried.any() and (loss := -np.log(of_true @ (tried / tried.sum())).mean()) < reached - 1e-9:
+                    weights, reached = tried / tried.sum(), loss
+            if reached == before:
+                break
+    return np.average(stack, axis=0, weights=weights)
+
+
 def _hill_climbing(stack: Any, truth: Any) -> Any:
     rows = _fitted_on(len(truth))
     of_true = stack[:, rows, truth[rows]]
@@ -210,6 +237,7 @@ PLAIN: dict[str, Callable[[Any, Any], Any]] = {
     "geometric": _geometric,
     "power": _power,
     "vote": _vote,
+    "fitted_average": _fitted_average,
     "hill_climbing": _hill_climbing,
     "simplex": _simplex,
     "stacking": _stacking,

@@ -318,6 +318,17 @@ def test_a_fraction_a_bool_and_a_text_are_refused_for_every_parameter_that_is_a_
 
 
 @pytest.mark.parametrize(
+    ("annotation", "is_whole"),
+    [
+        *((one, True) for one in ("int", "None | int", "typing.Optional[int]", "Union[int, None]", "'int | None'")),
+        *((one, False) for one in ("", "Any", "'not a type'", "list[int]", "int | float", "Optional[float]", "Union[int, str]")),
+    ],
+)  # fmt: skip
+def test_whole_numbers_are_read_from_every_spelling_of_the_type(annotation: str, is_whole: bool) -> None:
+    assert signatures.Parameter("k", annotation=annotation).is_whole is is_whole
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"metric": {"map_at_k": {"k": 2.5}}}, "metric = {'map_at_k': {'k': 2.5}}: k = 2.5: must be a whole number"),
