@@ -4,6 +4,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from goldfold import catalog, components, signatures, tasks
+from goldfold import catalog, components, plain_types, signatures, tasks
 from goldfold.base.errors import ConfigError
 from goldfold.components import Kind, problems
 from goldfold.config import chosen, kinds, load, parse
@@ -306,8 +307,12 @@ def test_an_open_kind_asks_for_no_parameters() -> None:
 # --- whole numbers
 
 
+def _is_whole(part: signatures.Parameter) -> bool:
+    return plain_types.allowed(part.annotation) - {"None"} == {"int"}
+
+
 def test_a_fraction_a_bool_and_a_text_are_refused_for_every_parameter_that_is_a_whole_number() -> None:
-    names = [(place, part) for place in EVERY.values() for part in signatures.read(place).parameters if part.is_whole]
+    names = [(place, part) for place in EVERY.values() for part in signatures.read(place).parameters if _is_whole(part)]
     assert len(names) > 30
     for place, part in names:
         for value in (True, 2.5, "2", None):
@@ -315,17 +320,6 @@ def test_a_fraction_a_bool_and_a_text_are_refused_for_every_parameter_that_is_a_
             is_none = value is None and ("None" in part.annotation or part.default == "None")
             assert found == ([] if is_none else [f"{part.name} = {value!r}: must be a whole number"]), place
         assert list(problems({place: {part.name: 2}}, Kind("component", is_open=True), {})) == []
-
-
-@pytest.mark.parametrize(
-    ("annotation", "is_whole"),
-    [
-        *((one, True) for one in ("int", "None | int", "typing.Optional[int]", "Union[int, None]", "'int | None'")),
-        *((one, False) for one in ("", "Any", "'not a type'", "list[int]", "int | float", "Optional[float]", "Union[int, str]")),
-    ],
-)  # fmt: skip
-def test_whole_numbers_are_read_from_every_spelling_of_the_type(annotation: str, is_whole: bool) -> None:
-    assert signatures.Parameter("k", annotation=annotation).is_whole is is_whole
 
 
 @pytest.mark.parametrize(
@@ -339,6 +333,9 @@ def test_whole_numbers_are_read_from_every_spelling_of_the_type(annotation: str,
         ({"train": {"schedule": {"cosine": {"cycles": 1.5}}}}, "cycles = 1.5: must be a whole number"),
         ({"train": {"hooks": [{"early_stopping": {"patience": True}}]}}, "patience = True: must be a whole number"),
         ({"metric": {"own_metric:at": {"k": 1.5}}}, "k = 1.5: must be a whole number"),
+        ({"train": {"loss": {"focal": {"gamma": "two"}}}}, "gamma = 'two': must be a number"),
+        ({"ensemble": [{"stacking": {"penalty": "a"}}]}, "penalty = 'a': must be a number"),
+        ({"train": {"hooks": [{"swa": {"start": "x"}}]}}, "start = 'x': must be a number"),
         ({"metric": {"own_metric:at": {"depth": 1.5}}}, "depth = 1.5: must be a whole number"),
     ],
 )
@@ -354,9 +351,32 @@ def test_whole_numbers_are_checked_wherever_a_component_is_named(
 
 
 @pytest.mark.parametrize(
-    ("annotation", "is_whole"),
-    [("int", True), ("int | None", True), ("Optional[int]", True), ("int | float", False), ("list[int]", False),
-     ("Sequence[int] | int", False), ("", False), ("bool", False), ("None", False)],
-)  # fmt: skip
-def test_only_an_annotation_of_int_asks_for_whole_numbers(annotation: str, is_whole: bool) -> None:
-    assert signatures.Parameter("n", "1", annotation).is_whole == is_whole
+    ("annotation", "refused", "wanted"),
+    [
+        ("int", [1.5, True, "2", None], "a whole number"),
+        ("int", [2.0], "a whole number, written 2"),
+        *(
+            (one, [1.5, True, "2"], "a whole number")
+            for one in ("None | int", "typing.Optional[int]", "Union[int, None]")
+        ),
+        ("'int | None'", [1.5, True, "2"], "a whole number"),
+        *((one, [True, "2", [1.0], None], "a number") for one in ("float", "int | float")),
+        ("Optional[float]", [True, "2"], "a number"),
+        ("bool", [1, 0.0, "yes", None], "true or false"),
+    ],
+)
+def test_an_annotation_of_numbers_or_a_switch_refuses_others(annotation: str, refused: list[Any], wanted: str) -> None:
+    part = signatures.Parameter("k", annotation=annotation)
+    fit: list[Any] = [True, False] if annotation == "bool" else [2, -1] if "whole" in wanted else [2, 0.5]
+    fit += [None] if "None" in annotation or "Optional" in annotation else []
+    assert [plain_types.problem(value, part) for value in fit] == [""] * len(fit)
+    assert [plain_types.problem(value, part) for value in refused] == [wanted] * len(refused)
+    assert plain_types.problem("auto", replace(part, default="'auto'")) == ""
+
+
+@pytest.mark.parametrize(
+    "annotation", ["", "Any", "'not a type'", "list[int]", "Sequence[int] | int", "Union[int, str]", "None"]
+)
+def test_other_annotations_refuse_nothing(annotation: str) -> None:
+    part = signatures.Parameter("k", annotation=annotation)
+    assert not any(plain_types.problem(value, part) for value in (1, 1.5, True, "a", None, [1]))

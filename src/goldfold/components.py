@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from goldfold import catalog
+from goldfold import catalog, plain_types
 from goldfold.base.errors import ConfigError, GoldfoldError, cause, nearest, shown, unknown
 from goldfold.base.words import count
-from goldfold.signatures import Parameter, Signature, read
+from goldfold.signatures import Signature, read
 
 Written = str | Mapping[str, Any]
 """A name, or {name: {parameter: value}}."""
@@ -193,25 +193,13 @@ def _unfit(name: str, params: Mapping[str, Any], signature: Signature, kind: Kin
             else:
                 yield f"{name} does not take {key!r}; {nearest(key, names)}its parameters: {allowed}"
     yield from (
-        f"{part.name} = {shown(params[part.name])}: must be a whole number{_instead(params[part.name])}"
+        f"{part.name} = {shown(params[part.name])}: must be {wanted}"
         for part in free
-        if part.name in params and part.is_whole and not _is_whole(params[part.name], part)
+        if part.name in params and (wanted := plain_types.problem(params[part.name], part))
     )
     for part in free if not kind.is_open else []:
         if part.is_required and part.name not in params and part.name not in kind.filled:
             yield f"{name} needs {part.name!r}; write {{{name}: {{{part.name}: ...}}}}"
-
-
-def _is_whole(value: Any, part: Parameter) -> bool:
-    """Return whether a value is a whole number, or the default, or None where that may be given."""
-    if value is None:
-        return "None" in part.annotation or "Optional" in part.annotation or part.default == "None"
-    return (isinstance(value, int) and not isinstance(value, bool)) or repr(value) == part.default
-
-
-def _instead(value: Any) -> str:
-    """Hint for a whole number that is written with a point."""
-    return f", written {value:.0f}" if isinstance(value, float) and value.is_integer() else ""
 
 
 def load(written: Written, entries: Mapping[str, str], word: str) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ import ast
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
@@ -27,12 +27,6 @@ class Parameter:
     """Source text of the default, a constant of the module by its value; None if the parameter is required."""
     annotation: str = ""
     """Source text of its type; empty if it has none."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Return whether only whole numbers, or None where allowed, are its values."""
-        kinds = set(_alternatives(ast.parse(self.annotation or "None", mode="eval").body))
-        return "int" in kinds and kinds <= {"int", "None"}
 
     @property
     def is_required(self) -> bool:
@@ -69,32 +63,6 @@ def read(place: str) -> Signature:
     if file is not None:
         _refuse_invalid(module, file)
     return _of(file, name, module, MOST_STEPS)
-
-
-def _alternatives(annotation: ast.expr) -> Iterator[str]:
-    """Source texts of the types of which an annotation allows each."""
-    match annotation:
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            parts = [left, right]
-        case ast.Subscript(value=ast.Name(id=name) | ast.Attribute(attr=name), slice=inner) if name in (
-            "Optional",
-            "Union",
-        ):
-            parts = [*(inner.elts if isinstance(inner, ast.Tuple) else [inner])]
-        case ast.Constant(value=str(text)) if _is_expression(text):
-            parts = [ast.parse(text, mode="eval").body]
-        case _:
-            yield ast.unparse(annotation)
-            return
-    for part in parts:
-        yield from _alternatives(part)
-
-
-def _is_expression(text: str) -> bool:
-    try:
-        return bool(ast.parse(text, mode="eval"))
-    except (SyntaxError, ValueError):
-        return False
 
 
 def default(where: str, name: str) -> Any:
