@@ -15,7 +15,7 @@ WANTED = {
     frozenset({"bool"}): "true or false",
 }
 """What is asked for, by the types that an annotation allows besides None."""
-KINDS = {"a whole number": int, "a number": (int, float), "true or false": bool}
+KINDS: dict[str, type | tuple[type, ...]] = {"a whole number": int, "a number": (int, float), "true or false": bool}
 
 
 def problem(value: Any, part: "Parameter") -> str:
