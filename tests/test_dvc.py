@@ -22,7 +22,10 @@ from dvc.repo import Repo
 
 import forks
 from goldfold.base.errors import ConfigError
+from goldfold.config import parse
 from goldfold.config.members import refuse_other_members
+from goldfold.planning.outputs import files_of
+from goldfold.planning.plan import plan_of
 from test_reruns_real import models_of
 from test_workflow import ROOT, TINY, write_images
 
@@ -110,6 +113,16 @@ def test_stages_are_named_after_the_models_of_the_config() -> None:
         refuse_other_members(shipped, config)
 
 
+def test_every_file_of_every_stage_but_cached_images_has_a_version() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    outs = [next(iter(out)) for stage in stages for out in [*stage["outs"], *stage.get("metrics", [])]]
+    kept = tuple(out.replace("${name}", "tiny").replace("${item.model}", "{model}") for out in outs)
+    stages_of_plan = {
+        name: files for name, files in files_of(plan_of(parse(TINY))).items() if name not in ("demo", "cache")
+    }
+    assert [path for files in stages_of_plan.values() for path in files.all if not path.startswith(kept)] == []
+
+
 @pytest.fixture(scope="module")
 def project(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What was run without DVC, and then by it with another setting of one model, one more test image and no rounds."""
@@ -156,7 +169,7 @@ def test_repro_makes_results_and_score(project: Path) -> None:
 def test_all_that_is_made_has_a_version(project: Path) -> None:
     lock = yaml.safe_load((project / "dvc.lock").read_text())
     kept = {project / out["path"] for stage in lock["stages"].values() for out in stage["outs"]}
-    assert len(kept) == 2 + 2 * 2 + 11 + 4  # folds, a member each, ensemble, result
+    assert len(kept) == 2 + 2 * 2 + 15 + 4  # folds, a member each, ensemble, result
     files = [path for path in (project / RESULTS).rglob("*") if path.is_file()]
     left = {path.relative_to(project / RESULTS).parts[0] for path in files if not kept & {path, *path.parents}}
     assert left <= NOT_KEPT
