@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_FITTED = 50_000
 """Most images that steps are fitted on: enough for their few parameters, and members as columns then stay small in memory."""
-BLOCK = 262_144
+BLOCK = 65_536
 """Images that steps are applied to at a time, where each image depends on itself alone."""
 Pick = Callable[[Sequence[tuple[Any, Sequence[str]]]], Any]
 """Pairs of predictions and ids of some of their images -> one prediction for all these images."""
