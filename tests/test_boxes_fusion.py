@@ -83,6 +83,31 @@ def test_it_gives_what_ensemble_boxes_gives(method: str) -> None:
     assert compared > 400
 
 
+@pytest.mark.parametrize("rule", fusion.CONF_TYPES)
+def test_weighted_fusion_gives_the_bits_of_ensemble_boxes(rule: str) -> None:
+    """More cases by ``benchmarks/boxes.py``."""
+    for seed in range(150):
+        generator = np.random.default_rng([seed, 2])
+        n_members, iou, overflows = (
+            int(generator.integers(1, 10)),
+            float(generator.uniform(0.2, 0.9)),
+            bool(seed % 4 == 1),
+        )
+        boxes, scores, labels = members(seed, n_members, empty=0.0)
+        scores = [np.ceil(one * 10) / 10 for one in scores] if seed % 3 == 0 else scores  # ties
+        weights = generator.uniform(0.05, 5, n_members).tolist() if seed % 2 else None
+        ours = fusion.wbf((boxes, scores, labels), weights, iou, rule, overflows)
+        settings: Any = {"weights": weights, "iou_thr": iou, "conf_type": rule, "allows_overflow": overflows}
+        theirs = weighted_boxes_fusion(boxes, scores, labels, **settings)
+        for one, other in zip(ordered(*ours), ordered(*theirs), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def ordered(boxes: Any, scores: Any, labels: Any) -> list[np.ndarray]:
+    order = np.lexsort((*boxes.T, labels, scores))
+    return [boxes[order], scores[order], labels[order]]
+
+
 @METHOD
 def test_boxes_below_the_threshold_are_skipped_before_weighting(method: str) -> None:
     made = members(3, empty=0.0)
