@@ -53,7 +53,7 @@ def wbf(
         raise ConfigError(f"wbf: conf_type = {shown(conf_type)}: must be {', '.join(CONF_TYPES)}")
     from goldfold.ensembling.weighted_boxes import fused  # numba takes a second to import
 
-    boxes, scores, labels = (np.concatenate(part) for part in members)
+    boxes, scores, labels = np.concatenate(members[0]), np.concatenate(members[1]), np.concatenate(members[2])
     of_members = np.repeat(np.arange(len(members[0])), [len(part) for part in members[0]])
     shares = np.ones(len(members[0])) if weights is None else np.array(weights)
     return fused(boxes, scores, labels, of_members, shares, iou, conf_type, allows_overflow)
