@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from goldfold.bundles.networks import FrozenHead
 from goldfold.heads.neighbours import SMALLEST, TEMPERATURE
-from goldfold.heads.protocol import LABEL, LABELS, LEAST
+from goldfold.heads.protocol import LABEL, LABELS, LEAST, VALUE
 from goldfold.models.features import head_of
 from goldfold.models.precision import without_autocast
 
@@ -186,3 +187,8 @@ class Headed:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.task, name)
+
+
+def with_head(task: Any, head: FrozenHead | None, n_classes: int) -> Any:
+    """Return the facet of a task, of a network with a head `Headed`."""
+    return task if head is None else Headed(task, head.head, head.target, 1 if head.target == VALUE else n_classes)

@@ -19,7 +19,7 @@ from goldfold import tasks
 from goldfold.base.errors import ConfigError, DataError, cause
 from goldfold.base.status import Progress
 from goldfold.bundles import form
-from goldfold.bundles.fitted_layers import Headed
+from goldfold.bundles.fitted_layers import with_head
 from goldfold.bundles.predictions import Predictions
 from goldfold.cache.building import Frame
 from goldfold.cache.decoded import DecodedImages, Reading
@@ -30,7 +30,6 @@ from goldfold.engine.memory import as_memory_allows
 from goldfold.ensembling.members import of_folds
 from goldfold.ensembling.nested import applied
 from goldfold.ensembling.steps import average, build
-from goldfold.heads.protocol import VALUE
 from goldfold.images.cases import CASE, named
 from goldfold.images.given import given
 from goldfold.inference import views
@@ -189,12 +188,9 @@ def _predictor(
     weights: str,
 ) -> Predictor:
     """Build the predictor of one network of a member."""
-    task, head = tasks.infer(manifest.task, manifest.classes), member.network.frozen_head
-    if head is not None:
-        task = Headed(task, head.head, head.target, 1 if head.target == VALUE else len(manifest.classes))
     try:
         return trained(
-            task,
+            with_head(tasks.infer(manifest.task, manifest.classes), member.network.frozen_head, len(manifest.classes)),
             member.network.model_dump(),
             load_file(folder / weights),
             manifest.preprocessing.channels,

@@ -20,7 +20,7 @@ from goldfold.ensembling.coverage import refuse_unreachable
 from goldfold.images import cases
 from goldfold.metadata.columns import Columns, found_in, refuse_unlearnable, refuse_unusable
 from goldfold.planning.inner import inner_list, parts
-from goldfold.planning.outputs import GROUP, HOLDOUT, group_list, metadata_list, part_of
+from goldfold.planning.outputs import GROUP, group_list, metadata_list, part_of
 from goldfold.planning.row_lists import ALL, case_list
 from goldfold.planning.runs import WHOLE
 from goldfold.splits.checks import deviations, worst
@@ -28,6 +28,7 @@ from goldfold.splits.groups import compare_groups, in_words
 from goldfold.splits.inner import inner_parts
 from goldfold.splits.kinds import by_kind
 from goldfold.splits.splitting import SPREAD_FEW, UNKEPT, listed, split, training
+from goldfold.splits.stale import keep_only, remove_stale
 from goldfold.splits.together import parted
 from goldfold.tables import read_table
 
@@ -116,9 +117,9 @@ def run(
     for name in COPIED:
         write_if_changed(out / name, sealing.copied(Path(manifest) / name, aside))
     sealing.seal(out, aside)
-    _keep_only(out / "inner", inner_lists)
-    _keep_only(out / "rows", [out / case_list(*place) for place in chosen])
-    _remove_stale(out, n_folds, list(tables), bool(found_in(metadata["train"])), GROUP in train, full)
+    keep_only(out / "inner", inner_lists)
+    keep_only(out / "rows", [out / case_list(*place) for place in chosen])
+    remove_stale(out, n_folds, list(tables), bool(found_in(metadata["train"])), GROUP in train, full)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
 
@@ -296,30 +297,3 @@ def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, 
     known = dict(zip(earlier["id"][folds >= 0], folds[folds >= 0].tolist(), strict=True))
     names = ((id, (id, id.removeprefix("train/"), f"train/{id}")) for id in ids)
     return {id: known[found[0]] for id, may_be in names if (found := [name for name in may_be if name in known])}
-
-
-def _keep_only(folder: Path, written: Sequence[Path]) -> None:
-    """Remove lists of an earlier run from a folder."""
-    for path in {*folder.glob("*.csv")} - {*written}:
-        path.unlink()
-
-
-def _remove_stale(
-    folder: Path, n_folds: int, splits: list[str], has_metadata: bool, has_groups: bool, has_full: bool
-) -> None:
-    """Remove lists of an earlier run with more folds, other splits, metadata or groups, or of all rows, which would be taken
-    for those of this one."""
-    for path in folder.glob("fold*.csv"):
-        number = path.stem.removeprefix("fold").removesuffix("-metadata").removesuffix("-groups")
-        if number.isdigit() and int(number) >= n_folds:
-            path.unlink()
-    for name in {"test", "unlabeled", "answers"} - set(splits):
-        (folder / f"{name}.csv").unlink(missing_ok=True)
-    for name in ("test", HOLDOUT):
-        if not has_metadata or name not in splits:
-            (folder / metadata_list(name)).unlink(missing_ok=True)
-    gone = [metadata_list("fold*")] * (not has_metadata) + ["fold*-groups.csv"] * (not has_groups)
-    gone += [metadata_list("full")] * (not has_metadata) + [group_list(WHOLE)] * (not has_groups)
-    gone += ["full*.csv"] * (not has_full)
-    for path in [path for pattern in gone for path in folder.glob(pattern)]:
-        path.unlink()
