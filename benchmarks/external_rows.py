@@ -80,20 +80,25 @@ def run(config: Config, plan: Plan, job: Job) -> None:
     predict.run(folder=out, fold_file=None, lists=tests, weights=f"{folder}/model.safetensors", **shared, **settings)
 
 
-def accuracies(config: Config, plan: Plan, name: str, number: int) -> list[float]:
-    """Accuracy on the test images by seed."""
+def correct(config: Config, plan: Plan, name: str, number: int) -> np.ndarray:
+    """(seeds, test images), whether the mean over the folds predicts the true class."""
     truth = pd.read_csv(config.data.test_answers, dtype=str).set_index("id")["label"]  # type: ignore[union-attr]
-    classes = sorted(truth.unique())
-    found = []
+    classes, found = np.array(sorted(truth.unique())), []
     for seed in SEEDS:
         runs = [one for one in plan.grid.runs([number], [name]) if one.seed == seed]
         parts = [load(path) for path in plan.predictions("test", runs)]
-        mean = np.mean(
-            [part["logits"] - np.logaddexp.reduce(part["logits"], 1, keepdims=True) for part in parts], axis=0
-        )
+        logs = [part["logits"] - np.logaddexp.reduce(part["logits"], 1, keepdims=True) for part in parts]
         ids = [str(id).rpartition("/")[2] for id in parts[0]["ids"]]
-        found.append(float(np.mean(truth.reindex(ids).to_numpy() == np.array(classes)[mean.argmax(1)])))
-    return found
+        found.append(truth.reindex(ids).to_numpy() == classes[np.mean(logs, axis=0).argmax(1)])
+    return np.stack(found)
+
+
+def gain(of: np.ndarray, base: np.ndarray) -> str:
+    """Difference of the accuracies, mean over the seeds, with its 95 % interval over resampled test images."""
+    by_image = of.mean(axis=0) - base.mean(axis=0)
+    draws = np.random.default_rng(0).integers(0, len(by_image), (10_000, len(by_image)))
+    low, high = np.quantile(by_image[draws].mean(axis=1), [0.025, 0.975])
+    return f"{by_image.mean():+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def main() -> None:
@@ -109,12 +114,11 @@ def main() -> None:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 run(config, plan, job)
             print(job.name, file=sys.stderr, flush=True)
+        own = correct(config, plan, "own", 0)
         for name, number in (("own", 0), ("both", 0), ("pretrained", 0), ("pretrained", 1)):
-            found = accuracies(config, plan, name, number)
-            print(
-                f"| `{name}`, round {number} | {' | '.join(f'{one:.3f}' for one in found)} | {np.mean(found):.3f} |",
-                flush=True,
-            )
+            found = correct(config, plan, name, number)
+            by_seed = " | ".join(f"{one:.3f}" for one in found.mean(axis=1))
+            print(f"| `{name}`, round {number} | {by_seed} | {found.mean():.3f} | {gain(found, own)} |", flush=True)
 
 
 if __name__ == "__main__":
