@@ -29,6 +29,8 @@ from goldfold.predictions.arrays import load  # noqa: E402
 from goldfold.stages import cache, folds, manifest, predict, train  # noqa: E402
 
 SEEDS, EPOCHS = [0, 1, 2], 150
+LONGER = 402
+"""As many steps as the chain takes."""
 NETWORK = {"network": "small_resnet", "params": {"widths": [8, 16, 32], "kernel_size_px": 3}, "image_size_px": 16}
 
 
@@ -40,6 +42,7 @@ def config_of(data: Path) -> Config:
     own = {"rows": "own", "epochs": EPOCHS, "validate_every": EPOCHS}
     models = [
         {"name": "own", **NETWORK, "train": own},
+        {"name": "longer", **NETWORK, "train": {**own, "epochs": LONGER, "validate_every": LONGER}},
         {"name": "both", **NETWORK, "train": {"epochs": 7, "validate_every": 7}},
         {"name": "pretrained", **NETWORK, "train": {"rows": "external", "epochs": 6, "validate_every": 6}},
     ]
@@ -115,7 +118,7 @@ def main() -> None:
                 run(config, plan, job)
             print(job.name, file=sys.stderr, flush=True)
         own = correct(config, plan, "own", 0)
-        for name, number in (("own", 0), ("both", 0), ("pretrained", 0), ("pretrained", 1)):
+        for name, number in (("own", 0), ("longer", 0), ("both", 0), ("pretrained", 0), ("pretrained", 1)):
             found = correct(config, plan, name, number)
             by_seed = " | ".join(f"{one:.3f}" for one in found.mean(axis=1))
             print(f"| `{name}`, round {number} | {by_seed} | {found.mean():.3f} | {gain(found, own)} |", flush=True)
