@@ -2,17 +2,20 @@
 
 python benchmarks/digit_subsets.py data/digits_300 --labelled 300
 python benchmarks/digit_subsets.py data/digits_few --labelled 250 --unlabelled
+python benchmarks/digit_subsets.py data/digits_turned --labelled 100 --external turned
 python benchmarks/digit_subsets.py data/digits_flipped --flipped 0.1
 
 Writes the files of the demo data with another ``train.csv``; ``flipped.csv`` lists the flipped labels (id, label, given).
 Labelled images are drawn in equal numbers per class; with ``--unlabelled`` the other training images are moved to the folder
-``unlabeled``. All draws are by a fixed seed.
+``unlabeled``. With ``--external`` they become labelled images of another kind, turned by 25 degrees (``inverted``: and of
+inverted brightness), in ``external.csv`` and the folder ``external``. All draws are by a fixed seed.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -28,18 +31,26 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="a new folder")
     parser.add_argument("--labelled", type=int, help="number of labelled images; all by default")
     parser.add_argument("--unlabelled", action="store_true", help="keep the other images, without a label")
+    parser.add_argument(
+        "--external", choices=["turned", "inverted"], help="change the other images, and keep their labels"
+    )
     parser.add_argument("--flipped", type=float, default=0.0, help="share of labels that become another class")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    if asked.external and asked.unlabelled:
+        parser.error("--external and --unlabelled both take the other images; name one")
     if asked.folder.exists():
         parser.error(f"{asked.folder} exists; name a new folder, or remove it")
     digits.write(asked.folder)
     table = pd.read_csv(asked.folder / "train.csv")
+    every = table
     draw = np.random.default_rng(asked.seed)
     if asked.labelled is not None:
         table = few(table, asked.labelled, draw)
     if asked.unlabelled:
         move_others(asked.folder, set(table["id"]))
+    if asked.external:
+        write_external(asked.folder, every[~every["id"].isin(table["id"])], asked.external == "inverted")
     table, changed = flipped(table, asked.flipped, draw)
     table.to_csv(asked.folder / "train.csv", index=False, lineterminator="\n")
     if len(changed):
@@ -63,6 +74,20 @@ def move_others(root: Path, labelled: set[str]) -> None:
     for path in sorted((root / "images").glob("*.png")):
         if path.stem not in labelled | test:
             path.replace(root / "unlabeled" / path.name)
+
+
+def write_external(root: Path, table: pd.DataFrame, is_inverted: bool) -> None:
+    """Write images of another kind from those of ``table``: turned by 25 degrees, and inverted if so wanted."""
+    (root / "external").mkdir()
+    for id in table["id"]:
+        image = cv2.imread(str(root / f"images/{id}.png"), cv2.IMREAD_GRAYSCALE)
+        height, width = image.shape
+        turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), 25, 1)
+        turned = cv2.warpAffine(
+            255 - image if is_inverted else image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE
+        )
+        cv2.imwrite(str(root / f"external/{id}.png"), turned)
+    table.to_csv(root / "external.csv", index=False, lineterminator="\n")
 
 
 def flipped(table: pd.DataFrame, share: float, draw: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame]:

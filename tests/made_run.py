@@ -20,7 +20,7 @@ from goldfold.base.files import sealed, write_json
 from goldfold.config import Config, parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, provenance, records
-from goldfold.planning import full, inner
+from goldfold.planning import full, inner, row_lists
 from goldfold.planning.heads import stacked
 from goldfold.planning.inner import inner_list
 from goldfold.planning.origins import snapshot_file, weight_files
@@ -125,9 +125,7 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
     lists, shard = f"{plan.results}/folds", f"shards/{job.shard}.csv"
     names = {
         "cache": [shard],
-        "generate": [f"fold{job.fold}.csv", "classes.json"],
-        "train": [f"fold{job.fold}.csv", "classes.json"],
-        "derive": [f"fold{job.fold}.csv", "classes.json"],
+        **{stage: [row_lists.list_of(plan, job), "classes.json"] for stage in row_lists.STAGES},
         "embed": [],
         **{
             stage: [
@@ -145,7 +143,6 @@ def inputs_of(plan: Plan, job: Job) -> list[str]:
             *sorted({inner_list(job.fold, judge.part) for judge in plan.above(job) if judge.part}), "classes.json",
         ],
         "full_label": ["classes.json"],
-        "full_train": ["full.csv", "classes.json"],
         "full_predict": ["test.csv", "classes.json"],
         "external": [*(f"{split}.csv" for split in plan.splits if split in ("train", "test")), "classes.json", "class_ids.json"],
         "ensemble": ["train.csv", "classes.json", *["answers.csv", "test.csv"] * ("answers" in plan.tables)],

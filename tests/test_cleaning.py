@@ -115,7 +115,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     ([{}, {"clean": {"models": ["b0"]}}], {"ensemble": {"weights": {"b0": 0}}},
      r"rounds\[1\]\.clean\.models: b0 has weight 0 in the ensemble, so it cannot judge; give it a weight, or remove it"),
     ([{"models": ["b0"]}, CLEAN], {"ensemble": {"weights": {"b0": 0}}}, r"rounds\[1\]\.clean: of the models that round 0 trains "
-     r"on the given labels alone none has a weight in the ensemble; give one a weight"),
+     r"on the given labels of all rows none has a weight in the ensemble; give one a weight"),
     ([{}, CLEAN], {"task": "regression"}, r"rounds\[1\]\.clean: task 'regression' has no cleaning of labels, which needs one "
      r"class per image; remove clean"),
     ([{}, CLEAN], {"task": "multilabel"}, r"rounds\[1\]\.clean: task 'multilabel' has no cleaning of labels"),

@@ -1,6 +1,7 @@
 """Heads on frozen backbones: config, plan, embeddings, and heads that see nothing of the rows that they predict."""
 
 import contextlib
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,8 @@ from goldfold.base.fingerprint import sha256_of
 from goldfold.bundles import heads as bundled
 from goldfold.bundles.export import export
 from goldfold.bundles.finished import Run
+from goldfold.bundles.fitted_arrays import arrays_of
+from goldfold.bundles.fitted_layers import LAYERS, Headed
 from goldfold.cache.images import build
 from goldfold.cases import Inputs
 from goldfold.config import parse, slices
@@ -34,6 +37,7 @@ from goldfold.inference.predictor import build as build_network
 from goldfold.inference.views import identity
 from goldfold.planning.plan import Job, plan_of
 from goldfold.planning.runs import Member
+from goldfold.planning.runs import Run as Run_of
 from goldfold.predictions.arrays import load, save
 from goldfold.stages import embed, heads
 from test_rounds import B0, BASE
@@ -395,8 +399,10 @@ def test_the_embedding_of_a_case_is_the_mean_over_its_images_in_all_shards(tmp_p
 # --- bundles
 
 
-@pytest.mark.parametrize("target", ["label", "labels"])
-def test_a_logistic_head_is_the_last_layer_of_its_network(target: str) -> None:
+@pytest.mark.parametrize(("target", "name"), EVERY)
+@pytest.mark.parametrize("kept", ["all", "two classes", "one class"])
+def test_a_head_is_the_last_layer_of_its_network(target: str, name: str, kept: str) -> None:
+    """Also where its training rows lack classes; and loaded into a network whose layer has no numbers yet."""
     import torch
 
     model = {
@@ -412,19 +418,28 @@ def test_a_logistic_head_is_the_last_layer_of_its_network(target: str) -> None:
     with torch.inference_mode():
         features = Embedder().predict(frozen, Inputs.of(images), [identity()])["features"]
     truth = made(target)[1][:60]
-    (head,) = fitted(built(target, "logistic"), features, truth, np.arange(60) % FOLDS, 0, [0])
+    truth = truth if target == "value" or kept == "all" else truth % 2 if kept == "two classes" else np.ones_like(truth)
+    (head,) = fitted(built(target, name), features, truth, np.arange(60) % FOLDS, 0, [3])
     described = {key: value for key, value in model.items() if key not in bundled.OF_TRAINING}
-    network = build_network(tasks.infer({"name": TASKS[target]}, ["a", "b", "c"]), described, 1).eval()
-    bundled._filled(network, frozen, head, "m")
-    with torch.inference_mode():
-        found = network(Inputs.of(images)).numpy()
-    assert np.allclose(found, head(features), atol=1e-4)
+    names = ["-9 to 0", "0 to 9"] if target == "value" else ["a", "b", "c"]
+    task = tasks.infer({"name": TASKS[target]}, names)
+    network = build_network(task, described, 1).eval()
+    bundled._filled(network, frozen, head, "m", name, target)
+    empty = Headed(task, name, target, 1 if target == "value" else 3) if name in LAYERS else task
+    loaded = build_network(empty, described, 1).eval()
+    loaded.load_state_dict(network.state_dict())
+    for one in (network, loaded):
+        with torch.inference_mode():
+            found = one(Inputs.of(images)).numpy()
+        assert found.dtype == np.float32
+        assert np.allclose(found, head(features), atol=1e-4)
 
 
 @pytest.mark.parametrize(
     ("head", "views", "tta", "said"),
     [
-        ({"mlp": {"epochs": 4}}, ["identity"], ["identity"], r"mlp\(epochs=4\), of task 'classification': a bundle"),
+        ({"zero_shot": {"scale": 4}}, ["identity"], ["identity"], r"zero_shot\(scale=4\), of task 'classification': a bundle"),
+        ({"knn": {"k": 4}}, ["identity"], ["identity"], r"knn\(k=4\), fitted to the mean embedding over the images of a case"),
         ("logistic", ["identity", "hflip"], ["identity"], "fitted to the mean embedding over 2 views"),
         ("logistic", ["identity"], ["hflip"], "fitted to the view identity alone, while tta has other views"),
     ],
@@ -433,6 +448,7 @@ def test_heads_that_are_no_layer_are_not_exported(head: Any, views: list[str], t
     records = {
         "heads/m/run.json": {"recipe": {"settings": {"head": head, "embeddings": "e"}}},
         "embeddings/e/train-0.run.json": {"recipe": {"settings": {"views": views}}},
+        "manifest/run.json": {"recipe": {"settings": {"source": {"case_column": "case"}}}},
     }
     found: Any = SimpleNamespace(
         heads=[Member("m", 0)], weights={"m-seed0": 1.0}, settings={"task": {"name": "classification"}}, root="results/t",
@@ -442,6 +458,35 @@ def test_heads_that_are_no_layer_are_not_exported(head: Any, views: list[str], t
         ConfigError, match="results/t: 'm-seed0' has weight 1 in the ensemble, but it is a head on .*" + said
     ):
         bundled.refuse(found, [Run(Member("net", 0), 0, 0, Path(), {"tta": tta})])
+
+
+@pytest.mark.parametrize(("name", "wrong", "is_refused"), [
+    ("ridge", 0, False), ("ridge", 1, True), ("boosted", 0, False), ("boosted", 1, False), ("boosted", 3, True),
+])  # fmt: skip
+def test_a_layer_that_predicts_otherwise_than_the_run_is_refused(
+    name: str, wrong: int, is_refused: bool, tmp_path: Path
+) -> None:
+    """Of 120 numbers, one may fall to another leaf; the outputs of ridge regression are continuous."""
+    import torch
+
+    features, truth = made("value")
+    (head,) = fitted(built("value", name), features, truth, np.arange(N) % FOLDS, 0, [0])
+    values = 10 + 4 * head(features)[:, 0]
+    values[:wrong] += 1
+    save(tmp_path / "oof.npz", {"ids": np.array([f"i{row:03d}" for row in range(N)]), "values": values}.items())
+    if name == "ridge":
+        layer: Any = lambda rows: torch.from_numpy(head(rows.numpy()))  # noqa: E731
+    else:
+        layer = LAYERS[name]("value", 1, arrays_of(head))
+    found: Any = SimpleNamespace(fused=lambda *_: tmp_path / "oof.npz", root="results/t")
+    check = partial(
+        bundled._check, found, Run_of("m", 0, 0, 0), layer, SimpleNamespace(of=lambda _: features), (10.0, 4.0)
+    )
+    if not is_refused:
+        check()
+        return
+    with pytest.raises(DataError, match="results/t: the head m of fold 0 was fitted again, and predicts otherwise"):
+        check()
 
 
 def test_a_stack_that_takes_embeddings_is_not_exported() -> None:
@@ -477,13 +522,13 @@ def test_a_head_reruns_alone_and_embeddings_with_their_backbone(tmp_path: Path) 
 
 
 def test_heads_are_members_from_embeddings_to_report(code: Path, tmp_path: Path) -> None:
-    """And a logistic head in a bundle, and embeddings in a stack, which fits nothing else again."""
+    """And heads in a bundle, and embeddings in a stack, which fits nothing else again."""
     write_images(tmp_path)
     values: dict[str, Any] = {
         "data": {**TINY["data"], "shards": 1}, "pseudo_labels": {"rounds": 0}, "seeds": [0, 1],  # type: ignore[dict-item]
         "models": [LINEAR, {**MLP, "params": {"widths": [8, 8]}, "interpolation": "bicubic"}],
     }  # fmt: skip
-    write_config(tmp_path, **values, ensemble={"weights": {"mlp": 0}})
+    write_config(tmp_path, **values)
     result = snakemake(tmp_path, code=code)
     assert result.returncode == 0, result.stdout + result.stderr
     results = tmp_path / "results/tiny"
@@ -503,7 +548,7 @@ def test_heads_are_members_from_embeddings_to_report(code: Path, tmp_path: Path)
         found = bundle.predict([*tests["path"]]).arrays
         names = {Path(path).stem: id for id, path in zip(tests["id"], tests["path"], strict=True)}
         rows = [wanted["ids"].tolist().index(names[Path(str(id)).stem]) for id in found["ids"]]
-        assert bundle.members == ["linear-seed0"]
+        assert bundle.members == ["linear-seed0", "mlp-seed0", "mlp-seed1"]
         assert np.allclose(found["probabilities"], wanted["probabilities"][rows], atol=1e-5)
     before = (results / "predict/mlp/round0/fold0/seed0/oof.npz").stat().st_mtime_ns
     write_config(tmp_path, **values, ensemble=[{"stacking": {"embeddings": True, "components": 3}}])

@@ -22,7 +22,7 @@ from goldfold.commands.init.table_files import tables_of
 from goldfold.commands.init.tiles import by_affixes
 from goldfold.commands.init.walk import Tree, walk
 from goldfold.sources.records import Columns, read_records
-from goldfold.stages.manifest import _thinned
+from goldfold.splits.thinning import thinned
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 
@@ -158,8 +158,18 @@ def test_large_sets_are_checked_on_a_sample() -> None:
     assert rehearsal.n_rows(looked(100_000, 300)) == 1500
     assert rehearsal.n_rows(looked(100_000, 4000)) == 40
     table = pd.DataFrame({"id": range(10)})
-    assert _thinned(table, 4)["id"].tolist() == [0, 2, 5, 7]
-    assert _thinned(table, 10)["id"].tolist() == list(range(10))
+    assert thinned(table, 4)["id"].tolist() == [0, 2, 5, 7]
+    assert thinned(table, 10)["id"].tolist() == list(range(10))
+
+
+@pytest.mark.parametrize(("n_external", "kept"), [(1, 1), (30, 16), (500, 32), (990, 54), (998, 62), (1000, 64)])
+def test_a_quick_look_has_own_and_external_rows(n_external: int, kept: int) -> None:
+    table = pd.DataFrame({"id": range(1000), "train_only": [""] * (1000 - n_external) + ["1"] * n_external})
+    found = thinned(table, 64)
+    assert len(found) == 64
+    assert found["id"].is_monotonic_increasing
+    assert found["id"].is_unique
+    assert (found["train_only"] == "1").sum() == kept
 
 
 # --- what a reading explains

@@ -11,6 +11,7 @@ from goldfold.config import parse as parse_config
 from goldfold.planning import heads
 from goldfold.planning.inner import inner_list
 from goldfold.planning.plan import job_at
+from goldfold.planning.row_lists import list_of
 from goldfold.lineage import provenance
 from goldfold.base.errors import GoldfoldError, as_error
 from goldfold.session import Session
@@ -56,6 +57,13 @@ def folds_file(name):
         return f"{PLAN.results}/folds/{name}".format(**wildcards)
 
     return get
+
+
+def case_list(stage):
+    """Input function: the list of the cases of a fold, with the training rows that a job uses."""
+    return lambda wildcards: folds_file(list_of(PLAN, job_at(stage, wildcards)))(
+        wildcards
+    )
 
 
 def metadata_lists(stage):

@@ -3,7 +3,7 @@ rule derive:
     input:
         recipe=recipe("derive"),
         weights=source_files,
-        fold=folds_file("fold{fold}.csv"),
+        fold=case_list("derive"),
         classes=folds_file("classes.json"),
         metadata=metadata_lists("derive"),
         cache=cache_for("derive"),

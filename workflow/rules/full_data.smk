@@ -2,7 +2,7 @@
 use rule train as full_train with:
     input:
         recipe=recipe("full_train"),
-        fold=folds_file("full.csv"),
+        fold=case_list("full_train"),
         classes=folds_file("classes.json"),
         metadata=metadata_lists("full_train"),
         groups=group_lists("full_train"),

@@ -2,7 +2,7 @@
 rule generate:
     input:
         recipe=recipe("generate"),
-        fold=folds_file("fold{fold}.csv"),
+        fold=case_list("generate"),
         classes=folds_file("classes.json"),
         cache=cache_for("generate"),
         checked=checked_first("generate"),

@@ -1,7 +1,7 @@
 rule train:
     input:
         recipe=recipe("train"),
-        fold=folds_file("fold{fold}.csv"),
+        fold=case_list("train"),
         classes=folds_file("classes.json"),
         metadata=metadata_lists("train"),
         groups=group_lists("train"),

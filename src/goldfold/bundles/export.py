@@ -143,7 +143,8 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
 
 def _schema(members: Sequence[form.Member], source: Mapping[str, Any], takes: bool, steps_take: bool) -> int:
     """Return the oldest schema version that describes a bundle, of which networks or steps may take metadata."""
-    is_new = any(one.network.views or one.network.max_images or one.network.embedding for one in members)
+    keys = ("views", "max_images", "embedding", "frozen_head")
+    is_new = any(getattr(one.network, key) for one in members for key in keys)
     if source.get("frame_column") or is_new:
         return form.SCHEMA
     has_heads = any(one.network.head for one in members)

@@ -1,7 +1,8 @@
-"""Heads on frozen backbones in bundles: a logistic head is the last layer of an ordinary network.
+"""Heads on frozen backbones in bundles, as the last layers of their networks.
 
-The standardisation of its fold is folded into the layer. The head is fitted again, as the stage heads did, since results hold its
-predictions alone; the layer must give these.
+A linear head is the last layer of an ordinary network, with the standardisation of its fold folded in; others are layers of
+`goldfold.bundles.fitted_layers`. A head is fitted again, as the stage heads did, since results hold its predictions alone; the
+layer must give these.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,22 +20,29 @@ from goldfold import components, tasks
 from goldfold.backbones import backbone, digest
 from goldfold.base.counter import counter
 from goldfold.base.errors import ConfigError, DataError
-from goldfold.bundles.finished import ENSEMBLE, FOLDS, Finished, Run
+from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run
+from goldfold.bundles.fitted_arrays import arrays_of
+from goldfold.bundles.fitted_layers import LAYERS, Nearest, Trees, with_last
 from goldfold.embeddings import Embeddings, read
 from goldfold.head_fits import Facet, parts_of
 from goldfold.heads.fitting import FittedHead
 from goldfold.heads.linear import Coefficients
+from goldfold.heads.protocol import VALUE
 from goldfold.inference.predictor import build
 from goldfold.models.features import head_of
 from goldfold.planning import runs as planned
 from goldfold.planning.runs import Member
 from goldfold.predictions.arrays import load
 from goldfold.tables import read_table
+from goldfold.tasks.regression.scale import keep
 
-HEAD = "logistic"
-TASKS = ("classification", "multilabel")
+LINEAR = ("logistic", "ridge")
+TASKS = ("classification", "multilabel", "regression")
 TOLERANCE = 1e-3
-"""Logits of the layer and of the run may differ by this much, and by this share."""
+"""Outputs of the layer and of the run may differ by this much, and by this share."""
+JUMPS = 0.01
+"""Share of the cases whose outputs may differ by more, of heads that are not continuous: the last of the nearest neighbours, and
+the side of a threshold in a tree, may be another one after rounding."""
 OF_TRAINING = ("pretrained", "partly_pretrained", "mean", "std")
 """Settings of a backbone that its weights contain."""
 
@@ -46,8 +54,8 @@ def refuse(found: Finished, others: list[Run]) -> None:
         others: networks that are trained.
 
     Raises:
-        ConfigError: a head with a weight is another than `HEAD`, sees other views than the bundle, or is of another task; or a
-            step takes embeddings.
+        ConfigError: a head with a weight has no layer, sees other views than the bundle, or is of another task; or a step takes
+            embeddings.
     """
     if found.settings.get("embeddings"):
         raise ConfigError(
@@ -57,9 +65,11 @@ def refuse(found: Finished, others: list[Run]) -> None:
     for member in found.heads:
         settings = _record(found, member)["recipe"]["settings"]
         seen, task = _embedded(found, settings["embeddings"])["views"], found.settings["task"]["name"]
-        reason = ""
-        if task not in TASKS or components.name_of(settings["head"]) != HEAD:
+        reason, name = "", components.name_of(settings["head"])
+        if task not in TASKS or name not in (*LINEAR, *LAYERS):
             reason = f"{components.label(settings['head'])}, of task {task!r}"
+        elif name not in LINEAR and _has_cases(found):
+            reason = f"{components.label(settings['head'])}, fitted to the mean embedding over the images of a case"
         elif len(seen) > 1:
             reason = f"fitted to the mean embedding over {len(seen)} views"
         elif others and others[0].settings["tta"] != seen:
@@ -69,9 +79,10 @@ def refuse(found: Finished, others: list[Run]) -> None:
         if reason:
             raise ConfigError(
                 f"{found.root}: {member.name!r} has weight {found.weights[member.name]:.3g} in the ensemble, but it is a head on "
-                f"a frozen backbone, {reason}: a bundle predicts with {HEAD} heads on one view alone, of classification and "
-                f"multilabel. Set its weight in ensemble.weights to 0 in an average, or remove the model from a stack; then run "
-                f"snakemake again, which trains nothing."
+                f"a frozen backbone, {reason}: a bundle predicts with {', '.join((*LINEAR, *LAYERS))} heads on one view alone, "
+                f"of classification, multilabel and regression, and with linear ones alone if cases have several images. Set its "
+                f"weight in ensemble.weights to 0 in an average, or remove the model from a stack; then run snakemake again, "
+                f"which trains nothing."
             )
 
 
@@ -88,14 +99,24 @@ def networks(found: Finished, folder: Path) -> Iterator[Run]:
         frozen = _backbone(found, settings["embeddings"], how)
         known = _read(found, settings["embeddings"])
         described = {key: value for key, value in how["model"].items() if key not in OF_TRAINING}
-        for fold, head in enumerate(_fits(found, member, settings, classes, known)):
+        kind = {"head": components.name_of(settings["head"]), "target": tasks.facts(settings["task"]["name"]).target}
+        extra = {} if kind["head"] in LINEAR else {"frozen_head": kind}
+        for fold, (head, scale) in enumerate(_fits(found, member, settings, classes, known)):
             network = build(tasks.infer(settings["task"], classes), described, how["channels"])
-            layer = _filled(network, frozen, head, member.model)
-            _check(found, planned.Run(member.model, 0, fold, member.seed), layer, known)
+            layer = _filled(network, frozen, head, member.model, **kind)
+            if kind["target"] == VALUE:
+                keep(network, scale)
+            _check(found, planned.Run(member.model, 0, fold, member.seed), layer, known, scale)
             path = folder / f"{member.name}-fold{fold}.safetensors"
             save_file({name: value.contiguous() for name, value in network.state_dict().items()}, path)
-            shared = {**how, "model": described, "tta": how["views"], "batch_norm": "trained"}
+            shared = {**how, "model": {**described, **extra}, "tta": how["views"], "batch_norm": "trained"}
             yield Run(member, member.seed, fold, path, shared)
+
+
+def _has_cases(found: Finished) -> bool:
+    """Return whether a case may have several images."""
+    source = found.record(MANIFEST)["recipe"]["settings"]["source"]
+    return any(source.get(key) for key in ("case_column", "view_columns", "frame_column"))
 
 
 def _record(found: Finished, member: Member) -> Any:
@@ -126,22 +147,29 @@ def _read(found: Finished, embedding: str) -> Embeddings:
 
 def _fits(
     found: Finished, member: Member, settings: Mapping[str, Any], classes: list[str], known: Embeddings
-) -> Iterator[FittedHead]:
-    """Yield the head of each fold, fitted as in the stage heads."""
+) -> Iterator[tuple[FittedHead, tuple[float, float]]]:
+    """Yield the head of each fold, fitted as in the stage heads, and the scale of its targets."""
     facet, parts = Facet(settings["task"], classes), parts_of(str(found.file("folds/train.csv", FOLDS)))
     for fold in range(settings["n_folds"]):
         rows = read_table(found.file(f"folds/fold{fold}.csv", FOLDS))
         trained = rows[rows["split"] == "train"].reset_index(drop=True)
         seeds = [counter(member.model, member.seed, fold)]
         with threadpool_limits(1):
-            ((head, _),) = facet.fits(settings["head"], known, trained, parts, fold, seeds)
-        yield head
+            (one,) = facet.fits(settings["head"], known, trained, parts, fold, seeds)
+        yield one
 
 
-def _filled(network: nn.Module, frozen: nn.Module, head: FittedHead, model: str) -> nn.Linear:
-    """Give a network the weights of the backbone, and a head as its last layer; return this layer."""
-    layer, linear = head_of(network), head.predict
-    if not isinstance(layer, nn.Linear) or layer.bias is None or not isinstance(linear, Coefficients):
+def _filled(network: nn.Module, frozen: nn.Module, fitted: FittedHead, model: str, head: str, target: str) -> nn.Module:
+    """Give a network the weights of the backbone, and a head as its last layer; return this layer.
+
+    Args:
+        fitted: the head.
+        head: its name.
+        target: kind of target.
+    """
+    layer, linear = head_of(network), fitted.predict
+    arrays = None if isinstance(linear, Coefficients) else arrays_of(fitted)
+    if not isinstance(layer, nn.Linear) or layer.bias is None or not (arrays or isinstance(linear, Coefficients)):
         raise ConfigError(
             f"models ({model}): the last layer of its network is no linear layer with a bias, so its head cannot be exported. "
             f"Set its weight in ensemble.weights to 0."
@@ -150,19 +178,29 @@ def _filled(network: nn.Module, frozen: nn.Module, head: FittedHead, model: str)
     network.load_state_dict(
         {name: value for name, value in frozen.state_dict().items() if name not in last}, strict=False
     )
-    weights = linear.weights / head.standard.spread
+    if not isinstance(linear, Coefficients):
+        made = LAYERS[head](target, layer.out_features, arrays)
+        with_last(network, made)
+        return made
+    weights = linear.weights / fitted.standard.spread
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weights))
-        layer.bias.copy_(torch.from_numpy(linear.intercepts - weights @ head.standard.centre))
+        layer.bias.copy_(torch.from_numpy(linear.intercepts - weights @ fitted.standard.centre))
     return layer
 
 
-def _check(found: Finished, run: planned.Run, layer: nn.Linear, known: Embeddings) -> None:
-    """Refuse a layer that does not give the out-of-fold predictions that were fused."""
+def _check(found: Finished, run: planned.Run, layer: nn.Module, known: Embeddings, scale: tuple[float, float]) -> None:
+    """Refuse a layer that does not give the out-of-fold predictions that were fused.
+
+    Args:
+        scale: middle and spread of numbers, which its outputs are in.
+    """
     oof = load(found.fused(f"predict/{run.folder}/oof.npz", f"heads/{run.model}/run.json"))
     with torch.inference_mode():
-        logits: NDArray[np.float32] = layer(torch.from_numpy(known.of(oof["ids"].tolist()))).numpy()
-    if not np.allclose(logits, oof["logits"], rtol=TOLERANCE, atol=TOLERANCE):
+        outputs: NDArray[np.float32] = layer(torch.from_numpy(known.of(oof["ids"].tolist()))).numpy()
+    wanted = oof["logits"] if "logits" in oof else (oof["values"][:, None] - scale[0]) / scale[1]
+    is_far = ~np.isclose(outputs, wanted, rtol=TOLERANCE, atol=TOLERANCE).all(axis=1)
+    if is_far.sum() > (JUMPS * len(outputs) if isinstance(layer, Nearest | Trees) else 0):
         raise DataError(
             f"{found.root}: the head {run.model} of fold {run.fold} was fitted again, and predicts otherwise than "
             f"{ENSEMBLE.removesuffix('/run.json')} has it: other versions of the libraries? Run snakemake again, then export."

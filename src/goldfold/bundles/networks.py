@@ -56,6 +56,13 @@ class Neighbours(Part):
     unknown: str | None = Field(None, exclude_if=lambda name: name is None)
 
 
+class FrozenHead(Part):
+    """Head on a frozen backbone, see `goldfold.bundles.fitted_layers`; the weight file holds its numbers."""
+
+    head: Literal["mlp", "knn", "boosted"]
+    target: Literal["label", "labels", "value"]
+
+
 class Network(Part):
     """Description of a network, as in an entry of the config's ``models``."""
 
@@ -79,6 +86,8 @@ class Network(Part):
     """Most images of a case that the network gets."""
     embedding: Embedding | None = Field(None, exclude_if=lambda embedding: embedding is None)
     """Head that embeds images; None where the network has another."""
+    frozen_head: FrozenHead | None = Field(None, exclude_if=lambda head: head is None)
+    """Head that was fitted to embeddings, in place of the last layer; None where this is a layer of the network."""
     neighbours: Neighbours | None = Field(None, exclude_if=lambda neighbours: neighbours is None)
     """Votes of the nearest training images, in place of the cosines to the classes."""
 

@@ -19,6 +19,7 @@ from goldfold import tasks
 from goldfold.base.errors import ConfigError, DataError, cause
 from goldfold.base.status import Progress
 from goldfold.bundles import form
+from goldfold.bundles.fitted_layers import with_head
 from goldfold.bundles.predictions import Predictions
 from goldfold.cache.building import Frame
 from goldfold.cache.decoded import DecodedImages, Reading
@@ -189,7 +190,7 @@ def _predictor(
     """Build the predictor of one network of a member."""
     try:
         return trained(
-            tasks.infer(manifest.task, manifest.classes),
+            with_head(tasks.infer(manifest.task, manifest.classes), member.network.frozen_head, len(manifest.classes)),
             member.network.model_dump(),
             load_file(folder / weights),
             manifest.preprocessing.channels,

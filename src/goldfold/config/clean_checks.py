@@ -55,13 +55,13 @@ def _models(config: Config, key: str, judges: int, clean: Clean) -> Iterator[str
             yield f"{key}.models: round {judges} does not train {name}; name another round, or models that it trains"
         elif name not in able:
             yield (
-                f"{key}.models: {name} is made from other models or learns from a teacher in round {judges}, and inner trainings "
-                f"can do neither; name a model that is trained on the given labels alone"
+                f"{key}.models: {name} is made from other models, learns from a teacher or has train.rows in round {judges}, and "
+                f"inner trainings can do none of these; name a model that is trained on the given labels of all rows"
             )
         elif name not in config.weighted:
             yield f"{key}.models: {name} has weight 0 in the ensemble, so it cannot judge; give it a weight, or remove it"
     if clean.models is None and not {*trained} & {*config.weighted} & {*able}:
         yield (
-            f"{key}: of the models that round {judges} trains on the given labels alone none has a weight in the ensemble; give "
-            f"one a weight"
+            f"{key}: of the models that round {judges} trains on the given labels of all rows none has a weight in the ensemble; "
+            f"give one a weight, or put a round before it that trains one so"
         )

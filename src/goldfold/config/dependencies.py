@@ -15,6 +15,7 @@ from goldfold.lineage.contents import fingerprint
 from goldfold.lineage.recipes import Recipe
 from goldfold.planning.lessons import ENSEMBLE
 from goldfold.planning.plan import Job
+from goldfold.planning.row_lists import ALL
 
 
 def recipe(config: Config, job: Job) -> Recipe:
@@ -270,6 +271,12 @@ def _deciding(config: Config, job: Job) -> dict[str, Any]:
     return {"epochs of": {"seeds": config.seeds, "n_folds": config.folds.n_folds}} if is_frozen else {}
 
 
+def _source_rows(config: Config, job: Job) -> dict[str, str]:
+    """The setting that names the list of the cases from whose images others are generated."""
+    rows = config.model(job.model, job.round).train.rows
+    return {} if rows == ALL else {"rows": rows}
+
+
 DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "manifest": lambda config, job: {path: fingerprint([path]) for path in raw(config)},
     "folds": lambda config, job: {path: fingerprint([path]) for path in _listed(config)},
@@ -278,6 +285,7 @@ DATA: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
         _weights_file(config, job.model) if frozen_recipes.texts(config, job.model) else {}
     ),
     "train": _pretrained,
+    "generate": _source_rows,
     "inner_train": _pretrained,
     "clean": _judging,
     "pseudo_label": _teaching,

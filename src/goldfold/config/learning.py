@@ -118,6 +118,9 @@ class Train(Section):
     [Blur, MedianBlur], p: 0.2}}]`; or a YAML file with such a list: `my.yaml`."""
     flips: Literal["none", "horizontal", "both"] = "none"
     """Random flips in training: `horizontal` for photos, `both` (with quarter turns) for images without an up direction."""
+    rows: Literal["all", "own", "external"] = Field("all", exclude_if=lambda value: value == "all")
+    """Training rows of the fold that are used: `external`, those of `data.extra_train` and `data.train_only_column`, `own`, all
+    others, or `all`. Validation rows stay the same."""
     sizes: Sizes = UNSET
     """Image sizes of training by epoch, `[[0, 128], [10, 192]]`: from epoch 10 on 192 pixels; or by batch, `{multi_scale: [96,
     128, 160]}`: each draws one of them; or both, `[[0, {multi_scale: [96, 128]}], [10, 160]]`. By default that of

@@ -24,6 +24,7 @@ from goldfold.config.models import Model
 from goldfold.config.retrieval_checks import embedding_problems
 from goldfold.config.root import Config
 from goldfold.config.rounds import Round, trained_model
+from goldfold.config.row_checks import row_problems
 from goldfold.config.sample_checks import sample_problems
 from goldfold.config.schedule_checks import check_monitor, check_optimizer
 from goldfold.config.views import swapping
@@ -72,6 +73,7 @@ def _overridden(config: Config, task: Facts, model: Model, one: Round) -> list[s
 def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     """Problems of the training settings of a model."""
     yield from _training(model)
+    yield from row_problems(model, config.data)
     yield from sample_problems(model, config, task)
     yield from dropping_problems(model, config)
     yield from check_loss(model.train, config.task, task, config.data.named_classes)

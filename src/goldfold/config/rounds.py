@@ -17,6 +17,7 @@ from goldfold.config.pseudo_labels import (
     Threshold,
     thresholds_at,
 )
+from goldfold.planning.row_lists import ALL
 
 if TYPE_CHECKING:
     from goldfold.config.root import Config
@@ -223,11 +224,13 @@ def clean_of(adapt: ByAccuracy) -> Clean:
 
 
 def judges_of(models: Iterable[Model], one: Round) -> list[str]:
-    """Names of the models that can judge labels with their settings of a round: trained on given labels alone.
+    """Names of the models that can judge labels with their settings of a round: trained on the given labels of all rows.
 
-    A soup or a snapshot has no training of its own, and the teacher of a student was trained on all rows of the fold.
+    A soup or a snapshot has no training of its own, the teacher of a student was trained on all rows of the fold, and inner
+    trainings know no `rows`.
     """
-    return [model.name for model in models if not model.is_made and trained_model(model, one).train.distill is None]
+    settings = {model.name: trained_model(model, one).train for model in models if not model.is_made}
+    return [name for name, train in settings.items() if train.distill is None and train.rows == ALL]
 
 
 def judging_round(config: "Config", earlier: list[Round]) -> int:

@@ -14,6 +14,7 @@ from goldfold.config.root import Config
 from goldfold.config.trial_keys import written_keys
 from goldfold.config.tried import after_prediction
 from goldfold.planning import inner
+from goldfold.planning.row_lists import chosen_rows
 from goldfold.samples.presets.reading import expanded
 from goldfold.tasks import facts
 
@@ -84,6 +85,7 @@ def folds(config: Config) -> dict[str, Any]:
         **({"holdout": config.holdout.model_dump()} if config.holdout else {}),
         **({"inner": parts} if (parts := inner.numbers_of_parts(config.grid)) else {}),
         **({"full": True} if config.full_data else {}),
+        **({"rows": sorted({*chosen.values()})} if (chosen := chosen_rows(config)) else {}),
     }
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,11 @@ from goldfold.heads.protocol import LABEL, LABELS, VALUE, Array, Predict, log_od
 
 SHARE = 0.5
 """Share of the columns that each split looks at: the reason why seeds differ, and trees are less alike."""
+SMALLEST = 1e-12
+"""Probabilities of one label count as at least this."""
+Models = list[tuple[Any, NDArray[Any]]]
+"""Fitted models, None where all targets are the same, with their targets: one model for one label or a number, one by label for
+sets of labels."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,10 @@ class Boosted:
         reduced = Components.fit(features, self.components)
         columns, targets = reduced(features), self._targets(target)
         for seed in seeds:
-            models = [(self._fitted(columns, own, chosen, seed), own) for own in targets]
-            yield partial(self._predicted, models, reduced)
+            yield Fitted(self, [(self._fitted(columns, own, chosen, seed), own) for own in targets], reduced)
 
-    def _predicted(
-        self, models: list[tuple[Any, NDArray[Any]]], reduced: Components, rows: Array
-    ) -> NDArray[np.float64]:
-        columns = reduced(rows)
+    def predicted(self, models: Models, columns: Array) -> NDArray[np.float64]:
+        """Return the outputs (n, outputs) of all models for principal components."""
         return self._joined([self._outputs(model, own, columns) for model, own in models])
 
     def _targets(self, target: NDArray[Any]) -> list[NDArray[Any]]:
@@ -83,7 +84,7 @@ class Boosted:
     def _outputs(self, model: Any, target: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.float64]:
         """Return the outputs (n, outputs) of one model; of a constant target where there is none."""
         if model is None:
-            return self._constant(target, len(columns))
+            return self.constant(target, len(columns))
         if self.target == VALUE:
             return np.asarray(model.predict(columns), dtype=np.float64)[:, None]
         return self._of_classes(model.predict_proba(columns), model.classes_)
@@ -92,9 +93,10 @@ class Boosted:
         """Return the logits of probabilities (n, classes that were seen)."""
         if self.target == LABELS:
             return log_odds(found[:, 1:])
-        return spread_out(np.log(np.maximum(found, 1e-12)), classes, self.n_outputs)
+        return spread_out(np.log(np.maximum(found, SMALLEST)), classes, self.n_outputs)
 
-    def _constant(self, target: NDArray[Any], n: int) -> NDArray[np.float64]:
+    def constant(self, target: NDArray[Any], n: int) -> NDArray[np.float64]:
+        """Return the outputs (n, outputs) where all targets are the same."""
         if self.target == LABEL:
             return spread_out(np.zeros((n, 1)), target[:1], self.n_outputs)
         share = (float(target.sum()) + 0.5) / (len(target) + 1)
@@ -102,6 +104,19 @@ class Boosted:
 
     def _joined(self, parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         return np.concatenate(parts, axis=1)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Trees on principal components."""
+
+    head: Boosted
+    models: Models
+    reduced: Components
+
+    def __call__(self, rows: Array) -> NDArray[np.float64]:
+        """Return the outputs (n, outputs)."""
+        return self.head.predicted(self.models, self.reduced(rows))
 
 
 def boosted(

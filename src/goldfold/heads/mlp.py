@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -43,7 +42,7 @@ class Mlp:
         for epoch in range(1, self.epochs + 1):
             with warnings.catch_warnings(action="ignore"):
                 model.partial_fit(features, target, **({} if classes is None else {"classes": classes}))
-            value = loss(self._outputs(model, held), truth, self.target)
+            value = loss(self.outputs(model, held), truth, self.target)
             if value < least:
                 least, chosen = value, epoch
             if epoch - chosen >= PATIENCE:
@@ -53,7 +52,7 @@ class Mlp:
     def fit(self, features: Array, target: NDArray[Any], chosen: int, seeds: Sequence[int]) -> Iterator[Predict]:
         """Yield the network after the chosen number of epochs."""
         if self.target == LABEL and len(seen := np.unique(target)) < 2:
-            yield from repeat(lambda rows: spread_out(np.zeros((len(rows), 1)), seen, self.n_outputs), len(seeds))
+            yield from repeat(OneClass(int(seen[0]), self.n_outputs), len(seeds))
             return
         reduced = Components.fit(features, self.components)
         columns = reduced(features)
@@ -61,10 +60,7 @@ class Mlp:
             model = self._model(seed, chosen)
             with warnings.catch_warnings(action="ignore"):  # that the number of epochs is a limit
                 model.fit(columns, target)
-            yield partial(self._predicted, model, reduced)
-
-    def _predicted(self, model: Any, reduced: Components, rows: Array) -> NDArray[np.float64]:
-        return self._outputs(model, reduced(rows))
+            yield Fitted(self, model, reduced)
 
     def _model(self, seed: int, epochs: int) -> Any:
         from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -79,13 +75,39 @@ class Mlp:
         """Return what `partial_fit` must be told of the classes."""
         return {LABEL: np.unique(target), LABELS: np.arange(self.n_outputs)}.get(self.target)
 
-    def _outputs(self, model: Any, rows: Array) -> NDArray[np.float64]:
+    def outputs(self, model: Any, rows: Array) -> NDArray[np.float64]:
+        """Return the outputs (n, outputs) of a network for principal components."""
         if self.target == VALUE:
             return np.asarray(model.predict(rows), dtype=np.float64)[:, None]
         found = np.asarray(model.predict_proba(rows), dtype=np.float64)
         if self.target == LABELS:
             return log_odds(found.reshape(len(rows), -1)[:, -self.n_outputs :])
         return spread_out(np.log(np.maximum(found, LEAST)), model.classes_, self.n_outputs)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network on principal components."""
+
+    head: Mlp
+    model: Any
+    reduced: Components
+
+    def __call__(self, rows: Array) -> NDArray[np.float64]:
+        """Return the outputs (n, outputs)."""
+        return self.head.outputs(self.model, self.reduced(rows))
+
+
+@dataclass(frozen=True)
+class OneClass:
+    """The only class of all training cases."""
+
+    number: int
+    n_outputs: int
+
+    def __call__(self, rows: Array) -> NDArray[np.float64]:
+        """Return the outputs (n, outputs)."""
+        return spread_out(np.zeros((len(rows), 1)), np.array([self.number]), self.n_outputs)
 
 
 def mlp(

@@ -15,6 +15,8 @@ NUMBERS = (1, 3, 5, 10, 20, 50)
 """Numbers of neighbours to choose from."""
 TEMPERATURE = 0.07
 """A neighbour whose cosine is smaller by this much counts e times less (Caron et al. 2021, section 4.1)."""
+SMALLEST = 1e-12
+"""Probabilities of one label count as at least this."""
 BLOCK = 2048
 """Cases that are compared with all training cases at a time."""
 
@@ -31,35 +33,52 @@ class Neighbours:
     def choose(self, features: Array, target: NDArray[Any], held: Array, truth: NDArray[Any]) -> int:
         """Return the number of neighbours."""
         numbers = [k for k in self.numbers if k <= len(features)] or [len(features)]
-        found = self._voted(features, target, held, numbers)
+        found = self.voted(features, target, held, numbers)
         losses = [loss(outputs, truth, self.target) for outputs in found]
         return int(numbers[int(np.argmin(losses))])
 
     def fit(self, features: Array, target: NDArray[Any], chosen: int, seeds: Sequence[int]) -> Iterator[Predict]:
         """Yield a function that looks up the training cases, the same with all seeds."""
-        yield from repeat(lambda rows: self._voted(features, target, rows, [min(chosen, len(features))])[0], len(seeds))
+        yield from repeat(Fitted(self, features, target, min(chosen, len(features))), len(seeds))
 
-    def _voted(
+    def voted(
         self, features: Array, target: NDArray[Any], rows: Array, numbers: list[int]
     ) -> list[NDArray[np.float64]]:
         """Return the outputs (n, outputs) with each number of neighbours, ascending."""
-        known, wanted = _unit(features), _unit(rows)
-        values = (
-            np.eye(self.n_outputs)[target] if self.target == LABEL else target.reshape(len(target), -1).astype(float)
-        )
+        known, wanted = unit(features), unit(rows)
+        values = self.values(target)
         parts = [
             _shares(known, values, wanted[start : start + BLOCK], numbers)
             for start in range(0, max(len(wanted), 1), BLOCK)
         ]
         return [self._outputs(np.concatenate(of_number)) for of_number in zip(*parts, strict=True)]
 
+    def values(self, target: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what each case votes for (n, outputs)."""
+        return np.eye(self.n_outputs)[target] if self.target == LABEL else target.reshape(len(target), -1).astype(float)
+
     def _outputs(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.target == LABEL:
-            return np.asarray(np.log(np.maximum(shares, 1e-12)))
+            return np.asarray(np.log(np.maximum(shares, SMALLEST)))
         return log_odds(shares) if self.target == LABELS else shares
 
 
-def _unit(rows: Array) -> Array:
+@dataclass(frozen=True)
+class Fitted:
+    """Training cases, with the number of them that vote."""
+
+    head: Neighbours
+    features: Array
+    target: NDArray[Any]
+    k: int
+
+    def __call__(self, rows: Array) -> NDArray[np.float64]:
+        """Return the outputs (n, outputs)."""
+        return self.head.voted(self.features, self.target, rows, [self.k])[0]
+
+
+def unit(rows: Array) -> Array:
+    """Return rows of length 1; those of length 0 stay as they are."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 

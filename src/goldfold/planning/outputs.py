@@ -224,6 +224,7 @@ def _fold_lists(plan: "Plan") -> list[str]:
         *(metadata_list(part) for part in plan.metadata_parts),
         *(group_list(fold) for fold in plan.folds if plan.by_group),
         *plan.inner_lists,
+        *plan.row_lists,
         *(f"shards/{split}-{piece}.csv" for split in plan.splits for piece in range(plan.n_shards)),
         *FOLD_TABLES,
         *FOLD_FACTS,

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from goldfold.base.errors import ConfigError
-from goldfold.planning import full, heads, inner, reads
+from goldfold.planning import full, heads, inner, reads, row_lists
 from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid
 from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
@@ -48,6 +48,7 @@ class Plan:
         external: names of the members of other tools.
         unlabeled: splits whose images a model learns from without labels, by model and round.
         generating: models and rounds that are trained on generated images besides.
+        rows: training rows that a model uses, by model and round; all, if it is not listed.
         full: models that are trained on all labelled rows besides.
         embeddings: name of the embeddings of each head on a frozen backbone.
         stacked: names of the embeddings that steps of the ensemble take.
@@ -72,6 +73,7 @@ class Plan:
     external: tuple[str, ...] = ()
     unlabeled: dict[tuple[str, int], list[str]] = field(default_factory=dict)
     generating: tuple[tuple[str, int], ...] = ()
+    rows: dict[tuple[str, int], str] = field(default_factory=dict)
     full: FullData = NOTHING
     embeddings: dict[str, str] = field(default_factory=dict)
     stacked: tuple[str, ...] = ()
@@ -124,6 +126,11 @@ class Plan:
     def inner_lists(self) -> list[str]:
         """Lists of the inner trainings that judge labels, below ``folds/``."""
         return inner.lists(self.grid)
+
+    @property
+    def row_lists(self) -> list[str]:
+        """Lists of the trainings that use some of the training rows, below ``folds/``."""
+        return row_lists.lists(self)
 
     @property
     def runs(self) -> list[Run]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from goldfold.planning.outputs import CLASS, GROUP
+from goldfold.planning.row_lists import chosen_rows
 
 if TYPE_CHECKING:
     from goldfold.config import Config
@@ -15,7 +16,7 @@ def inputs_of(config: "Config") -> dict[str, Any]:
 
     Models whose training cases are sampled by a metadata column, or learn one, and those sampled by group, in any round;
     splits of unlabelled images by model and round; models and steps that take metadata; splits that get pseudo labels;
-    external members; models that are trained on all rows.
+    external members; trainings that use some of the training rows; models that are trained on all rows.
     """
     trained = dict.fromkeys((run.model, run.round) for run in config.grid.trained_runs())
     by = {(run[0], config.model(*run).train.sampled_by) for run in trained}
@@ -32,6 +33,7 @@ def inputs_of(config: "Config") -> dict[str, Any]:
         "sources": tuple(split for split in config.splits if split in labelled),
         "external": tuple(one.name for one in config.externals),
         "generating": tuple(run for run in trained if config.model(*run).train.generated is not None),
+        "rows": chosen_rows(config),
         "full": config.on_all_rows,
         "embeddings": config.embeddings,
         "stacked": tuple(sorted({*config.stacked_embeddings.values()})),

@@ -20,12 +20,15 @@ from goldfold.ensembling.coverage import refuse_unreachable
 from goldfold.images import cases
 from goldfold.metadata.columns import Columns, found_in, refuse_unlearnable, refuse_unusable
 from goldfold.planning.inner import inner_list, parts
-from goldfold.planning.outputs import GROUP, HOLDOUT, group_list, metadata_list, part_of
+from goldfold.planning.outputs import GROUP, group_list, metadata_list, part_of
+from goldfold.planning.row_lists import ALL, case_list
 from goldfold.planning.runs import WHOLE
 from goldfold.splits.checks import deviations, worst
 from goldfold.splits.groups import compare_groups, in_words
 from goldfold.splits.inner import inner_parts
+from goldfold.splits.kinds import by_kind
 from goldfold.splits.splitting import SPREAD_FEW, UNKEPT, listed, split, training
+from goldfold.splits.stale import keep_only, remove_stale
 from goldfold.splits.together import parted
 from goldfold.tables import read_table
 
@@ -41,7 +44,7 @@ def run(
     shards: int, sticky: bool = False, file: str | None = None, gap: float = 0.0, tolerance: float | None = None,
     rare_classes: str | None = None, keys: Mapping[str, str] = MappingProxyType({}),
     taken: Mapping[str, Any] | None = None, inner: Sequence[int] = (), holdout: Mapping[str, Any] | None = None,
-    full: bool = False, coverages: Sequence[Mapping[str, Any]] = (),
+    full: bool = False, rows: Sequence[str] = (), coverages: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Write the lists into ``folder``; return the number of images by split, and the paths of the lists.
 
@@ -56,6 +59,8 @@ def run(
       of parts in ``inner``
     - ``full.csv``, ``full-groups.csv``, ``full-metadata.csv``: the same for all rows that any fold trains on or validates, if
       ``full`` asks for them
+    - ``rows/fold<k>-external.csv``, ``rows/fold<k>-own.csv``, also of ``full``: the same with these training rows alone, if
+      ``rows`` asks for them
     - ``split.json``: splitter and its settings, and the digest of ``train.csv``
     - ``classes.json``, ``class_ids.json``, ``quarantine.csv`` and ``duplicates.csv``: as in the manifest, the last two without
       targets of the holdout
@@ -71,6 +76,7 @@ def run(
         inner: numbers of inner parts per fold that cleaning rounds ask for.
         holdout: how the sealed holdout is chosen, see `goldfold.splits.holdout.separate`.
         full: whether networks are trained on all labelled rows.
+        rows: kinds of training rows of which networks are trained alone: external, own.
         coverages: see `goldfold.ensembling.coverage.refuse_unreachable`.
         keys: config keys that name the column `fold` or `order` of the data, for errors.
 
@@ -101,7 +107,8 @@ def run(
     refuse_unreachable(train.assign(fold=numbers), coverages)
     _report(train, numbers, known)
     whole = {WHOLE: learnt.any(axis=0) | (numbers >= 0)} if full else {}
-    _write_folds(out, train, numbers, {**dict(enumerate(learnt)), **whole}, facts.columns, metadata)
+    chosen = by_kind(train, {**dict(enumerate(learnt)), **whole}, rows)
+    _write_folds(out, train, numbers, chosen, facts.columns, metadata)
     inner_lists = _write_inner(out, train, content, learnt, facts.columns, {**rule, "rare_classes": policy}, inner)
     _summarise(out, content, numbers, learnt)
     _write_groups(out, train, learnt, numbers, tables.get("test"))
@@ -110,8 +117,9 @@ def run(
     for name in COPIED:
         write_if_changed(out / name, sealing.copied(Path(manifest) / name, aside))
     sealing.seal(out, aside)
-    _keep_only(out / "inner", inner_lists)
-    _remove_stale(out, n_folds, list(tables), bool(found_in(metadata["train"])), GROUP in train, full)
+    keep_only(out / "inner", inner_lists)
+    keep_only(out / "rows", [out / case_list(*place) for place in chosen])
+    remove_stale(out, n_folds, list(tables), bool(found_in(metadata["train"])), GROUP in train, full)
     lists = sorted(str(path) for path in out.rglob("*") if path.suffix in (".csv", ".json") and path.name != "run.json")
     return {"images": {name: len(cases.each(table)) for name, table in tables.items()}, "files": lists}
 
@@ -155,24 +163,26 @@ def _write_folds(
     out: Path,
     train: pd.DataFrame,
     numbers: NDArray[np.int64],
-    learnt: Mapping[int, NDArray[np.bool_]],
+    chosen: Mapping[tuple[int, str], NDArray[np.bool_]],
     columns: Sequence[str],
     metadata: Mapping[str, pd.DataFrame],
 ) -> None:
     """Write the list of each fold and that of all rows, with metadata and groups where there are any.
 
     Args:
-        learnt: rows that each fold trains on, and under `WHOLE` all rows, if networks are trained on these.
+        chosen: training rows by fold and kind; of the fold `WHOLE` those of networks that are trained on all rows.
         columns: columns of the target.
         metadata: id and metadata columns of training and test cases.
     """
     has_metadata = bool(found_in(metadata["train"]))
-    for number, of_fold in learnt.items():
+    for (number, kind), of_fold in chosen.items():
         is_validated = (numbers == number) & (number != WHOLE)
         part = pd.Series(np.where(is_validated, "val", "train"), dtype=str)
         rows = train[["id"]].assign(split=part).join(train[["sha256", *columns, *_cut(train)]])
         is_in = of_fold | is_validated
-        write_if_changed(out / f"{part_of(number)}.csv", rows[is_in].to_csv(index=False))
+        write_if_changed(out / case_list(number, kind), rows[is_in].to_csv(index=False))
+        if kind != ALL:  # metadata and groups are those of the list of all rows
+            continue
         if has_metadata:
             of_cases = metadata["train"][metadata["train"]["id"].isin(rows["id"][is_in])]
             write_if_changed(out / metadata_list(part_of(number)), of_cases.to_csv(index=False))
@@ -287,30 +297,3 @@ def _known(folder: Path, rule: dict[str, Any], ids: Iterable[str]) -> dict[str, 
     known = dict(zip(earlier["id"][folds >= 0], folds[folds >= 0].tolist(), strict=True))
     names = ((id, (id, id.removeprefix("train/"), f"train/{id}")) for id in ids)
     return {id: known[found[0]] for id, may_be in names if (found := [name for name in may_be if name in known])}
-
-
-def _keep_only(folder: Path, written: Sequence[Path]) -> None:
-    """Remove lists of an earlier run from a folder."""
-    for path in {*folder.glob("*.csv")} - {*written}:
-        path.unlink()
-
-
-def _remove_stale(
-    folder: Path, n_folds: int, splits: list[str], has_metadata: bool, has_groups: bool, has_full: bool
-) -> None:
-    """Remove lists of an earlier run with more folds, other splits, metadata or groups, or of all rows, which would be taken
-    for those of this one."""
-    for path in folder.glob("fold*.csv"):
-        number = path.stem.removeprefix("fold").removesuffix("-metadata").removesuffix("-groups")
-        if number.isdigit() and int(number) >= n_folds:
-            path.unlink()
-    for name in {"test", "unlabeled", "answers"} - set(splits):
-        (folder / f"{name}.csv").unlink(missing_ok=True)
-    for name in ("test", HOLDOUT):
-        if not has_metadata or name not in splits:
-            (folder / metadata_list(name)).unlink(missing_ok=True)
-    gone = [metadata_list("fold*")] * (not has_metadata) + ["fold*-groups.csv"] * (not has_groups)
-    gone += [metadata_list("full")] * (not has_metadata) + [group_list(WHOLE)] * (not has_groups)
-    gone += ["full*.csv"] * (not has_full)
-    for path in [path for pattern in gone for path in folder.glob(pattern)]:
-        path.unlink()

@@ -23,6 +23,7 @@ from goldfold.sources.declared import Settled, settle
 from goldfold.sources.ids import match_sample, tell_apart
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.sources.sized import with_sizes
+from goldfold.splits.thinning import thinned
 from goldfold.tasks import learnable
 from goldfold.tasks.optional import refuse_doubts
 
@@ -134,7 +135,7 @@ def _read(source: dict[str, Any], most_rows: int | None) -> Raw:
     tables = sources.read(**source)
     answers, categories, sizes, notes = (tables.pop(name, None) for name in ("answers", "categories", "sizes", "notes"))
     if most_rows is not None:
-        tables = {split: _thinned(table, most_rows) for split, table in tables.items()}
+        tables = {split: thinned(table, most_rows) for split, table in tables.items()}
     numbers = {} if categories is None else dict(zip(categories["name"], categories["id"].tolist(), strict=True))
     return Raw(tables, answers, sizes, numbers, [] if notes is None else notes["note"].tolist())
 
@@ -142,12 +143,6 @@ def _read(source: dict[str, Any], most_rows: int | None) -> Raw:
 def _leaves_out(split: str, policies: Policies) -> bool:
     """Return whether single images with a flawed target may be left out."""
     return split != "test" and policies.on_bad_label == "quarantine"
-
-
-def _thinned(table: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Select at most ``n`` evenly spaced rows."""
-    places = [place * len(table) // n for place in range(n)] if len(table) > n else list(range(len(table)))
-    return table.iloc[places].reset_index(drop=True)
 
 
 def _sound(

@@ -22,7 +22,7 @@ from goldfold.training.changes import augment_of, mixing_of
 from goldfold.training.generated import sampled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from accelerate import Accelerator
     from numpy.typing import NDArray
@@ -59,6 +59,17 @@ def rows_of(table: pd.DataFrame, pseudo: str | None, pseudo_weight: float, clean
         return rows.reset_index(drop=True)
     extra = read_table(pseudo).assign(weight=pseudo_weight)
     return pd.concat([rows, extra], ignore_index=True).fillna("")
+
+
+def every_training_case(metadata: str, held_out: Iterable[str]) -> pd.DataFrame:
+    """Return id and split of all training cases of a fold, also of those that `train.rows` leaves out.
+
+    Args:
+        metadata: CSV of the metadata of all cases of the fold.
+        held_out: ids of its validation cases.
+    """
+    ids = read_table(metadata)["id"]
+    return pd.DataFrame({"id": ids[~ids.isin(set(held_out))]}).assign(split="train").reset_index(drop=True)
 
 
 def cleaned(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

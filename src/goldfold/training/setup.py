@@ -13,12 +13,13 @@ from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.metadata.columns import joined
 from goldfold.metrics import Metric
+from goldfold.planning.row_lists import ALL
 from goldfold.tables import read_table
 from goldfold.tasks.optional import fit
 from goldfold.training.generated import with_generated
 from goldfold.training.learner import loss_of, network_of, steps_per_epoch
 from goldfold.training.lesson import Lesson, Teachers, besides, taught, with_unlabeled
-from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, loader, rows_of
+from goldfold.training.samples import Cases, check_batches, counts_of, encoder_of, every_training_case, loader, rows_of
 from goldfold.training.spec import Spec, read
 from goldfold.training.validation import Validation
 
@@ -78,8 +79,8 @@ class Job:
     reported: Sequence[components.Written] = ()
     """Further metrics for the history."""
     metadata: Sequence[str] = ()
-    """CSVs of id and metadata columns of all cases, where the network takes metadata or learns it as auxiliary targets, or cases
-    are sampled by it."""
+    """CSVs of id and metadata columns of all cases, those of the fold first, where the network takes metadata or learns it as
+    auxiliary targets, or cases are sampled by it."""
     groups: Sequence[str] = ()
     """CSVs of id and group of the training cases, where they are sampled by group."""
     start: str | None = None
@@ -176,6 +177,8 @@ def _cases(job: Job, spec: Spec) -> Cases:
     held_out = table[table["split"] == "val"].reset_index(drop=True)
     given = train if job.clean is None else rows_of(table, None, 1.0)  # cleaned rows too, so that rounds encode alike
     if spec.metadata is not None:
+        if spec.train.rows != ALL:  # the same encoding in all rounds, whichever rows they use
+            given = every_training_case(job.metadata[0], held_out["id"])
         train, held_out, given = (joined(rows, job.metadata, spec.metadata) for rows in (train, held_out, given))
     encoder = encoder_of(spec, given)
     if job.generated is not None and spec.train.generated is not None:

@@ -48,6 +48,7 @@ class Train:
     generated: Mapping[str, Any] | None = None
     drop_view: float = 0.0
     auxiliary: Mapping[str, Any] | None = None
+    rows: str = "all"
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:
