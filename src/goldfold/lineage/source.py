@@ -188,13 +188,19 @@ class _Outlines:
         return Outline(parts, entry[1]["bound"])
 
     def save(self, folder: Path) -> None:
-        """Write the outlines, if the folder has a goldfold cache directory."""
-        if (folder / MEMORY).parent.is_dir():
+        """Write the outlines if there are new ones and the folder has a goldfold cache directory."""
+        if self.is_new and (folder / MEMORY).parent.is_dir():
             with suppress(OSError):  # a full disk must not end the run
                 write_text(folder / MEMORY, json.dumps({"version": self.version, "files": self.known}))
+                self.is_new = False
 
 
 _memory = cache(_Outlines)
+
+
+def save() -> None:
+    """Write the outlines that this process has made, so that the jobs it starts need not make them again."""
+    _memory().save(Path.cwd())
 
 
 def _read(file: Path) -> Outline:
