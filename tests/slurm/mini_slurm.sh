@@ -20,7 +20,8 @@ configure() {
 		SlurmctldHost=$host(127.0.0.1)
 		SlurmctldPort=$first_port
 		AuthType=auth/munge
-		AuthInfo=socket=$state/munge.socket
+		# cred_expire: also the seconds that a job waits before it starts again; 120 without it.
+		AuthInfo=socket=$state/munge.socket,cred_expire=10
 		SlurmUser=root
 		StateSaveLocation=$state/controller
 		SlurmctldPidFile=$state/slurmctld.pid
@@ -34,6 +35,8 @@ configure() {
 		JobAcctGatherType=jobacct_gather/none
 		AccountingStorageType=accounting_storage/none
 		MpiDefault=none
+		# A job that waits for a time, not for another, is looked for every 60 s without this.
+		SchedulerParameters=sched_interval=3,batch_sched_delay=0
 		SelectType=select/cons_tres
 		SelectTypeParameters=CR_Core
 		GresTypes=gpu
