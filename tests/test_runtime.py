@@ -402,15 +402,28 @@ OF_ONE_TASK = {
 
 
 @pytest.mark.parametrize(("task", "file"), [(task, file) for task, files in OF_ONE_TASK.items() for file in files])
-def test_an_edit_of_what_one_task_has_alone_changes_no_digest_of_another(sources: Any, task: str, file: str) -> None:
+def test_an_edit_of_what_one_task_has_alone_changes_the_digests_of_the_stages_that_run_it(
+    sources: Any, task: str, file: str
+) -> None:
+    before = unedited(sources, [(stage, task, NETWORK_OF[task]) for stage in OF_EVERY_TASK])
+    edit(file)
+    changed = {
+        stage
+        for stage in OF_EVERY_TASK
+        if sources(stage, task, NETWORK_OF[task]) != before[stage, task, NETWORK_OF[task]]
+    }
+    assert changed - {"report"} == predicting(OF_ONE_TASK[task][file])
+
+
+@pytest.mark.parametrize("task", OF_ONE_TASK)
+def test_edits_of_what_one_task_has_alone_change_no_digest_of_another(sources: Any, task: str) -> None:
     assert set(OF_ONE_TASK) == set(TASKS) - {"ordinal"} == set(NETWORK_OF), "which stands on classification"
     runs = [(stage, *of) for of in NETWORK_OF.items() for stage in OF_EVERY_TASK]
     assert len(runs) == 55
     before = unedited(sources, runs)
-    edit(file)
-    changed = {run[:2] for run in runs if sources(*run) != before[run]}
-    assert {of for _, of in changed} == {task}
-    assert {stage for stage, _ in changed} - {"report"} == predicting(OF_ONE_TASK[task][file])
+    for file in OF_ONE_TASK[task]:
+        edit(file)
+    assert {of for stage, of, network in runs if sources(stage, of, network) != before[stage, of, network]} == {task}
 
 
 def put_in(file: str, old: str, new: str) -> None:

@@ -11,8 +11,9 @@ export SLURM_CONF=$state/slurm.conf
 PATH=$PATH:/usr/sbin
 
 configure() {
-	local host memory_mb first_port
+	local host cpus memory_mb first_port
 	host=$(hostname -s)
+	cpus=$(unset OMP_NUM_THREADS && nproc) # which counts no more than that
 	memory_mb=$(awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
 	first_port=$((20000 + $$ % 10000)) # another one may run beside this one
 	cat >"$SLURM_CONF" <<-END
@@ -46,8 +47,8 @@ configure() {
 		KillWait=5
 		# Seconds for which squeue knows a job that has ended.
 		MinJobAge=86400
-		NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((first_port + 1)) CPUs=$(nproc) RealMemory=$memory_mb Gres=gpu:1
-		NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((first_port + 2)) CPUs=$(nproc) RealMemory=$memory_mb Gres=gpu:1
+		NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((first_port + 1)) CPUs=$cpus RealMemory=$memory_mb Gres=gpu:1
+		NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((first_port + 2)) CPUs=$cpus RealMemory=$memory_mb Gres=gpu:1
 		PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE
 	END
 	# Slurm sets CUDA_VISIBLE_DEVICES only where a GPU's file is that of a device.
