@@ -18,7 +18,7 @@ def descriptions(section: type[BaseModel]) -> dict[str, str]:
     """Description of each described key of a section, from the class that declares the key."""
     found: dict[str, str] = {}
     for base in reversed(section.__mro__):
-        declared = base.__dict__.get("__annotations__", {})
+        declared = inspect.get_annotations(base)
         found = {name: text for name, text in found.items() if name not in declared}
         if declared and issubclass(base, BaseModel) and base is not BaseModel:
             found |= _below_fields(base)
@@ -31,9 +31,8 @@ def _below_fields(section: type[BaseModel]) -> dict[str, str]:
     assert isinstance(definition, ast.ClassDef)
     found: dict[str, str] = {}
     for field, text in zip(definition.body, definition.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-            if isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
-                found[field.target.id] = inspect.cleandoc(text.value.value)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            found[ast.unparse(field.target)] = inspect.cleandoc(str(text.value.value))
     return found
 
 

@@ -15,9 +15,9 @@ from goldfold.components import Kind, every
 from goldfold.config import kinds
 from goldfold.config.auxiliary import Auxiliary
 from goldfold.config.box_sources import Coco, Voc, Yolo
-from goldfold.config.descriptions import describe, descriptions
 from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
+from goldfold.config.descriptions import describe, descriptions
 from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
 from goldfold.config.frozen import Frozen
