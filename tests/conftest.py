@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from goldfold.drawing.axes import Canvas
 from goldfold.lineage import contents
 
 torch.set_num_threads(1)
+sys.dont_write_bytecode = False  # else each of some thousand processes compiles the code again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile("goldfold", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("goldfold")
 

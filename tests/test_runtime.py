@@ -2,6 +2,7 @@ import ast
 import functools
 import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -16,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from goldfold import cli
-from goldfold.base import log, status
+from goldfold import cli, session
+from goldfold.base import log, run_lock, status
 from goldfold.base.errors import DataError, GoldfoldError, nearest, unknown
 from goldfold.base.files import atomic, read_json, write_if_changed, write_json, write_text
 from goldfold.base.fingerprint import sha256_of
@@ -29,6 +30,7 @@ from goldfold.lineage.job import job
 from goldfold.lineage.provenance import source_digest
 from goldfold.planning.jobs import WORK
 from goldfold.planning.plan import Job
+from goldfold.session import Session
 
 pytestmark = pytest.mark.usefixtures("in_tmp")
 
@@ -402,15 +404,28 @@ OF_ONE_TASK = {
 
 
 @pytest.mark.parametrize(("task", "file"), [(task, file) for task, files in OF_ONE_TASK.items() for file in files])
-def test_an_edit_of_what_one_task_has_alone_changes_no_digest_of_another(sources: Any, task: str, file: str) -> None:
+def test_an_edit_of_what_one_task_has_alone_changes_the_digests_of_the_stages_that_run_it(
+    sources: Any, task: str, file: str
+) -> None:
+    before = unedited(sources, [(stage, task, NETWORK_OF[task]) for stage in OF_EVERY_TASK])
+    edit(file)
+    changed = {
+        stage
+        for stage in OF_EVERY_TASK
+        if sources(stage, task, NETWORK_OF[task]) != before[stage, task, NETWORK_OF[task]]
+    }
+    assert changed - {"report"} == predicting(OF_ONE_TASK[task][file])
+
+
+@pytest.mark.parametrize("task", OF_ONE_TASK)
+def test_edits_of_what_one_task_has_alone_change_no_digest_of_another(sources: Any, task: str) -> None:
     assert set(OF_ONE_TASK) == set(TASKS) - {"ordinal"} == set(NETWORK_OF), "which stands on classification"
     runs = [(stage, *of) for of in NETWORK_OF.items() for stage in OF_EVERY_TASK]
     assert len(runs) == 55
     before = unedited(sources, runs)
-    edit(file)
-    changed = {run[:2] for run in runs if sources(*run) != before[run]}
-    assert {of for _, of in changed} == {task}
-    assert {stage for stage, _ in changed} - {"report"} == predicting(OF_ONE_TASK[task][file])
+    for file in OF_ONE_TASK[task]:
+        edit(file)
+    assert {of for stage, of, network in runs if sources(stage, of, network) != before[stage, of, network]} == {task}
 
 
 def put_in(file: str, old: str, new: str) -> None:
@@ -568,6 +583,22 @@ def test_an_edit_of_the_errors_that_all_import_changes_every_digest(sources: Any
     before = {stage: sources(stage) for stage in STAGES}
     edit("base/errors.py")
     assert [stage for stage in STAGES if sources(stage) == before[stage]] == []
+
+
+def test_jobs_get_the_outlines_that_the_start_of_the_run_has_made(
+    sources: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, done = sources("folds"), list[str]()
+    monkeypatch.setattr(run_lock, "take", lambda results: Path(".goldfold").mkdir(exist_ok=True))
+    monkeypatch.setattr(session, "handle_apart", lambda number: None)
+    monkeypatch.setattr(Session, "_preflight", lambda self: done.append(str(source.MEMORY.exists())) or sys.exit())
+    with pytest.raises(SystemExit):
+        Session(config_of("classification", "small_resnet"), logging.getLogger(), is_main=True).begin()
+    assert done == ["True"]
+    monkeypatch.setattr(definitions, "outline", None)
+    for value in (*vars(provenance).values(), *vars(source).values()):
+        getattr(value, "cache_clear", lambda: None)()
+    assert source_digest("folds", *asked_with("folds", "classification", "small_resnet")) == before
 
 
 def test_the_place_of_the_checkout_does_not_count(sources: Any, tmp_path: Path, monkeypatch: Any) -> None:

@@ -18,7 +18,8 @@ import psutil
 import pytest
 import yaml
 
-from test_workflow import ROOT, TINY, write_config, write_images
+import forks
+from test_workflow import ROOT, TINY, write_config
 
 MINI_SLURM = ROOT / "tests/slurm/mini_slurm.sh"
 PATH = f"{os.environ['PATH']}:/usr/sbin"
@@ -27,6 +28,8 @@ WITHOUT_ACCOUNTING = ["--slurm-status-command", "squeue"]
 IMPATIENT = ["--slurm-init-seconds-before-status-checks", "3", "--latency-wait", "10", "--max-threads", "2"]
 SMALL = {"models": TINY["models"][:1], "data": {**TINY["data"], "shards": 1}, "pseudo_labels": {"rounds": 0}}
 DIGITS = {"data": {"source": "digits", "shards": 1}, "train": {**TINY["train"], "epochs": 2}}
+LONG = {**DIGITS, "train": {**TINY["train"], "epochs": 12}, "runtime": {"save_minutes": 0.02}}
+TRAININGS = tuple(f"results/tiny/train/wide/round0/fold{fold}/seed0/run.json" for fold in (0, 1))
 
 WHY_NOT = (
     "only root can start a Slurm here"
@@ -79,15 +82,16 @@ class Cluster:
         """Start Snakemake as a user of a cluster does."""
         return self.snakemake(folder, "--workflow-profile", "profiles/slurm", *WITHOUT_ACCOUNTING, *IMPATIENT, *words)
 
-    def run_locally(self, folder: Path) -> dict[str, str]:
+    def run_locally(self, folder: Path, *words: str) -> dict[str, str]:
         """The bytes that a run on this machine makes."""
-        assert self.snakemake(folder, "--cores", "2").wait(timeout=900) == 0, (folder / "out").read_text()
+        run = self.snakemake(folder, "--cores", "2", *words, python=str(forks.folder() / "python"))
+        assert run.wait(timeout=900) == 0, (folder / "out").read_text()
         return bytes_of(folder)
 
-    def snakemake(self, folder: Path, *words: str) -> "subprocess.Popen[str]":
+    def snakemake(self, folder: Path, *words: str, python: str = sys.executable) -> "subprocess.Popen[str]":
         """Start Snakemake in the checkout; what it prints goes to FOLDER/out."""
         words = ("--directory", str(folder), "--configfile", str(folder / "tiny.yaml"), *words)
-        command = [sys.executable, "-m", "snakemake", *words]
+        command = [python, "-m", "snakemake", *words]
         with open(folder / "out", "w") as stream:
             return subprocess.Popen(
                 command, cwd=self.checkout, env=self.environment, text=True, stdout=stream, stderr=subprocess.STDOUT
@@ -131,8 +135,7 @@ def bytes_of(folder: Path) -> dict[str, str]:
 
 
 def prepared(folder: Path, **changes: object) -> Path:
-    folder.mkdir()
-    write_images(folder)
+    folder.mkdir(exist_ok=True)
     write_config(folder, **{**SMALL, **changes})
     return folder
 
@@ -153,52 +156,67 @@ def test_the_profile_says_all_that_the_default_says() -> None:
     }
 
 
+@pytest.fixture(scope="module")
+def local(cluster: Cluster) -> tuple[Path, dict[str, str]]:
+    """A folder in which the digits were run on this machine alone, and the bytes."""
+    folder = prepared(cluster.folder / "local", **DIGITS)
+    return folder, cluster.run_locally(folder)
+
+
+@pytest.fixture(scope="module")
+def on_two_nodes(cluster: Cluster) -> Path:
+    """A folder in which they were run by Slurm."""
+    folder = prepared(cluster.folder / "slurm", **DIGITS)
+    assert cluster.run(folder).wait(timeout=900) == 0, (folder / "out").read_text()
+    return folder
+
+
 @on_slurm
-def test_two_nodes_make_the_same_bytes_as_one_machine(cluster: Cluster, tmp_path: Path) -> None:
-    expected = cluster.run_locally(prepared(tmp_path / "local", **DIGITS))
-    assert len(expected) == 2 * 2 + 2 * 2 + 5
-    folder = prepared(tmp_path / "slurm", **DIGITS)
-    run = cluster.run(folder)
-    assert run.wait(timeout=900) == 0, (folder / "out").read_text()
-    assert bytes_of(folder) == expected
+def test_two_nodes_make_the_same_bytes_as_one_machine(
+    cluster: Cluster, local: tuple[Path, dict[str, str]], on_two_nodes: Path
+) -> None:
+    assert len(local[1]) == 2 * 2 + 2 * 2 + 5
+    assert bytes_of(on_two_nodes) == local[1]
     jobs = cluster.jobs()
     trainings = [job for job in jobs if job["what"].startswith("rule_train")]
     assert len(trainings) == 2
     assert {job["node"] for job in trainings} == {"n1", "n2"}
     assert {job["asks"] for job in trainings} == {"gres:gpu:1"}
     assert {job["state"] for job in jobs} == {"COMPLETED"}
-    again = cluster.run(folder, "-n")
+    again = cluster.run(on_two_nodes, "-n")
     assert again.wait(timeout=120) == 0
-    assert "Nothing to be done" in (folder / "out").read_text()
+    assert "Nothing to be done" in (on_two_nodes / "out").read_text()
 
 
 @on_slurm
-def test_a_node_that_dies_in_a_training_costs_time_and_nothing_else(cluster: Cluster, tmp_path: Path) -> None:
-    long = {
-        "train": {**TINY["train"], "epochs": 400},
-        "runtime": {"save_minutes": 0.02},
-    }  # fmt: skip
-    expected = cluster.run_locally(prepared(tmp_path / "local", **long))
-    folder = prepared(tmp_path / "slurm", **long)
-    run = cluster.run(folder)
-    states = folder / "results/tiny/train"
+def test_a_node_that_dies_in_a_training_costs_time_and_nothing_else(
+    cluster: Cluster, local: tuple[Path, dict[str, str]], on_two_nodes: Path
+) -> None:
+    """Only the trainings are run again, with more epochs: the images are there from the test before."""
+    before, expected = local[1], cluster.run_locally(prepared(local[0], **LONG), *TRAININGS)
+    trained = {path for path in expected if path.startswith("train/")}
+    assert {path for path in expected if expected[path] != before.get(path)} == trained
+    assert len(trained) == 2 * 2
+    run = cluster.run(prepared(on_two_nodes, **LONG), *TRAININGS)
+    records = [on_two_nodes / path for path in TRAININGS]
 
     def on_n1() -> list[dict[str, str]]:
-        return [job for job in cluster.jobs() if job["what"].startswith("rule_train") and job["node"] == "n1"]
+        running = [job for job in cluster.jobs() if job["state"] == "RUNNING" and job["node"] == "n1"]
+        return [job for job in running if job["what"].startswith("rule_train")]
 
-    wait_for(lambda: len(list(states.rglob("state.pt"))) == 2, 300, "two trainings")
-    (victim,) = [job for job in on_n1() if job["state"] == "RUNNING"]
+    wait_for(lambda: all(path.with_name("state.pt").exists() for path in records), 300, "two trainings")
+    (victim,) = on_n1()
     try:
         assert cluster.kill_node("n1") >= 5  # daemon, its step's daemons, Snakemake twice, the training
         wait_for(
             lambda: "down" in cluster.do("sinfo", "--noheader", "--nodes=n1", "--format=%T"), 60, "Slurm to see it"
         )
-        assert run.wait(timeout=600) == 0, (folder / "out").read_text()
+        assert run.wait(timeout=600) == 0, (on_two_nodes / "out").read_text()
     finally:
         cluster.mini_slurm("node", "n1")
         wait_for(lambda: cluster.do("sinfo", "--noheader", "--states=idle", "--format=%D") == "2\n", 60, "both nodes")
     (ended,) = [job for job in cluster.jobs() if job["id"] == victim["id"]]
     assert (ended["state"], ended["node"]) == ("COMPLETED", "n2"), "Slurm queued it again"
-    assert bytes_of(folder) == expected
-    resumed = [json.loads(file.read_text())["resumed_at_step"] for file in states.rglob("run.json")]
+    assert bytes_of(on_two_nodes) == expected
+    resumed = [json.loads(path.read_text())["resumed_at_step"] for path in records]
     assert sorted(map(len, resumed)) == [0, 1], "the one went on from its last saved state"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 import forks
+from goldfold.lineage import source
 from goldfold.metrics.bootstrap import quantiles
 from goldfold.predictions import resampled
 
@@ -58,6 +60,8 @@ def command(
 ) -> dict[str, Any]:
     """How snakemake of the checkout ``code`` is started in ``folder``: arguments of subprocess.run.
 
+    A new folder gets the outlines of the code that an earlier run has made: they take most of the time until the first job.
+
     Args:
         python: which starts it and its jobs; without one, that of `forks`.
     """
@@ -68,6 +72,10 @@ def command(
     ]  # fmt: skip
     if config:
         line += ["--configfile", str(folder / config)]
+    known = outlines_of(code)
+    if known.exists() and not (folder / source.MEMORY).exists():
+        (folder / source.MEMORY).parent.mkdir(exist_ok=True)
+        shutil.copy(known, folder / source.MEMORY)
     paths = [str(code / "src"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     return {"args": line, "text": True, "cwd": code, "env": environment}
@@ -76,7 +84,15 @@ def command(
 def snakemake(
     folder: Path, *words: str, config: str = "tiny.yaml", code: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(**command(folder, *words, config=config, code=code), capture_output=True)
+    result = subprocess.run(**command(folder, *words, config=config, code=code), capture_output=True)
+    if not outlines_of(code).exists() and (folder / source.MEMORY).exists():
+        shutil.copy(folder / source.MEMORY, outlines_of(code))
+    return result
+
+
+def outlines_of(code: Path) -> Path:
+    """Outlines of the files of a checkout, kept for the tests of this process."""
+    return forks.folder() / f"{str(code).replace('/', '-')}.json"
 
 
 def jobs_of(dry_run: subprocess.CompletedProcess[str]) -> dict[str, int]:

@@ -25,7 +25,7 @@ from goldfold.base.snakemake_log import Quiet
 from goldfold.base.words import count
 from goldfold.config import Config, slices, stacked, tried
 from goldfold.config.dependencies import recipe
-from goldfold.lineage import contents, dates, keeping, provenance, recipes, records
+from goldfold.lineage import contents, dates, keeping, provenance, recipes, records, source
 from goldfold.lineage.staleness import Standing
 from goldfold.planning.plan import Job, plan_of
 
@@ -180,6 +180,7 @@ class Session:
         except GoldfoldError as error:
             sys.exit(f"goldfold: {error}")
         contents.memory().save()
+        source.save()  # for the jobs
         status.forget_dead(self.results)
         self._preflight()
         keeping.keep(self.results)

@@ -11,8 +11,9 @@ export SLURM_CONF=$state/slurm.conf
 PATH=$PATH:/usr/sbin
 
 configure() {
-	local host memory_mb first_port
+	local host cpus memory_mb first_port
 	host=$(hostname -s)
+	cpus=$(unset OMP_NUM_THREADS && nproc) # which counts no more than that
 	memory_mb=$(awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
 	first_port=$((20000 + $$ % 10000)) # another one may run beside this one
 	cat >"$SLURM_CONF" <<-END
@@ -20,7 +21,8 @@ configure() {
 		SlurmctldHost=$host(127.0.0.1)
 		SlurmctldPort=$first_port
 		AuthType=auth/munge
-		AuthInfo=socket=$state/munge.socket
+		# cred_expire: also the seconds that a job waits before it starts again; 120 without it.
+		AuthInfo=socket=$state/munge.socket,cred_expire=10
 		SlurmUser=root
 		StateSaveLocation=$state/controller
 		SlurmctldPidFile=$state/slurmctld.pid
@@ -34,6 +36,8 @@ configure() {
 		JobAcctGatherType=jobacct_gather/none
 		AccountingStorageType=accounting_storage/none
 		MpiDefault=none
+		# A job that waits for a time, not for another, is looked for every 60 s without this.
+		SchedulerParameters=sched_interval=3,batch_sched_delay=0
 		SelectType=select/cons_tres
 		SelectTypeParameters=CR_Core
 		GresTypes=gpu
@@ -43,8 +47,8 @@ configure() {
 		KillWait=5
 		# Seconds for which squeue knows a job that has ended.
 		MinJobAge=86400
-		NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((first_port + 1)) CPUs=$(nproc) RealMemory=$memory_mb Gres=gpu:1
-		NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((first_port + 2)) CPUs=$(nproc) RealMemory=$memory_mb Gres=gpu:1
+		NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((first_port + 1)) CPUs=$cpus RealMemory=$memory_mb Gres=gpu:1
+		NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$((first_port + 2)) CPUs=$cpus RealMemory=$memory_mb Gres=gpu:1
 		PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE
 	END
 	# Slurm sets CUDA_VISIBLE_DEVICES only where a GPU's file is that of a device.

@@ -14,7 +14,7 @@ EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 class Section(BaseModel):
     """A strict section of the config: unknown keys and wrong types are errors; nothing is converted silently."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def exponent(value: Any) -> Any:

@@ -17,6 +17,7 @@ from goldfold.config.auxiliary import Auxiliary
 from goldfold.config.box_sources import Coco, Voc, Yolo
 from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
+from goldfold.config.descriptions import describe, descriptions
 from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
 from goldfold.config.frozen import Frozen
@@ -116,7 +117,7 @@ of their classes.
 
 def schema() -> str:
     """JSON schema as text."""
-    return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
+    return json.dumps(describe(Config.model_json_schema(), Config), indent=2, sort_keys=True) + "\n"
 
 
 def reference() -> str:
@@ -135,11 +136,9 @@ def _section(title: str, section: type[BaseModel], first: dict[str, str]) -> str
         first: Title of the section that a row was printed in, by row; extended with the rows of this one.
     """
     bases = {name: base for name, base in SECTIONS.items() if base in section.__mro__[1:]}
-    inherited = {name: repr(field) for base in bases.values() for name, field in base.model_fields.items()}
-    rows = {
-        name: _row(name, field) for name, field in section.model_fields.items() if inherited.get(name) != repr(field)
-    }
-    repeated = {name: row for name, row in rows.items() if row in first and section.model_fields[name].description}
+    inherited = {name: row for base in bases.values() for name, row in _rows(base).items()}
+    rows = {name: row for name, row in _rows(section).items() if inherited.get(name) != row}
+    repeated = {name: row for name, row in rows.items() if row in first and name in descriptions(section)}
     as_above: dict[str, list[str]] = {}
     for name, row in repeated.items():
         as_above.setdefault(first[row], []).append(f"`{name}`")
@@ -159,8 +158,13 @@ def _link(title: str) -> str:
     return f"[{title}](#{anchor})"
 
 
-def _row(name: str, field: FieldInfo) -> str:
-    cells = (f"`{name}`", _allowed(name, field), _default(field), " ".join((field.description or "").split()))
+def _rows(section: type[BaseModel]) -> dict[str, str]:
+    texts = descriptions(section)
+    return {name: _row(name, field, texts.get(name, "")) for name, field in section.model_fields.items()}
+
+
+def _row(name: str, field: FieldInfo, text: str) -> str:
+    cells = (f"`{name}`", _allowed(name, field), _default(field), " ".join(text.split()))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 

@@ -20,6 +20,8 @@ BUILT_IN = frozenset({"property", "staticmethod", "classmethod"})
 """Decorators built into Python."""
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, *COMPREHENSIONS)
+EMPTY = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
+"""Nodes without names."""
 PLACE = re.compile(r"(goldfold(?:\.\w+)+):(\w+)")
 """A definition named in a string."""
 
@@ -144,12 +146,28 @@ def _definition(parts: list[ast.stmt], bound: dict[str, str], local: set[str], p
     return Definition(hashlib.sha256(text.encode()).hexdigest(), uses, modules)
 
 
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """A node and all nodes below it, except those under ``if TYPE_CHECKING``."""
-    if not _is_type_checking(node):
-        yield node
-        for child in ast.iter_child_nodes(node):
-            yield from _running(child)
+def _children(node: ast.AST) -> list[ast.AST]:
+    """Nodes directly below a node; a list is twice as fast as `ast.iter_child_nodes`."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif isinstance(value, list):
+            found += [part for part in value if isinstance(part, ast.AST)]
+    return found
+
+
+def _running(node: ast.AST) -> list[ast.AST]:
+    """A node and all nodes below it, in the order of the text, except those under ``if TYPE_CHECKING``."""
+    found: list[ast.AST] = []
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        if not _is_type_checking(node):
+            found.append(node)
+            todo += reversed(_children(node))
+    return found
 
 
 def _imported(statements: Iterable[ast.AST], package: str) -> tuple[dict[str, str], list[str]]:
@@ -177,22 +195,25 @@ def _imported_from(node: ast.ImportFrom, package: str) -> str:
     return ".".join([*above, *([node.module] if node.module else [])])
 
 
-def _chains(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[str]:
+def _chains(node: ast.AST, local: frozenset[str] = frozenset()) -> list[str]:
     """Names with their attributes (such as ``optim.build``), without variables of enclosing functions."""
     if _is_type_checking(node):
-        return
+        return []
+    found: list[str] = []
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         local |= _variables(node)
     if isinstance(node, COMPREHENSIONS):
         local |= {part.id for each in node.generators for part in ast.walk(each.target) if isinstance(part, ast.Name)}
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == DYNAMIC:
-        yield f"{node.func.id}()"
+        found.append(f"{node.func.id}()")
     if isinstance(node, ast.Name | ast.Attribute) and (chain := _chain(node)):
         if chain.split(".")[0] not in local and not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)):
-            yield chain
-        return
-    for child in ast.iter_child_nodes(node):
-        yield from _chains(child, local)
+            found.append(chain)
+        return found
+    for child in _children(node):
+        if not isinstance(child, EMPTY):
+            found += _chains(child, local)
+    return found
 
 
 def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> frozenset[str]:
@@ -210,7 +231,7 @@ def _variables(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) ->
         elif isinstance(node, ast.Import | ast.ImportFrom):
             outside |= set(_imported([node], "")[0])
         if not isinstance(node, SCOPES):
-            todo += ast.iter_child_nodes(node)
+            todo += _children(node)
     return frozenset(names - outside)
 
 
@@ -242,8 +263,11 @@ def _drop_docstrings(node: ast.AST) -> None:
 
 def _dump(statement: ast.stmt) -> str:
     """Text of a statement without docstrings, and without the modules that goldfold's names are imported from."""
-    for node in ast.walk(statement):
+    todo: list[ast.AST] = [statement]
+    while todo:
+        node = todo.pop()
         _drop_docstrings(node)
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "goldfold":
             node.module = "goldfold"
+        todo += [child for child in _children(node) if not isinstance(child, ast.expr)]  # below which no statement is
     return ast.dump(statement)

@@ -12,9 +12,9 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from goldfold.base.files import read_json, write_text
 from goldfold.lineage import definitions
@@ -170,7 +170,7 @@ class _Outlines:
         self.version = f"{sys.version} {code_digest(Path(definitions.__file__))}"
         try:
             stored = read_json(MEMORY)
-            self.known = dict(stored["files"]) if stored["version"] == self.version else {}
+            self.known: dict[str, list[Any]] = dict(stored["files"]) if stored["version"] == self.version else {}
         except (OSError, ValueError, KeyError, TypeError):
             self.known = {}
         self.is_new = False
@@ -180,21 +180,29 @@ class _Outlines:
         stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         entry = self.known.get(str(file))
         if entry is None or entry[0] != stamp:
-            entry = self.known[str(file)] = [stamp, asdict(_read(file))]
+            entry = self.known[str(file)] = [stamp, _read(file)]
             if not self.is_new:
                 self.is_new = True
                 atexit.register(self.save, Path.cwd())
-        parts = {name: Definition(**values) for name, values in entry[1]["definitions"].items()}
-        return Outline(parts, entry[1]["bound"])
+        if isinstance(entry[1], dict):
+            parts = {name: Definition(**values) for name, values in entry[1]["definitions"].items()}
+            entry[1] = Outline(parts, entry[1]["bound"])
+        return entry[1]
 
     def save(self, folder: Path) -> None:
-        """Write the outlines, if the folder has a goldfold cache directory."""
-        if (folder / MEMORY).parent.is_dir():
+        """Write the outlines if there are new ones and the folder has a goldfold cache directory."""
+        if self.is_new and (folder / MEMORY).parent.is_dir():
             with suppress(OSError):  # a full disk must not end the run
-                write_text(folder / MEMORY, json.dumps({"version": self.version, "files": self.known}))
+                write_text(folder / MEMORY, json.dumps({"version": self.version, "files": self.known}, default=vars))
+                self.is_new = False
 
 
 _memory = cache(_Outlines)
+
+
+def save() -> None:
+    """Write the outlines that this process has made, so that the jobs it starts need not make them again."""
+    _memory().save(Path.cwd())
 
 
 def _read(file: Path) -> Outline:
