@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.metrics import confusion, counts
+from goldfold.metrics.areas import class_areas
 from goldfold.metrics.metric import Metric, Rows
 from goldfold.metrics.ranking import roc_area
 from goldfold.metrics.thresholds import between
@@ -30,7 +31,9 @@ class Labelled:
         return len(self.labels)
 
     def arguments(self, rows: Rows) -> tuple[Probabilities, Labels]:
-        """Return the probabilities and labels of some of the images."""
+        """Return the probabilities and labels of some of the images; of all in order, without copying them."""
+        if len(rows) == len(self) and np.array_equal(rows, np.arange(len(self))):
+            return self.probabilities, self.labels
         return self.probabilities[rows], self.labels[rows]
 
     def decided(self, rows: Rows) -> tuple[Probabilities, Labels]:
@@ -114,10 +117,11 @@ def quadratic_kappa(probabilities: Probabilities, labels: Labels) -> float:
 
 def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
     """Area under the ROC curve: of the second of two classes; for more classes one against the rest, macro average."""
-    columns = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
-    areas = [roc_area(probabilities[:, column], labels == column) for column in columns]
-    known = [area for area in areas if np.isfinite(area)]
-    return float(np.mean(known)) if known else float("nan")
+    if probabilities.shape[1] == 2:
+        return roc_area(probabilities[:, 1], labels == 1)
+    areas = class_areas(probabilities, labels)
+    known = areas[np.isfinite(areas)]
+    return float(np.mean(known)) if len(known) else float("nan")
 
 
 ACCURACY = Metric(accuracy, of_labels=True, of_counts=counts.accuracy, of_confusion=confusion.accuracy)
