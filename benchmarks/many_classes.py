@@ -182,7 +182,10 @@ def main() -> None:
         if done.returncode:
             sys.exit(f"{name} failed: {Path.cwd()}/{name}.log")
         found = json.loads(Path(f"{name}.json").read_text())
-        print(f"{name}: {found['seconds']:.0f} s ({found['cpu']:.0f} s of processor time), {found['gb']:.2f} GB", flush=True)
+        print(
+            f"{name}: {found['seconds']:.0f} s ({found['cpu']:.0f} s of processor time), {found['gb']:.2f} GB",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Sections on the score: leaderboard, folds, rounds of pseudo labels."""
 
 from collections.abc import Collection
+from itertools import chain
 
 import numpy as np
 
@@ -23,8 +24,8 @@ def fold_scores(results: Results) -> FoldScores:
     """Score of each member, and of the ensemble if there is one, on each fold's validation images."""
     folds, value = results.truth["fold"].astype(int).to_numpy(), results.chosen_metric.value
     rows = {int(fold): np.flatnonzero(folds == fold) for fold in np.unique(folds)}
-    found = {**results.member_evidence, results.whole_name: results.evidence}
-    return {name: {fold: value(evidence, of) for fold, of in rows.items()} for name, evidence in found.items()}
+    found = chain(results.member_evidence.items(), [(results.whole_name, results.evidence)])
+    return {name: {fold: value(evidence, of) for fold, of in rows.items()} for name, evidence in found}
 
 
 def leaderboard(results: Results, folds: FoldScores, compared: Comparison | None = None) -> Section:
