@@ -73,24 +73,22 @@ def resampled_areas(
         counts: (resamples, n) how often each image was drawn.
     """
     drawn = counts.astype(np.float32)  # exact, as are sums of halves up to 2**23 of them
-    wins = np.zeros((len(counts), probabilities.shape[1]))
+    present, places = np.unique(labels, return_inverse=True)
+    wins = np.zeros((len(counts), len(present)))
     n_positive = np.zeros_like(wins)
-    for rows, classes, is_below in _compared(probabilities, labels):
-        weights = counts[:, rows].astype(np.float64)
-        below = weights * (drawn @ is_below)
+    for rows, is_below in _compared(probabilities, labels):
+        classes, weights = places[rows], counts[:, rows].astype(np.float64)
         starts = np.flatnonzero(np.diff(classes, prepend=-1))
-        wins[:, classes[starts]] += np.add.reduceat(below, starts, axis=1)
+        wins[:, classes[starts]] += np.add.reduceat(weights * (drawn @ is_below), starts, axis=1)
         n_positive[:, classes[starts]] += np.add.reduceat(weights, starts, axis=1)
     n_pairs = n_positive * (counts.sum(axis=1)[:, None] - n_positive)
     areas = np.divide(wins, n_pairs, out=np.full_like(wins, np.nan), where=n_pairs > 0)
     return np.array([float(np.mean(own[np.isfinite(own)])) if np.isfinite(own).any() else np.nan for own in areas])
 
 
-def _compared(
-    probabilities: Probabilities, labels: Labels
-) -> Iterator[tuple[NDArray[np.int64], Labels, NDArray[np.float32]]]:
-    """Yield some images in order of their class, their classes, and a table (n, these images): 1 where an image of another class
-    has a lower probability of the class, 0.5 where it has the same, else 0."""
+def _compared(probabilities: Probabilities, labels: Labels) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield some images in order of their class, and a table (n, these images): 1 where an image of another class has a lower
+    probability of the class, 0.5 where it has the same, else 0."""
     order = np.argsort(labels, kind="stable")
     for start in range(0, len(order), COLUMNS):
         rows = order[start : start + COLUMNS]
@@ -98,4 +96,4 @@ def _compared(
         is_below = (values < own).astype(np.float32)
         is_below += np.float32(0.5) * (values == own)
         is_below[labels[:, None] == labels[rows]] = 0
-        yield rows, labels[rows], is_below
+        yield rows, is_below

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 BLOCK = 16384
 """Images that are averaged at a time."""
-NUMBERS = 2**22
+NUMBERS = 2**20
 """Probabilities of `goldfold.base.many` classes that are averaged at a time."""
 Squash = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Logits (n, classes) -> probabilities."""
