@@ -1,7 +1,7 @@
 """Time and peak memory of each stage beside training, for a run of many classes of few images.
 
     python benchmarks/many_classes.py FOLDER [--classes 10000] [--images 2] [--test 10000] [--members 2] [--only ensemble report]
-        [--metric gap] [--format auto]
+        [--metric gap] [--format auto] [--unknown]
 
 Makes up a run of 2 folds in FOLDER: images of 8 px of random pixels, and predictions of members that are random logits around
 the truth, written as `predict` writes them. Training is left out, see `benchmarks/retrieval.py`. Each stage runs in a process
@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 PIXELS, N_FOLDS = 8, 2
 RESULTS = Path("results/many")
+UNKNOWN = "c00000"
 STRENGTH = (9.0, 4.0)
 """Added to the logit of the true class: the highest of 10,000 others is about 3.9; halves of the images are easy and hard."""
 
@@ -50,8 +51,8 @@ def write_data(classes: int, images: int, test: int) -> None:
     asked.to_csv("test_answers.csv", index=False)
 
 
-def config(members: int, metric: str, form: str) -> Any:
-    """Config of the run."""
+def config(members: int, metric: str, form: str, has_unknown: bool = False) -> Any:
+    """Config of the run; with a threshold for one class if there are unknown images."""
     from goldfold.config import parse
 
     model = {"network": "small_resnet", "params": {"widths": [8, 8]}, "image_size_px": PIXELS}
@@ -63,6 +64,7 @@ def config(members: int, metric: str, form: str) -> Any:
             "metric": metric,
             "folds": {"n_folds": N_FOLDS, "splitter": "stratified"},
             "models": [{"name": f"m{number}", **model} for number in range(members)],
+            "ensemble": ["average", *[{"unknown": {"label": UNKNOWN}}] * has_unknown],
             "submission": {"format": form},
             "report": {"shift": False},
         }
@@ -160,6 +162,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--metric", default="gap")
     parser.add_argument("--format", default="auto", help="submission.format")
+    parser.add_argument("--unknown", action="store_true", help="fit a threshold for a class of unknown images")
     parser.add_argument("--only", nargs="*", default=list(STAGES), choices=list(STAGES))
     parser.add_argument("--alone", choices=list(STAGES), help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -167,7 +170,7 @@ def main() -> None:
     os.chdir(given.folder)
     if given.alone:
         began = time.perf_counter(), time.process_time()
-        STAGES[given.alone](config(given.members, given.metric, given.format))
+        STAGES[given.alone](config(given.members, given.metric, given.format, given.unknown))
         taken = {"seconds": time.perf_counter() - began[0], "cpu": time.process_time() - began[1]}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
         Path(f"{given.alone}.json").write_text(json.dumps(taken | {"gb": peak}))
