@@ -20,6 +20,7 @@ from goldfold.audit import mislabelled
 from goldfold.base.many import MOST_LISTED
 from goldfold.drawing.blocks import Table
 from goldfold.drawing.tables import MOST_SHOWN
+from goldfold.ensembling.steps import FittedStep, build
 from goldfold.metrics.areas import FEW, class_areas, resampled_areas
 from goldfold.metrics.bootstrap import draws, resample
 from goldfold.metrics.classification import Labelled
@@ -32,6 +33,7 @@ from goldfold.splits.rare import in_one_part
 from goldfold.stages import ensemble
 from goldfold.submission import best
 from goldfold.tasks import logits as of_logits
+from goldfold.tasks.steps import ForSteps
 from tiny_results import fusing
 
 N_CLASSES, N_FOLDS = 4000, 2
@@ -137,6 +139,16 @@ def test_submissions_take_a_few_tables(truth: pd.DataFrame, format: str, monkeyp
         assert list(tables[0]["label"]) == wanted
     if format == "probabilities":
         assert (tables[0].iloc[:, 1:].to_numpy() == predictions["probabilities"]).all()
+
+
+def test_a_threshold_for_unknown_images_takes_one_more_table(truth: pd.DataFrame) -> None:
+    predictions = {"ids": truth["id"].to_numpy(str), "classes": np.array(CLASSES), "probabilities": values_of(truth)}
+    (step,) = build(ForSteps(TASK, CLASSES), [{"unknown": {"label": CLASSES[1]}}], 1)
+    assert isinstance(step, FittedStep)
+    metric, folds = metrics.build("gap", catalog.METRICS["label"]), np.zeros(N_IMAGES, np.int64)
+    fitted: list[Any] = []
+    assert peak(lambda: fitted.append(step.fit({"ensemble": predictions}, truth, folds, metric))) < 1.5
+    assert 0 < fitted[0]["threshold"] < 1
 
 
 def test_sections_of_the_report_take_a_few_tables_and_list_the_worst_classes(truth: pd.DataFrame) -> None:
