@@ -57,10 +57,11 @@ def config(members: int, metric: str, form: str, has_unknown: bool = False) -> A
 
     model = {"network": "small_resnet", "params": {"widths": [8, 8]}, "image_size_px": PIXELS}
     data = {name: f"{name}.csv" for name in ("train", "test", "test_answers")}
+    columns = {"id_column": "id", "label_column": "label"}
     return parse(
         {
             "name": "many",
-            "data": {**data, "source": "csv", "images": "images", "id_column": "id", "label_column": "label", "duplicates": "ignore"},
+            "data": {**data, **columns, "source": "csv", "images": "images", "duplicates": "ignore"},
             "metric": metric,
             "folds": {"n_folds": N_FOLDS, "splitter": "stratified"},
             "models": [{"name": f"m{number}", **model} for number in range(members)],
@@ -68,7 +69,7 @@ def config(members: int, metric: str, form: str, has_unknown: bool = False) -> A
             "submission": {"format": form},
             "report": {"shift": False},
         }
-    )  # fmt: skip
+    )
 
 
 def manifest(made: Any) -> None:
@@ -125,8 +126,9 @@ def ensemble(made: Any) -> None:
     lists = RESULTS / "folds"
     stage.run(
         predictions=str(RESULTS / "predict"), train=str(lists / "train.csv"), classes=str(lists / "classes.json"),
-        folder=str(RESULTS / "ensemble"), leaderboard=str(RESULTS / "leaderboard.csv"), metrics=str(RESULTS / "metrics.json"),
-        workers=2, answers=str(lists / "answers.csv"), test=str(lists / "test.csv"), **SETTINGS["ensemble"](made, Job("ensemble")),
+        folder=str(RESULTS / "ensemble"), leaderboard=str(RESULTS / "leaderboard.csv"),
+        metrics=str(RESULTS / "metrics.json"), workers=2, answers=str(lists / "answers.csv"), test=str(lists / "test.csv"),
+        **SETTINGS["ensemble"](made, Job("ensemble")),
     )  # fmt: skip
 
 

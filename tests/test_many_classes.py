@@ -2,6 +2,7 @@
 x classes."""
 
 import importlib
+import importlib.util
 import json
 import tracemalloc
 from collections.abc import Callable
@@ -36,6 +37,7 @@ from goldfold.tasks import logits as of_logits
 from goldfold.tasks.steps import ForSteps
 from tiny_results import fusing
 
+ROOT = Path(__file__).parents[1]
 N_CLASSES, N_FOLDS = 4000, 2
 N_IMAGES = 400
 TABLE = N_IMAGES * N_CLASSES * 4
@@ -215,3 +217,27 @@ def test_the_area_under_the_roc_curve_of_many_classes_is_resampled_at_once() -> 
     groups = [str(row // 2) for row in range(60)]
     one_by_one = resample(prepared(metric, evidence), 60, groups, 3)
     assert np.array_equal(drawn(metric, evidence, groups, 3), one_by_one)
+
+
+def test_a_run_of_many_classes_has_a_small_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = importlib.util.spec_from_file_location("many_classes", ROOT / "benchmarks/many_classes.py")
+    assert made is not None
+    assert made.loader is not None
+    benchmark = importlib.util.module_from_spec(made)
+    made.loader.exec_module(benchmark)
+    monkeypatch.chdir(tmp_path)
+    benchmark.write_data(MOST_LISTED + 1, 2, 10)
+    config = benchmark.config(2, "gap", "confidence")
+    for stage in benchmark.STAGES.values():
+        stage(config)
+    results = tmp_path / benchmark.RESULTS
+    page = (results / "report/report.html").read_text()
+    assert len(page) < 1e6
+    for words in (
+        "The 50 of 1,001 classes with the worst F1",
+        "full matrix would be unreadable",
+        "The two members agree on",
+    ):
+        assert words in page
+    assert "correlation of their predicted values" not in page, "tables of many classes have no values to correlate"
+    assert pd.read_csv(results / "submission.csv").shape == (10, 2)
