@@ -6,6 +6,7 @@ import importlib.util
 import json
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.metrics import cohen_kappa_score
 
 from goldfold import catalog, metrics, tasks
 from goldfold.audit import mislabelled
@@ -24,7 +26,7 @@ from goldfold.drawing.tables import MOST_SHOWN
 from goldfold.ensembling.steps import FittedStep, build
 from goldfold.metrics.areas import FEW, class_areas, resampled_areas
 from goldfold.metrics.bootstrap import draws, resample
-from goldfold.metrics.classification import Labelled
+from goldfold.metrics.classification import Labelled, quadratic_kappa
 from goldfold.metrics.ranking import roc_area
 from goldfold.metrics.resampling import drawn, prepared
 from goldfold.predictions.arrays import load, save
@@ -208,6 +210,17 @@ def test_areas_are_those_of_sorted_columns_to_the_last_bit(seed: int, n: int, n_
         counts = np.array([np.bincount(one, minlength=n) for one in rows])
         found = resampled_areas(values, labels, counts)
         assert np.array_equal(found, [metric.value(evidence, one) for one in rows], equal_nan=True)
+
+
+def test_validation_in_training_takes_no_table_of_classes_by_classes(truth: pd.DataFrame) -> None:
+    """It computes all metrics that are reported, with kappa among them."""
+    values, labels = values_of(truth), truth["label"].map(CLASSES.index).to_numpy()
+    for name in tasks.facts("classification").reported:
+        metric = metrics.build(name, catalog.METRICS["label"])
+        assert peak(partial(metric.value, Labelled(values, labels), np.arange(N_IMAGES))) < 1.5, name
+    wanted = cohen_kappa_score(labels, values.argmax(axis=1), weights="quadratic", labels=range(N_CLASSES))
+    assert quadratic_kappa(values, labels) == pytest.approx(wanted, rel=1e-9)
+    assert np.isnan(quadratic_kappa(values[:1], values[:1].argmax(axis=1)))
 
 
 def test_the_area_under_the_roc_curve_of_many_classes_is_resampled_at_once() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.base.many import are_many
 from goldfold.metrics import confusion, counts
 from goldfold.metrics.areas import class_areas
 from goldfold.metrics.metric import Metric, Rows
@@ -108,9 +109,17 @@ def log_loss(probabilities: Probabilities, labels: Labels) -> float:
 
 
 def quadratic_kappa(probabilities: Probabilities, labels: Labels) -> float:
-    """Cohen's kappa with quadratic weights; the classes are ordinal, in their listed order."""
+    """Cohen's kappa with quadratic weights; the classes are ordinal, in their listed order.
+
+    Of `goldfold.base.many` classes without a matrix of true and predicted ones: from the mean squared distance of the two, and that
+    of all pairs of a true and a predicted class.
+    """
     from sklearn.metrics import cohen_kappa_score
 
+    if are_many(probabilities.shape[1]):
+        true, predicted = labels.astype(np.float64), probabilities.argmax(axis=1).astype(np.float64)
+        of_pairs = (true**2).mean() + (predicted**2).mean() - 2 * true.mean() * predicted.mean()
+        return float(1 - ((true - predicted) ** 2).mean() / of_pairs) if of_pairs else float("nan")
     grades = np.arange(probabilities.shape[1])
     return float(cohen_kappa_score(labels, probabilities.argmax(axis=1), weights="quadratic", labels=grades))
 
