@@ -111,8 +111,8 @@ def log_loss(probabilities: Probabilities, labels: Labels) -> float:
 def quadratic_kappa(probabilities: Probabilities, labels: Labels) -> float:
     """Cohen's kappa with quadratic weights; the classes are ordinal, in their listed order.
 
-    Of `goldfold.base.many` classes without a matrix of true and predicted ones: from the mean squared distance of the two, and that
-    of all pairs of a true and a predicted class.
+    Of `goldfold.base.many` classes without a matrix of classes x classes: from the mean squared distance of the true and the
+    predicted class, and that of all pairs of a true and a predicted class.
     """
     from sklearn.metrics import cohen_kappa_score
 
