@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from goldfold.audit.mislabelled import RULES, confident_joint, find, joint, margins, thresholds
+from goldfold.audit import mislabelled
+from goldfold.audit.mislabelled import RULES, Joint, find, margins, thresholds
 
 
 def perfect(true: NDArray[Any], n_classes: int, sure: float = 1.0) -> NDArray[np.float64]:
@@ -57,6 +58,22 @@ def test_a_model_that_is_always_right_finds_exactly_the_flipped_labels(
 def test_right_labels_of_a_sure_model_are_no_candidates(rule: str) -> None:
     true = np.array([0, 1, 2] * 10)
     assert len(find(perfect(true, 3, 0.8), true, rule)) == 0
+
+
+def dense(found: Joint, n_classes: int) -> Any:
+    """Matrix of given and other classes."""
+    matrix = np.zeros((n_classes, n_classes))
+    assert (found.n > 0).all()
+    matrix[found.given, found.other] = found.n
+    return matrix
+
+
+def joint(values: Any, labels: Any) -> Any:
+    return dense(mislabelled.joint(values, labels), values.shape[1])
+
+
+def confident_joint(values: Any, labels: Any) -> Any:
+    return dense(mislabelled.confident_joint(values, labels), values.shape[1])
 
 
 @pytest.mark.parametrize("rule", RULES)

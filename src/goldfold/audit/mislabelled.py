@@ -4,7 +4,7 @@ Written from the paper (Journal of Artificial Intelligence Research 70, sections
 of images by models that were not trained on them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ Probabilities = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
 DIGITS = 12
 """Decimals of margins in the order of candidates, so that rounding errors of a sum do not decide it."""
+BLOCK = 2**24
+"""Most probabilities that are compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +56,62 @@ def confident_classes(probabilities: Probabilities, labels: Labels) -> NDArray[n
     ever predict, whose threshold is near 0, would claim every image that is not quite certain. With equal probabilities the
     given class is the confident one.
     """
-    own = probabilities[np.arange(len(labels)), labels][:, None]
-    reaches = (probabilities >= thresholds(probabilities, labels) - 10.0**-DIGITS) & (probabilities >= own)
-    best = np.where(reaches, probabilities, -1.0).argmax(axis=1)
+    least = thresholds(probabilities, labels) - 10.0**-DIGITS
+    found = np.empty(len(labels), dtype=np.int64)
+    for of in _blocks(probabilities):
+        found[of] = _confident(probabilities[of], labels[of], least)
+    return found
+
+
+def _confident(probabilities: Probabilities, labels: Labels, least: NDArray[np.float64]) -> NDArray[np.int64]:
     rows = np.arange(len(labels))
+    own = probabilities[rows, labels][:, None]
+    reaches = (probabilities >= least) & (probabilities >= own)
+    best = np.where(reaches, probabilities, -1.0).argmax(axis=1)
     best = np.where(reaches[rows, labels] & (probabilities[rows, best] <= own[:, 0]), labels, best)
     return np.where(reaches.any(axis=1), best, -1)
 
 
-def confident_joint(probabilities: Probabilities, labels: Labels) -> NDArray[np.int64]:
-    """Number of images by given class (rows) and confident class (columns); images without a confident class do not count."""
+def _blocks(probabilities: Probabilities) -> Iterator[slice]:
+    """Slices of the images, whose rows are together at most `BLOCK` numbers, so that copies of all images are never made."""
+    n, n_classes = probabilities.shape
+    size = max(1, BLOCK // max(1, n_classes))
+    return (slice(start, start + size) for start in range(0, n, size))
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Numbers of images by two classes, without pairs of classes that no image has: of thousands of classes most are empty."""
+
+    given: NDArray[np.int64]
+    """(pairs,) given class, ascending."""
+    other: NDArray[np.int64]
+    """(pairs,) confident or true class, ascending for the same given class."""
+    n: NDArray[np.float64]
+    """(pairs,) number of images."""
+
+
+def confident_joint(probabilities: Probabilities, labels: Labels) -> Joint:
+    """Number of images by given and confident class; images without a confident class do not count."""
     n, found = probabilities.shape[1], confident_classes(probabilities, labels)
     is_in = found >= 0
-    return np.bincount(labels[is_in] * n + found[is_in], minlength=n * n).reshape(n, n)
+    cells, numbers = np.unique(labels[is_in] * n + found[is_in], return_counts=True)
+    return Joint(cells // n, cells % n, numbers.astype(np.float64))
 
 
-def joint(probabilities: Probabilities, labels: Labels) -> NDArray[np.float64]:
-    """Estimated number of images by given class (rows) and true class (columns).
+def joint(probabilities: Probabilities, labels: Labels) -> Joint:
+    """Estimated number of images by given and true class.
 
-    The confident joint, scaled so that each row sums to the number of images with that label. A class none of whose images
-    has a confident class is taken to be right.
+    The confident joint, scaled so that the images of each given class sum to the number of images with that label. A class none
+    of whose images has a confident class is taken to be right.
     """
-    counts = confident_joint(probabilities, labels).astype(np.float64)
-    sums = counts.sum(axis=1)
-    counts += np.diag((sums == 0).astype(np.float64))
-    given = np.bincount(labels, minlength=len(counts))
-    return counts / np.maximum(sums, 1)[:, None] * given[:, None]
+    confident, given = confident_joint(probabilities, labels), np.bincount(labels, minlength=probabilities.shape[1])
+    sums = np.bincount(confident.given, weights=confident.n, minlength=len(given))
+    right = np.flatnonzero((sums == 0) & (given > 0))
+    rows, columns = np.append(confident.given, right), np.append(confident.other, right)
+    numbers = np.append(confident.n, np.ones(len(right))) / np.maximum(sums, 1)[rows] * given[rows]
+    order = np.lexsort((columns, rows))
+    return Joint(rows[order], columns[order], numbers[order])
 
 
 def by_confident_joint(probabilities: Probabilities, labels: Labels) -> NDArray[np.int64]:
@@ -94,14 +126,14 @@ def by_noise_rate(probabilities: Probabilities, labels: Labels) -> NDArray[np.in
     For each given class i and other class j, as many images as `joint` estimates to be of class j: those with the largest
     p_j - p_i, if it is above 0. An image chosen for several classes is suggested the one with the largest difference.
     """
-    wanted = np.rint(joint(probabilities, labels)).astype(np.int64)
+    found = joint(probabilities, labels)
     suggested, largest = np.full(len(labels), -1), np.full(len(labels), -np.inf)
-    for given, other in zip(*np.nonzero(wanted), strict=True):
-        if given == other:
+    for given, other, wanted in zip(found.given, found.other, np.rint(found.n).astype(np.int64), strict=True):
+        if given == other or not wanted:
             continue
         rows = np.flatnonzero(labels == given)
         difference = (probabilities[rows, other] - probabilities[rows, given]).round(DIGITS)
-        first = np.argsort(-difference, kind="stable")[: wanted[given, other]]
+        first = np.argsort(-difference, kind="stable")[:wanted]
         first = first[difference[first] > 0]
         better = first[difference[first] > largest[rows[first]]]
         suggested[rows[better]], largest[rows[better]] = other, difference[better]
@@ -134,7 +166,9 @@ def find(probabilities: Probabilities, labels: Labels, rule: str = "confident_jo
 
 def margins(probabilities: Probabilities, labels: Labels) -> NDArray[np.float64]:
     """Probability of the given class minus the largest of the others (n,), -1..1."""
-    rows = np.arange(len(labels))
-    others = probabilities.astype(np.float64).copy()
-    others[rows, labels] = -np.inf
-    return probabilities[rows, labels] - others.max(axis=1)
+    largest = np.empty(len(labels))
+    for of in _blocks(probabilities):
+        others = probabilities[of].astype(np.float64)
+        others[np.arange(len(others)), labels[of]] = -np.inf
+        largest[of] = others.max(axis=1)
+    return np.asarray(probabilities[np.arange(len(labels)), labels] - largest)

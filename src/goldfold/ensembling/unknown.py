@@ -45,7 +45,8 @@ class Unknown:
         def score(threshold: float) -> float:
             return signed(metric.value(with_values(evidence, at(values, place, threshold)), rows), metric)
 
-        tried = thresholds(np.delete(values, place, axis=1).max(axis=1))
+        others = [part.max(axis=1, initial=0.0) for part in (values[:, :place], values[:, place + 1 :])]
+        tried = thresholds(np.maximum(*others))
         return {"threshold": max(tried, key=score)}
 
     def apply(self, members: Members, fitted: Any) -> Members:
@@ -70,7 +71,8 @@ def at(values: Array, place: int, threshold: float) -> Array:
     """Probabilities (n, classes) with ``threshold`` in one column, scaled to sum to one per image."""
     changed = values.copy()
     changed[:, place] = threshold
-    return np.asarray(changed / changed.sum(axis=1, keepdims=True))
+    changed /= changed.sum(axis=1, keepdims=True)
+    return changed
 
 
 def thresholds(confidences: Array) -> list[float]:

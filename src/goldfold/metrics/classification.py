@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.base.many import are_many
 from goldfold.metrics import confusion, counts
+from goldfold.metrics.areas import class_areas
 from goldfold.metrics.metric import Metric, Rows
 from goldfold.metrics.ranking import roc_area
 from goldfold.metrics.thresholds import between
@@ -30,7 +32,9 @@ class Labelled:
         return len(self.labels)
 
     def arguments(self, rows: Rows) -> tuple[Probabilities, Labels]:
-        """Return the probabilities and labels of some of the images."""
+        """Return the probabilities and labels of some of the images; of all in order, without copying them."""
+        if len(rows) == len(self) and np.array_equal(rows, np.arange(len(self))):
+            return self.probabilities, self.labels
         return self.probabilities[rows], self.labels[rows]
 
     def decided(self, rows: Rows) -> tuple[Probabilities, Labels]:
@@ -105,19 +109,28 @@ def log_loss(probabilities: Probabilities, labels: Labels) -> float:
 
 
 def quadratic_kappa(probabilities: Probabilities, labels: Labels) -> float:
-    """Cohen's kappa with quadratic weights; the classes are ordinal, in their listed order."""
+    """Cohen's kappa with quadratic weights; the classes are ordinal, in their listed order.
+
+    Of `goldfold.base.many` classes without a matrix of classes x classes: from the mean squared distance of the true and the
+    predicted class, and that of all pairs of a true and a predicted class.
+    """
     from sklearn.metrics import cohen_kappa_score
 
+    if are_many(probabilities.shape[1]):
+        true, predicted = labels.astype(np.float64), probabilities.argmax(axis=1).astype(np.float64)
+        of_pairs = (true**2).mean() + (predicted**2).mean() - 2 * true.mean() * predicted.mean()
+        return float(1 - ((true - predicted) ** 2).mean() / of_pairs) if of_pairs else float("nan")
     grades = np.arange(probabilities.shape[1])
     return float(cohen_kappa_score(labels, probabilities.argmax(axis=1), weights="quadratic", labels=grades))
 
 
 def roc_auc(probabilities: Probabilities, labels: Labels) -> float:
     """Area under the ROC curve: of the second of two classes; for more classes one against the rest, macro average."""
-    columns = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
-    areas = [roc_area(probabilities[:, column], labels == column) for column in columns]
-    known = [area for area in areas if np.isfinite(area)]
-    return float(np.mean(known)) if known else float("nan")
+    if probabilities.shape[1] == 2:
+        return roc_area(probabilities[:, 1], labels == 1)
+    areas = class_areas(probabilities, labels)
+    known = areas[np.isfinite(areas)]
+    return float(np.mean(known)) if len(known) else float("nan")
 
 
 ACCURACY = Metric(accuracy, of_labels=True, of_counts=counts.accuracy, of_confusion=confusion.accuracy)

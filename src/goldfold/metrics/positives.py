@@ -14,6 +14,7 @@ from goldfold.metrics import counts
 from goldfold.metrics.classification import Labels, Probabilities
 from goldfold.metrics.metric import Metric
 from goldfold.metrics.ranking import average_precision as precision_over_recall
+from goldfold.metrics.ranking import reciprocal_ranks
 
 Positive = NDArray[np.bool_]
 
@@ -69,9 +70,7 @@ def map_at_k(probabilities: Probabilities, labels: Labels, k: int = 5) -> float:
     """Mean over images of 1 / rank of the true class, 0 beyond rank ``k``; of tied classes the worst rank counts."""
     if k < 1:
         raise ConfigError(f"metric: map_at_k: k = {k}: must be at least 1")
-    of_true = probabilities[np.arange(len(labels)), labels]
-    ranks = (probabilities >= of_true[:, None]).sum(axis=1)
-    return float(np.where(ranks <= k, 1 / ranks, 0).mean())
+    return float(reciprocal_ranks(probabilities, labels, k).mean())
 
 
 def gap(probabilities: Probabilities, labels: Labels) -> float:

@@ -28,3 +28,15 @@ def average_precision(scores: Scores, is_positive: NDArray[np.bool_]) -> float:
         return float("nan")
     found = hits[last]
     return float((np.diff(found, prepend=0) * found / (last + 1)).sum() / hits[-1])
+
+
+def reciprocal_ranks(probabilities: Scores, labels: NDArray[np.integer[Any]], k: int) -> NDArray[np.float64]:
+    """1 / rank of the true class of each image (n,), 0 beyond rank ``k``; of tied classes the worst rank counts.
+
+    Args:
+        probabilities: (n, classes).
+        labels: (n,) index of the true class.
+    """
+    of_true = probabilities[np.arange(len(labels)), labels]
+    ranks = (probabilities >= of_true[:, None]).sum(axis=1)
+    return np.where(ranks <= k, 1 / ranks, 0)

@@ -7,13 +7,17 @@ the same order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.metrics.bootstrap import Score, independent, resample, summary
+from goldfold.base.many import are_many
+from goldfold.metrics.areas import resampled_areas
+from goldfold.metrics.bootstrap import Score, draws, independent, resample, summary
 from goldfold.metrics.metric import Evidence, Metric, Rows
+from goldfold.metrics.ranking import reciprocal_ranks
 
 OfRows = Callable[[Rows], float]
 Ordered = tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]
@@ -30,16 +34,22 @@ def drawn(
     metric: Metric, evidence: Evidence, groups: Sequence[str] | None = None, n_resamples: int = 1000
 ) -> NDArray[np.float64]:
     """Score resamples (n_resamples,), which are the same for all predictions of the same images."""
-    return resample(prepared(metric, evidence), len(evidence), groups, n_resamples)
+    together = TOGETHER.get(place(metric.function))
+    if together is None or not are_many(getattr(evidence, "probabilities", np.empty((0, 0))).shape[1]):
+        return resample(prepared(metric, evidence), len(evidence), groups, n_resamples)
+    n, every = len(evidence), draws(len(evidence), groups, n_resamples)
+    counts = np.array([np.bincount(rows, minlength=n) for rows in every], dtype=np.int32).reshape(-1, n)
+    return together(*evidence.arguments(np.arange(n)), counts)
 
 
 def prepared(metric: Metric, evidence: Evidence) -> OfRows:
     """Return the function of rows that `Metric.value` is for an evidence; faster for many sets of rows, if known how."""
-    prepare = PREPARED.get(place(metric.function))
+    bound = metric.function if isinstance(metric.function, partial) else partial(metric.function)
+    prepare = PREPARED.get(place(bound.func))
     if prepare is None:
         return lambda rows: metric.value(evidence, rows)
     decided = getattr(evidence, "decided", None) if metric.of_labels else None
-    return prepare(*(decided or evidence.arguments)(np.arange(len(evidence))))
+    return prepare(*(decided or evidence.arguments)(np.arange(len(evidence))), **bound.keywords)
 
 
 def place(function: Callable[..., Any]) -> str:
@@ -60,6 +70,46 @@ def _log_loss(probabilities: NDArray[Any], labels: NDArray[Any]) -> OfRows:
     of_true = probabilities[np.arange(len(labels)), labels] / probabilities.sum(axis=1)
     logs = np.log(np.clip(of_true, 1e-15, 1))
     return lambda rows: float(-logs[rows].mean())
+
+
+def _balanced_accuracy(probabilities: NDArray[Any], labels: NDArray[Any]) -> OfRows:
+    hit, n = probabilities.argmax(axis=1) == labels, probabilities.shape[1]
+
+    def value(rows: Rows) -> float:
+        own = labels[rows]
+        n_true, hits = np.bincount(own, minlength=n), np.bincount(own[hit[rows]], minlength=n)
+        return float(np.mean(hits[n_true > 0] / n_true[n_true > 0]))
+
+    return value
+
+
+def _f1_macro(probabilities: NDArray[Any], labels: NDArray[Any]) -> OfRows:
+    """Mean F1 of the classes that are true or predicted, as that of scikit-learn."""
+    chosen, n = probabilities.argmax(axis=1), probabilities.shape[1]
+
+    def value(rows: Rows) -> float:
+        own, predicted = labels[rows], chosen[rows]
+        n_both = np.bincount(own, minlength=n) + np.bincount(predicted, minlength=n)
+        hits = np.bincount(own[own == predicted], minlength=n)
+        return float(np.mean(2 * hits[n_both > 0] / n_both[n_both > 0]))
+
+    return value
+
+
+def _map_at_k(probabilities: NDArray[Any], labels: NDArray[Any], k: int = 5) -> OfRows:
+    values = reciprocal_ranks(probabilities, labels, k)
+    return lambda rows: float(values[rows].mean())
+
+
+def _gap(probabilities: NDArray[Any], labels: NDArray[Any]) -> OfRows:
+    hit = probabilities.argmax(axis=1) == labels
+    ordered = _ordered(probabilities.max(axis=1), hit)
+
+    def value(rows: Rows) -> float:
+        precision = _average_precision(ordered, np.bincount(rows, minlength=len(hit)))
+        return precision * float(hit[rows].mean()) if hit[rows].any() else 0.0
+
+    return value
 
 
 def _of_classes(of_class: Callable[[Ordered, NDArray[np.int64]], float]) -> Callable[..., OfRows]:
@@ -131,9 +181,13 @@ def _average_precision(ordered: Ordered, counts: NDArray[np.int64]) -> float:
 
 PREPARED: Mapping[str, Callable[..., OfRows]] = {
     "goldfold.metrics.classification.accuracy": _accuracy,
+    "goldfold.metrics.classification.balanced_accuracy": _balanced_accuracy,
+    "goldfold.metrics.classification.f1_macro": _f1_macro,
     "goldfold.metrics.classification.log_loss": _log_loss,
     "goldfold.metrics.classification.roc_auc": _of_classes(_area),
     "goldfold.metrics.positives.average_precision": _of_classes(_average_precision),
+    "goldfold.metrics.positives.gap": _gap,
+    "goldfold.metrics.positives.map_at_k": _map_at_k,
     "goldfold.metrics.multilabel.roc_auc": _of_labels(_area),
     "goldfold.metrics.multilabel.mean_average_precision": _of_labels(_average_precision),
 }
@@ -142,3 +196,7 @@ PREPARED: Mapping[str, Callable[..., OfRows]] = {
 Metrics are named as text and not imported, so that each is code only of the jobs that use it (written with a colon, a name
 would count as a component).
 """
+TOGETHER: Mapping[str, Callable[..., NDArray[np.float64]]] = {
+    "goldfold.metrics.classification.roc_auc": resampled_areas,
+}
+"""Place of a metric's function -> function of its arguments and of the counts of all resamples, faster for many classes."""

@@ -122,6 +122,7 @@ def _agreement(results: Results) -> list[Block]:
         return _alike_by_image(results, names)
     agreement = _pairwise(names, lambda a, b: float((tables[a]["prediction"] == tables[b]["prediction"]).mean()))
     numbers = {name: _centred(table) for name, table in tables.items()}
+    has_values = any(len(values) for values in numbers.values())  # tables of many classes have none
     correlation = _pairwise(names, lambda a, b: float((numbers[a] * numbers[b]).sum()))
     off = ~np.eye(len(names), dtype=bool)
     why = (
@@ -130,8 +131,8 @@ def _agreement(results: Results) -> list[Block]:
     )
     if len(names) == 2:
         text = (
-            f"The two members agree on {percent(agreement[0, 1])} of the training {results.row}s; the correlation of their "
-            f"predicted values is {correlation[0, 1]:.3f}. {why}"
+            f"The two members agree on {percent(agreement[0, 1])} of the training {results.row}s"
+            f"{f'; the correlation of their predicted values is {correlation[0, 1]:.3f}' * has_values}. {why}"
         )
         return [Text(text, heading=AGREEMENT)]
     text = (
@@ -139,11 +140,8 @@ def _agreement(results: Results) -> list[Block]:
         f"training {results.row}s. {why}"
     )
     same = f"Percentage of {results.row}s for which both members give the same answer."
-    return [
-        Text(text, heading=AGREEMENT),
-        _drawn("agreement", agreement, names, 1, same),
-        _drawn("correlation", correlation, names, 3, "Pearson correlation of the members' predicted values."),
-    ]
+    alike = _drawn("correlation", correlation, names, 3, "Pearson correlation of the members' predicted values.")
+    return [Text(text, heading=AGREEMENT), _drawn("agreement", agreement, names, 1, same), *[alike] * has_values]
 
 
 def _alike_by_image(results: Results, names: list[str]) -> list[Block]:
@@ -182,7 +180,7 @@ def _pairwise(names: Sequence[str], value: Callable[[str, str], float]) -> NDArr
 def _centred(table: pd.DataFrame) -> NDArray[np.float64]:
     """All predicted values, without the confidence, as one vector of mean 0 and length 1."""
     values = table.select_dtypes("number").drop(columns="confidence", errors="ignore").to_numpy(dtype=float).ravel()
-    values = values - values.mean()
+    values = values - values.mean() if len(values) else values
     return values / (np.linalg.norm(values) or 1.0)
 
 

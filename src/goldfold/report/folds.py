@@ -3,10 +3,12 @@
 import pandas as pd
 
 from goldfold import components
+from goldfold.base.many import are_many
 from goldfold.base.words import count, noun
 from goldfold.drawing.axes import BLUE, COLOURS, INK, MUTED, Canvas
 from goldfold.drawing.blocks import Block, Figure, Table, Text
 from goldfold.drawing.figures import MOST_ROWS, WIDTH_PX
+from goldfold.drawing.tables import MOST_SHOWN
 from goldfold.drawing.words import shortened
 from goldfold.report.results import Results
 from goldfold.splits.checks import shares, worst
@@ -49,22 +51,21 @@ def blocks(results: Results) -> list[Block]:
     if results.test_groups is not None:
         words = in_words(results.test_groups)
         text += f" {words[0].upper()}{words[1:]}."
-    return [Text(text, heading="Folds"), drawing(far), _table(summary)]
+    return [Text(text, heading="Folds"), drawing(far), _table(summary, far)]
 
 
 def drawing(far: pd.DataFrame) -> Figure:
     """Map with one row per class and one column per fold; of too many classes, those with the largest deviation."""
     from matplotlib.patches import Rectangle
 
-    sizes = far.abs().max().sort_values(ascending=False, kind="stable")
-    shown = far[sizes.index[:MOST_ROWS]] if len(sizes) > MOST_ROWS else far
-    names, n_folds = [shortened(str(name), 26) for name in shown], len(shown)
+    drawn = far[_furthest_first(far)[:MOST_ROWS]] if len(far.columns) > MOST_ROWS else far
+    names, n_folds = [shortened(str(name), 26) for name in drawn], len(drawn)
     is_numbered = n_folds <= MOST_NUMBERED
     left = 40 + 7.5 * max(map(len, names))
     with Canvas(min(WIDTH_PX, left + CELL_PX * max(n_folds, 3)), 66 + 24 * len(names)) as canvas:
         (axes,) = canvas.axes()
-        for row, name in enumerate(shown):
-            for column, value in enumerate(shown[name]):
+        for row, name in enumerate(drawn):
+            for column, value in enumerate(drawn[name]):
                 strength = min(abs(value) / FULL, 1.0)
                 colour = BLUE if value > 0 else COLOURS["rose"]
                 axes.add_patch(
@@ -80,7 +81,7 @@ def drawing(far: pd.DataFrame) -> Figure:
         axes.grid(visible=False)
         axes.spines["bottom"].set_visible(False)
         step = 1 if n_folds <= 30 else 10
-        axes.set_xticks(range(0, n_folds, step), [str(number) for number in shown.index[::step]])
+        axes.set_xticks(range(0, n_folds, step), [str(number) for number in drawn.index[::step]])
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(labelcolor=INK)
         axes.set_xlabel("fold")
@@ -93,12 +94,25 @@ def drawing(far: pd.DataFrame) -> Figure:
         return canvas.block("folds", caption, "Map of classes by folds, each cell the deviation from an even share")
 
 
-def _table(summary: pd.DataFrame) -> Table:
-    """Table with one row per class and one column per fold."""
-    amounts = summary.drop(columns=DEVIATION, errors="ignore").T
+def _table(summary: pd.DataFrame, far: pd.DataFrame) -> Table:
+    """Table with one row per class and one column per fold, and a last row of all; of many classes, those in the map's order.
+
+    Args:
+        far: deviation of each class (column) in each fold.
+    """
+    amounts, caption = summary.drop(columns=DEVIATION, errors="ignore").T, ""
+    if are_many(len(far.columns)):
+        chosen = _furthest_first(far)[:MOST_SHOWN]
+        amounts = pd.concat([amounts.loc[chosen], amounts.loc[[ALL]]])
+        caption = f"The {len(chosen)} of {len(far.columns):,} classes with the largest deviation; all are in folds/summary.csv."
     rows = [
         [str(name), *(f"{value:,}" for value in row)]
         for name, row in zip(amounts.index, amounts.to_numpy(), strict=True)
     ]
     columns = ["class", *("not validated" if number < 0 else f"fold {number}" for number in summary.index)]
-    return Table(columns, rows, text_columns=["class"], mark=len(rows) - 1)
+    return Table(columns, rows, text_columns=["class"], mark=len(rows) - 1, caption=caption)
+
+
+def _furthest_first(far: pd.DataFrame) -> list[str]:
+    """Classes by their largest deviation."""
+    return far.abs().max().sort_values(ascending=False, kind="stable").index.tolist()

@@ -84,10 +84,10 @@ def _judged(
             "margin": found.margin.round(6),
         }
     )
-    np.fill_diagonal(wrong, 0)
-    given, suggested = np.nonzero(wrong)
+    is_other = wrong.given != wrong.other
+    given, suggested = wrong.given[is_other], wrong.other[is_other]
     return table, pd.DataFrame(
-        {"given": name_of[given], "suggested": name_of[suggested], "n": wrong[given, suggested].round(2)}
+        {"given": name_of[given], "suggested": name_of[suggested], "n": wrong.n[is_other].round(2)}
     )
 
 

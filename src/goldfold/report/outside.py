@@ -16,7 +16,7 @@ def outside(
     external: Sequence[str],
     trained: Mapping[str, Mapping[int, Arrays]],
     silent: Collection[str],
-) -> dict[str, dict[int, Arrays]]:
+) -> dict[str, Mapping[int, Arrays]]:
     """Return the predictions of external members, all in one piece, under fold 0; classes they do not know are filled in.
 
     Args:

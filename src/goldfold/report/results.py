@@ -1,6 +1,6 @@
 """Results of a finished run, read from its folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid, grid_of
 from goldfold.predictions.arrays import Arrays, load
 from goldfold.report import times
-from goldfold.report.members import by_member
+from goldfold.report.members import by_member, of_each
 from goldfold.splits.checks import read_summary
 from goldfold.splits.scored import groups_of, scored, with_groups
 from goldfold.tables import read_table
@@ -66,7 +66,7 @@ class Results:
     """Training runs."""
     pseudo: dict[tuple[int, int], pd.DataFrame]
     """Pseudo labels by round and fold."""
-    members: dict[str, dict[int, Arrays]]
+    members: Mapping[str, Mapping[int, Arrays]]
     """Out-of-fold predictions of the last round, by member and fold; empty if no longer on disk."""
     test_groups: dict[str, int] | None = None
     """Findings of `goldfold.splits.groups.compare_groups`; None if test images have no groups."""
@@ -134,9 +134,11 @@ class Results:
         return self.scores.evidence(self.oof, self.truth)
 
     @cached_property
-    def member_evidence(self) -> dict[str, Evidence]:
-        """`evidence` of each member whose predictions are on disk."""
-        return {name: self.scores.evidence(self.joined(name), self.truth) for name in self.members}
+    def member_evidence(self) -> Mapping[str, Evidence]:
+        """`evidence` of each member whose predictions are on disk; of many classes, made on each access."""
+        return of_each(
+            self.members, lambda name: self.scores.evidence(self.joined(name), self.truth), len(self.classes)
+        )
 
     @cached_property
     def test_score(self) -> Score | None:

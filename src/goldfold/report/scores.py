@@ -8,6 +8,7 @@ from goldfold.base.words import noun
 from goldfold.drawing.blocks import Block, Section, Table, Text
 from goldfold.drawing.figures import ScoreLine, forest
 from goldfold.drawing.words import change, interval, listed, score
+from goldfold.metrics import Evidence
 from goldfold.metrics.paired import Gain
 from goldfold.report import ablation, fits, limits, round_gains, rounds, verdict
 from goldfold.report import pseudo_labels as pseudo
@@ -23,8 +24,12 @@ def fold_scores(results: Results) -> FoldScores:
     """Score of each member, and of the ensemble if there is one, on each fold's validation images."""
     folds, value = results.truth["fold"].astype(int).to_numpy(), results.chosen_metric.value
     rows = {int(fold): np.flatnonzero(folds == fold) for fold in np.unique(folds)}
-    found = {**results.member_evidence, results.whole_name: results.evidence}
-    return {name: {fold: value(evidence, of) for fold, of in rows.items()} for name, evidence in found.items()}
+
+    def by_fold(evidence: Evidence) -> dict[int, float]:
+        return {fold: value(evidence, of) for fold, of in rows.items()}
+
+    found = {name: by_fold(results.member_evidence[name]) for name in results.members}
+    return {**found, results.whole_name: by_fold(results.evidence)}
 
 
 def leaderboard(results: Results, folds: FoldScores, compared: Comparison | None = None) -> Section:

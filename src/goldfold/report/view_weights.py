@@ -26,6 +26,8 @@ def table(results: Results) -> pd.DataFrame | None:
 
     Out of fold; images that are missing have no row. None if no member weights images.
     """
+    if PATHS not in results.tables["train"]:
+        return None
     found = [row for member in results.members for row in _rows(results, member)]
     if not found:
         return None

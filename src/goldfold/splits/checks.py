@@ -69,7 +69,19 @@ def _refuse_split_groups(table: pd.DataFrame, folds: NDArray[np.int64]) -> None:
 
 def deviations(content: pd.DataFrame, folds: NDArray[np.int64], n_folds: int) -> pd.DataFrame:
     """Relative deviation of each class from its even share in each fold, see `shares`, from the content of images."""
-    return shares(content.groupby(folds).sum().reindex(pd.RangeIndex(n_folds, name="fold"), fill_value=0))
+    return shares(amounts(content, folds).reindex(pd.RangeIndex(n_folds, name="fold"), fill_value=0))
+
+
+def amounts(content: pd.DataFrame, folds: NDArray[np.int64]) -> pd.DataFrame:
+    """Amount of each class (column) that each fold (row) validates; -1 stands for images that no fold validates.
+
+    Labels are added up fold by fold: pandas would copy all images x classes as 64-bit integers.
+    """
+    if not all(kind.kind == "i" for kind in content.dtypes.unique()):
+        return content.groupby(folds).sum()
+    numbers, values = np.unique(folds), content.to_numpy()
+    sums = np.array([values[folds == number].sum(axis=0, dtype=np.int64) for number in numbers])
+    return pd.DataFrame(sums.reshape(len(numbers), content.shape[1]), index=numbers, columns=content.columns)
 
 
 def shares(amounts: pd.DataFrame) -> pd.DataFrame:

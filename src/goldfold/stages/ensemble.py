@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from goldfold import components, tasks
 from goldfold.base.files import read_json, write_json, write_text
 from goldfold.column_gain import gain_of_columns
 from goldfold.embeddings import by_name
-from goldfold.ensemble_scores import OPTIMISTIC, of_members, write_rounds, write_scores
+from goldfold.ensemble_scores import OPTIMISTIC, of_members, resampled_score, write_rounds, write_scores
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import Step, average, build, weights_of
 from goldfold.ensembling.with_metadata import COMPONENTS, EMBEDDINGS, METADATA, without
@@ -24,8 +23,8 @@ from goldfold.every_metric import every_metric, scored_by
 from goldfold.heads.of_cases import EmbeddedCases
 from goldfold.members import Members
 from goldfold.metadata.of_cases import read as read_metadata
-from goldfold.metrics import Evidence, Metric, resampling
-from goldfold.metrics.bootstrap import independent, summary
+from goldfold.metrics import Evidence, Metric
+from goldfold.metrics.bootstrap import independent
 from goldfold.planning.full import full_of
 from goldfold.planning.grid import grid
 from goldfold.planning.outputs import HOLDOUT
@@ -127,6 +126,8 @@ def run(
     steps = build(of_cases, wanted, workers)
     voters = {name for name, weight in given.items() if weight or fusion}
     rows, made, last = _scored_rounds(facets, members, voters, truth, chosen, steps, Path(folder))
+    if not (metadata or embeddings):
+        last.members.clear()  # gigabytes of many classes
     fused_test = _predict(facets, Path(folder), members, steps, made, has_test, has_holdout)
     if not has_test:  # files of an earlier run that had test images
         submitted = ("submission.csv", *facets.facts.submission_files)
@@ -204,7 +205,7 @@ def _facets(task: dict[str, Any], classes: list[str]) -> Facets:
 class Last:
     """The last round: out-of-fold predictions of its members, and its ensemble."""
 
-    members: Mapping[str, Arrays]
+    members: dict[str, Arrays]
     evidence: Evidence
     """Of the ensemble."""
     score: dict[str, float]
@@ -229,30 +230,28 @@ def _scored_rounds(
     A round has no ensemble if no member with a weight was trained up to it.
     """
     folds = truth["fold"].astype(int).to_numpy() if "fold" in truth else np.zeros(len(truth), int)
-    scores: list[dict[str, Any]] = []
-    wholes: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     by_round: dict[int, Scored] = {}
-    groups, n = groups_of(truth), independent(len(truth), groups_of(truth))
+    groups = groups_of(truth)
     for number in (stage.number for stage in members.grid.rounds):
         parts = members.oof(number, truth["id"].tolist())
-        fused: list[tuple[str, Arrays]] = []
-        drawn: dict[str, NDArray[np.float64]] = {}
-        values: dict[str, float] = {}
+        found = {
+            name: resampled_score(task.scores.evidence(part, truth), metric, groups) for name, part in parts.items()
+        }
         if voters & {*parts}:
             made = nested(steps, parts, truth, folds, metric, picked, _held)
             if number == members.grid.last:
                 made = replace(made, predictions=_keep(task, folder, "oof", made.predictions, truth))
-            fused = [(ENSEMBLE, made.predictions)]
-        for name, part in [*parts.items(), *fused]:
-            evidence = task.scores.evidence(part, truth)
-            drawn[name] = resampling.drawn(metric, evidence, groups)
-            found = summary(metric.value(evidence, np.arange(len(evidence))), drawn[name], n)
-            values[name] = found.value
-            row = {"member": name, "round": number, metric.name: found.value, "low": found.low, "high": found.high}
-            (wholes if name == ENSEMBLE else scores).append(row)
-        by_round[number] = Scored(values, drawn)
-    compared = gains(members.grid, by_round, n, metric.greater_is_better)
-    return scores + wholes, made, Last(parts, evidence, found.as_dict(), drawn, compared)
+            evidence = task.scores.evidence(made.predictions, truth)
+            found[ENSEMBLE] = resampled_score(evidence, metric, groups)
+        rows += [{"member": name, "round": number, metric.name: one.value, "low": one.low, "high": one.high}
+                 for name, (one, _) in found.items()]  # fmt: skip
+        by_round[number] = Scored(
+            {name: one.value for name, (one, _) in found.items()}, {name: own for name, (_, own) in found.items()}
+        )
+    compared = gains(members.grid, by_round, independent(len(truth), groups), metric.greater_is_better)
+    last = Last(parts, evidence, found[ENSEMBLE][0].as_dict(), by_round[members.grid.last].drawn, compared)
+    return sorted(rows, key=lambda row: row["member"] == ENSEMBLE), made, last
 
 
 def _held(predictions: Arrays) -> Arrays:
@@ -280,7 +279,7 @@ def _fitted(wanted: Sequence[components.Written], made: Nested) -> dict[str, Any
 def _keep(task: Facets, folder: Path, name: str, predictions: Arrays, truth: pd.DataFrame | None = None) -> Arrays:
     """Save predictions as .npz, and as .csv with known columns of the images; return what the .npz holds."""
     save(folder / f"{name}.npz", predictions.items())
-    kept = load(folder / f"{name}.npz")
+    kept = predictions if isinstance(predictions, dict) else load(folder / f"{name}.npz")
     table = task.tables.table(kept)
     if truth is not None:
         table = table.merge(truth[["id", *(name for name in (*task.facts.shown, *PLACES) if name in truth)]], on="id")

@@ -14,6 +14,7 @@ from goldfold import sealing, tasks
 from goldfold.base.errors import DataError
 from goldfold.base.files import read_json, write_if_changed
 from goldfold.base.fingerprint import sha256_of
+from goldfold.base.many import are_many
 from goldfold.base.words import count
 from goldfold.cache.images import shard_of
 from goldfold.ensembling.coverage import refuse_unreachable
@@ -23,7 +24,7 @@ from goldfold.planning.inner import inner_list, parts
 from goldfold.planning.outputs import GROUP, group_list, metadata_list, part_of
 from goldfold.planning.row_lists import ALL, case_list
 from goldfold.planning.runs import WHOLE
-from goldfold.splits.checks import deviations, worst
+from goldfold.splits.checks import amounts, deviations, worst
 from goldfold.splits.groups import compare_groups, in_words
 from goldfold.splits.inner import inner_parts
 from goldfold.splits.kinds import by_kind
@@ -252,9 +253,10 @@ def _summarise(out: Path, content: pd.DataFrame, numbers: NDArray[np.int64], lea
     """Write ``summary.csv``, and print it with the images that a fold neither trains on nor validates."""
     by_fold, far = pd.Series(numbers, name="fold"), deviations(content, numbers, len(learnt))
     furthest = pd.Series({fold: row[row.abs().idxmax()] for fold, row in far.iterrows()}).round(4)
-    summary = content.groupby(by_fold).sum().assign(**{"(all)": by_fold.value_counts(), "(deviation)": furthest})
+    whole = {"(all)": by_fold.value_counts(), "(deviation)": furthest}
+    summary = amounts(content, numbers).rename_axis("fold").assign(**whole)
     write_if_changed(out / "summary.csv", summary.to_csv())
-    print(summary.to_string(), flush=True)
+    print((summary[[*whole]] if are_many(content.shape[1]) else summary).to_string(), flush=True)
     name, fold, value = worst(far)
     print(f"furthest from its even share: class {name!r} in fold {fold}, {value:+.1%} of that share", flush=True)
     for number, part in enumerate(learnt):

@@ -7,13 +7,13 @@ import pandas as pd
 
 from goldfold import components, tasks
 from goldfold.base.errors import DataError
-from goldfold.base.files import read_json, write_text
+from goldfold.base.files import read_json
 from goldfold.predictions.finite import load
 from goldfold.sources.ids import other_ids, repeated_rows
 from goldfold.sources.reading import read_csv, without_index
 from goldfold.submission.form import Form
 from goldfold.submission.formulas import formulas
-from goldfold.tables import read_table
+from goldfold.tables import read_table, write_table
 from goldfold.tasks.optional import write_extras
 
 REMEDY = {"ensemble": "Its predictions are of another list of test images: run the workflow again."}
@@ -52,10 +52,11 @@ def run(
         refuse_other_ids(sorted({key[0] for key in form.keys}), list(images["id"]), str(sample))
     filled = chosen.submission(found, form)
     ordered = _ordered(filled, form, list(images["id"]), str(sample))
-    write_text(out, ordered.to_csv(index=False))
+    write_table(out, ordered)
     write_extras(chosen, found, images, str(Path(out).parent), read_json(class_ids))
     print(f"{len(ordered)} rows: {', '.join(form.columns)}", flush=True)
-    if odd := formulas(str(cell) for column in ordered for cell in ordered[column]):
+    texts = ordered.select_dtypes(exclude="number")
+    if odd := formulas(str(cell) for column in texts for cell in texts[column]):
         print(
             f"{len(odd)} cells start like a spreadsheet formula, first {odd[0][:60]!r}; they are kept unchanged",
             flush=True,

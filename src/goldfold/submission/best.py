@@ -24,6 +24,8 @@ DEFAULT_K = 5
 """Classes per image where neither the metric nor a sample says how many, as in map_at_k."""
 WORDS = {BEST: "classes separated by spaces", CONFIDENCE: "a class and a number, separated by a space"}
 """What a cell of each format holds."""
+BLOCK = 1024
+"""Images whose classes are sorted at a time."""
 
 
 def scored_by(metric: components.Written) -> str:
@@ -142,9 +144,11 @@ def keys(sample: pd.DataFrame) -> list[tuple[str]]:
 
 def best(values: NDArray[np.float64], classes: Sequence[str], n: int, separator: str = " ") -> list[str]:
     """Return the names of the ``n`` most probable classes of each row of ``values``; of tied ones the first class."""
-    names = np.array(classes, dtype=object)
-    order = np.argsort(-values, axis=1, kind="stable")[:, :n]
-    return [separator.join(names[row]) for row in order]
+    names, cells = np.array(classes, dtype=object), []
+    for start in range(0, len(values), BLOCK):
+        order = np.argsort(-values[start : start + BLOCK], axis=1, kind="stable")[:, :n]
+        cells += [separator.join(names[row]) for row in order]
+    return cells
 
 
 def confident(labels: Iterable[Any], confidences: Iterable[float]) -> list[str]:

@@ -77,9 +77,9 @@ def table(
         if form.confidence == columns[1] and len(columns) == 2:
             return filled.assign(**{columns[1]: best.confident(labels, confidences)})
         return filled.assign(**{name: confidences if name == form.confidence else labels for name in columns[1:]})
-    for column in columns[1:]:
-        filled[column] = values[:, names.index(column) if column in names else 1]
-    return filled
+    places = {name: place for place, name in enumerate(names)}
+    chosen_values = values[:, [places.get(column, 1) for column in columns[1:]]]
+    return pd.concat([filled, pd.DataFrame(chosen_values, columns=columns[1:])], axis=1)
 
 
 def _of_best(

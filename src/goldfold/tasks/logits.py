@@ -1,6 +1,7 @@
 """Shared code of tasks whose networks return one number per image and class.
 
-Predictions of a member have ``logits`` float32 (n, classes), those of an ensemble ``probabilities`` float64 (n, classes).
+Predictions of a member have ``logits`` float32 (n, classes), those of an ensemble ``probabilities`` float64 (n, classes), or
+float32 of `goldfold.base.many` classes. Such tables take gigabytes: they are made in blocks, and not copied where not needed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
+from goldfold.base.many import are_many
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 BLOCK = 16384
 """Images that are averaged at a time."""
+NUMBERS = 2**20
+"""Probabilities of `goldfold.base.many` classes that are averaged at a time."""
 Squash = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Logits (n, classes) -> probabilities."""
 
@@ -81,7 +85,13 @@ def joined(parts: Sequence[Arrays], classes: Sequence[str]) -> Arrays:
     from goldfold.predictions.arrays import disjoint
 
     order, ids = disjoint(parts, classes)
-    return dict(_entries(ids, np.concatenate([part["logits"] for part in parts])[order], classes))
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order))
+    logits, start = np.empty((len(ids), len(classes)), dtype=np.float32), 0
+    for part in parts:  # into one array, without a second one of all parts
+        stop = start + len(part["ids"])
+        logits[places[start:stop]], start = part["logits"], stop
+    return dict(_entries(ids, logits, classes))
 
 
 def fused(
@@ -104,11 +114,11 @@ def fused(
 
     ids = common_ids(members, classes)
     rows = _rows(members, ids)
-    n, values = len(ids), np.empty((0 if by_member else len(ids), len(classes)))
+    n, values = len(ids), np.empty((0 if by_member else len(ids), len(classes)), _dtype(len(classes)))
     if by_member:
         made = average((_converted(member, squash, own) for member, own in zip(members, rows, strict=True)), weights)  # type: ignore[arg-type]
-        return {"ids": ids, "classes": np.array(classes), "probabilities": made}
-    size = BLOCK if by_image else max(n, 1)
+        return {"ids": ids, "classes": np.array(classes), "probabilities": made.astype(values.dtype, copy=False)}
+    size = _block(len(classes)) if by_image else max(n, 1)
     for start in range(0, n, size):
         stop = start + size
         values[start:stop] = average(
@@ -129,11 +139,21 @@ def _rows(members: Sequence[Arrays], ids: NDArray[np.str_]) -> list[NDArray[np.i
     return found
 
 
-def _converted(predictions: Arrays, squash: Squash, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the probabilities of all images, made `BLOCK` at a time."""
-    values = np.empty((len(rows), len(predictions["classes"])))
-    for start in range(0, len(rows), BLOCK):
-        values[start : start + BLOCK] = _of_rows(predictions, squash, rows[start : start + BLOCK])
+def _dtype(n_classes: int) -> type[np.floating[Any]]:
+    return np.float32 if are_many(n_classes) else np.float64
+
+
+def _block(n_classes: int) -> int:
+    """Number of images that are converted at a time."""
+    return max(1, NUMBERS // n_classes) if are_many(n_classes) else BLOCK
+
+
+def _converted(predictions: Arrays, squash: Squash, rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the probabilities of some of the images, made in blocks: float64, or float32 of many classes."""
+    n_classes = len(predictions["classes"])
+    values, size = np.empty((len(rows), n_classes), _dtype(n_classes)), _block(n_classes)
+    for start in range(0, len(rows), size):
+        values[start : start + size] = _of_rows(predictions, squash, rows[start : start + size])
     return values
 
 
@@ -152,9 +172,12 @@ def probabilities(predictions: Arrays, squash: Squash, ids: Sequence[str] | None
     """
     from goldfold.predictions.arrays import rows_of
 
-    is_fused = "probabilities" in predictions
-    values = predictions["probabilities"] if is_fused else squash(predictions["logits"].astype(np.float64))
-    return values if ids is None else values[rows_of(predictions, ids)]
+    every = np.arange(len(predictions["ids"]))
+    rows = every if ids is None else rows_of(predictions, ids)
+    if "probabilities" not in predictions:
+        return _converted(predictions, squash, rows)
+    values: NDArray[np.float64] = predictions["probabilities"]
+    return values if np.array_equal(rows, every) else values[rows]
 
 
 def _entries(ids: NDArray[np.str_], logits: NDArray[Any] | None, classes: Sequence[str]) -> Entries:
@@ -162,7 +185,7 @@ def _entries(ids: NDArray[np.str_], logits: NDArray[Any] | None, classes: Sequen
     return [
         ("ids", np.array(ids, dtype=str)),
         ("classes", np.array(classes)),
-        ("logits", values.astype(np.float32)),
+        ("logits", values.astype(np.float32, copy=False)),
     ]
 
 

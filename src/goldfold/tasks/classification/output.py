@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
+from goldfold.base.many import are_many
 from goldfold.targets import soft_labels
 from goldfold.tasks import logits as of_logits
 from goldfold.tasks.classification.spec import Spec
@@ -71,11 +72,20 @@ class Tables:
         self.classes = spec.classes
 
     def table(self, predictions: Arrays) -> pd.DataFrame:
-        """Return id, predicted class, its probability, the set of classes if there are sets, and each class's probability."""
+        """Return id, predicted class, its probability, the set of classes if there are sets, and each class's probability.
+
+        Those of more than `MOST_LISTED` classes are in the .npz alone.
+        """
         import pandas as pd
 
-        values, chosen = probabilities(predictions), chosen_classes(predictions)
-        frame = pd.DataFrame(values.round(6), columns=[f"p_{name}" for name in self.classes])
+        from goldfold.metrics.classification import chosen as decided
+
+        values = probabilities(predictions)
+        chosen = decided(values, thresholds(predictions))
+        if are_many(len(self.classes)):
+            frame = pd.DataFrame(index=range(len(values)))
+        else:
+            frame = pd.DataFrame(values.round(6), columns=[f"p_{name}" for name in self.classes])
         frame.insert(0, "id", predictions["ids"])
         frame.insert(1, "prediction", np.array(self.classes, dtype=object)[chosen])
         frame.insert(2, "confidence", values[np.arange(len(values)), chosen].round(6))

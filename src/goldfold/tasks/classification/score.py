@@ -44,11 +44,11 @@ class Score:
         import pandas as pd
         from sklearn.metrics import precision_recall_fscore_support
 
-        from goldfold.metrics.ranking import roc_area
+        from goldfold.metrics.areas import class_areas
 
         precision, recall, f1, n = precision_recall_fscore_support(
             evidence.labels, evidence.chosen, labels=range(len(self.classes)), zero_division=np.nan
         )
-        areas = [roc_area(p, evidence.labels == place) for place, p in enumerate(evidence.probabilities.T)]
+        areas = class_areas(evidence.probabilities, evidence.labels)
         columns = {"images": n, "precision": precision, "recall": recall, "f1": f1, "roc_auc": areas}
         return pd.DataFrame(columns, index=self.classes)

@@ -14,7 +14,7 @@ from goldfold.drawing.figures import matrix
 from goldfold.drawing.pictures import picture
 from goldfold.drawing.tables import order_in_words, worst_first
 from goldfold.drawing.words import percent, shortened
-from goldfold.metrics.ranking import roc_area
+from goldfold.metrics.areas import class_areas
 from goldfold.predictions.arrays import Arrays
 from goldfold.tasks.classification.score import Score
 from goldfold.tasks.classification.spec import Spec
@@ -29,7 +29,7 @@ class Outcome:
 
     ids: NDArray[np.str_]
     classes: list[str]
-    values: NDArray[np.float64]
+    values: NDArray[np.floating[Any]]
     """Probabilities (n, classes), rows summing to one."""
     labels: NDArray[np.int64]
     paths: dict[str, str]
@@ -39,7 +39,7 @@ class Outcome:
     @property
     def confidence(self) -> NDArray[np.float64]:
         """Probability of the predicted class (n,)."""
-        return self.values[np.arange(len(self.values)), self.predicted]
+        return self.values[np.arange(len(self.values)), self.predicted].astype(np.float64)
 
     @property
     def is_wrong(self) -> NDArray[np.bool_]:
@@ -136,7 +136,7 @@ def _classes(outcome: Outcome) -> Section:
     hits, n_true, n_predicted = (np.bincount(one, minlength=n) for one in found)
     with np.errstate(invalid="ignore", divide="ignore"):
         precision, recall, f1 = hits / n_predicted, hits / n_true, 2 * hits / (n_true + n_predicted)
-    areas = [roc_area(outcome.values[:, c], outcome.labels == c) for c in range(len(outcome.classes))]
+    areas = class_areas(outcome.values, outcome.labels)
     rows = [
         [
             outcome.classes[c], _share(f1[c]), _share(precision[c]), _share(recall[c]), _share(areas[c]), f"{n_true[c]:,}",
@@ -149,7 +149,7 @@ def _classes(outcome: Outcome) -> Section:
         "that are predicted as it. F1: their harmonic mean. AUC: area under the ROC curve of the class's probability against all "
         "other classes. Scores of a class with few images are unreliable."
     )
-    intro += order_in_words(len(rows), "F1")
+    intro += order_in_words(n, "F1")
     columns = ["class", "F1", "precision", "recall", "AUC", "images", "false positives", "false negatives"]
     return Section("classes", "Class by class", intro, [Table(columns, rows, text_columns=["class"])], "Classes")
 
@@ -184,10 +184,10 @@ def _errors(outcome: Outcome, gallery: int) -> Section:
         "models not trained on it."
     )
     if len(wrong):
-        shown = wrong[:gallery]
-        which = "All errors" if len(shown) == len(wrong) else f"{len(shown)} of {len(wrong):,} errors"
+        first = wrong[:gallery]
+        which = "All errors" if len(first) == len(wrong) else f"{len(first)} of {len(wrong):,} errors"
         caption = f"{which}, most confident first: true class → predicted class."
-        blocks.append(Gallery(_pictures(outcome, shown), caption, heading="Most confident errors"))
+        blocks.append(Gallery(_pictures(outcome, first), caption, heading="Most confident errors"))
     else:
         blocks.append(Text("There are no errors among the out-of-fold predictions.", heading="Most confident errors"))
     caption = "Images with the least confident predictions, correct or not."

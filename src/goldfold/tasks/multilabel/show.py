@@ -60,7 +60,7 @@ def _classes(evidence: MultiLabelled, classes: list[str], by_class: pd.DataFrame
         ]
         for name, row in worst_first(by_class, "f1").iterrows()
     ]
-    intro += order_in_words(len(rows), "F1")
+    intro += order_in_words(len(by_class), "F1")
     columns = ["class", *scores.values(), "images", "best threshold", "F1 there"]
     caption = (
         "The best threshold has the highest F1 on the same predictions, so its F1 is slightly optimistic. If it is far from "
