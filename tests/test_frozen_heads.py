@@ -15,13 +15,13 @@ import goldfold
 import made_run
 from goldfold import catalog, components, tasks
 from goldfold.backbones import backbone
-from goldfold.base.errors import ConfigError, DataError
+from goldfold.base.errors import ConfigError, DataError, GoldfoldError
 from goldfold.base.files import read_json, write_json
 from goldfold.base.fingerprint import sha256_of
 from goldfold.bundles import heads as bundled
 from goldfold.bundles.export import export
 from goldfold.bundles.finished import Run
-from goldfold.bundles.fitted_arrays import arrays_of
+from goldfold.bundles.fitted_arrays import _start_and_rounds, arrays_of
 from goldfold.bundles.fitted_layers import LAYERS, Headed
 from goldfold.cache.images import build
 from goldfold.cases import Inputs
@@ -487,6 +487,11 @@ def test_a_layer_that_predicts_otherwise_than_the_run_is_refused(
         return
     with pytest.raises(DataError, match="results/t: the head m of fold 0 was fitted again, and predicts otherwise"):
         check()
+
+
+def test_trees_of_another_scikit_learn_are_refused() -> None:
+    with pytest.raises(GoldfoldError, match=r"boosted: the trees of scikit-learn .* cannot be read .* use a logistic"):
+        _start_and_rounds(SimpleNamespace(_baseline_prediction=np.zeros(1)))
 
 
 def test_a_stack_that_takes_embeddings_is_not_exported() -> None:

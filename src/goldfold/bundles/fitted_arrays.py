@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.base.errors import GoldfoldError
 from goldfold.heads import boosted, mlp, neighbours
 from goldfold.heads.fitting import FittedHead, Standard
 from goldfold.heads.protocol import LABEL
@@ -75,11 +76,11 @@ def _trees(found: boosted.Fitted, standard: Standard) -> Arrays:
             seen += [int(target[0])] if found.head.target == LABEL else [0]
             continue
         first = len(baseline)
-        start = model._baseline_prediction.ravel().tolist()  # scikit-learn has no public access to its trees
+        start, rounds = _start_and_rounds(model)
         is_halved = found.head.target == LABEL and len(start) == 1  # log odds of the second of two classes
         baseline += [-start[0] / 2, start[0] / 2] if is_halved else start
         seen += model.classes_.astype(int).tolist() if found.head.target == LABEL else [0]
-        for of_round in model._predictors:
+        for of_round in rounds:
             for place, tree in enumerate(of_round):
                 copies = [(0, -0.5), (1, 0.5)] if is_halved else [(place, 1.0)]
                 for output, sign in copies:
@@ -96,6 +97,19 @@ def _trees(found: boosted.Fitted, standard: Standard) -> Arrays:
         "output": np.array(outputs, dtype=np.int64),
         **_nodes(trees, signs),
     }
+
+
+def _start_and_rounds(model: Any) -> tuple[list[float], Any]:
+    """Return the outputs (outputs,) before the first tree, and the trees of each round, of which each has ``nodes``."""
+    try:  # scikit-learn has no public access to its trees
+        return model._baseline_prediction.ravel().tolist(), model._predictors
+    except AttributeError as error:
+        import sklearn
+
+        raise GoldfoldError(
+            f"boosted: the trees of scikit-learn {sklearn.__version__} cannot be read ({error}). Export with the version of "
+            "requirements.lock, or use a logistic, ridge, mlp or knn head."
+        ) from error
 
 
 def _nodes(trees: list[NDArray[Any]], signs: list[float]) -> Mapping[str, NDArray[Any]]:
