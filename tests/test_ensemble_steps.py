@@ -447,7 +447,7 @@ NAMED = {"source": "folder", "train": "t"}
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": "ten"}}]}, "steps = 'ten': must be a whole number"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": -1}}]}, "penalty = -1: must be above 0"),
-        (NUMBERS | {"ensemble": [{"stacking": {"penalty": "lots"}}]}, "a parameter has the wrong type: "),
+        (NUMBERS | {"ensemble": [{"stacking": {"penalty": "lots"}}]}, "penalty = 'lots': must be a number"),
         (LABELS | {"ensemble": [{"boosted_stacking": {"trees": 0}}]}, "trees = 0: must be at least 1"),
         (LABELS | {"ensemble": [{"thresholds": {"per_class": 1}}]}, "per_class = 1: must be true or false"),
         (LABELS | {"ensemble": ["thresholds"], "metric": "roc_auc"},

@@ -275,7 +275,7 @@ BASE: dict[str, Any] = {
     [
         ([{"prediction_sets": {"coverage": 1}}], "prediction_sets: coverage = 1: must be above 0 and below 1, such as 0.9"),
         ([{"prediction_sets": {"coverage": 90}}], "coverage = 90: must be above 0 and below 1"),
-        ([{"prediction_sets": {"coverage": "high"}}], "coverage = 'high': must be above 0 and below 1"),
+        ([{"prediction_sets": {"coverage": "high"}}], "coverage = 'high': must be a number"),
         ([{"prediction_sets": {"score": "aps"}}], "score = 'aps': must be threshold or adaptive"),
         ([{"prediction_sets": {"by": "patient"}}], "by = 'patient': must be class, or left out"),
         ([{"prediction_sets": {"groups": "patient"}}], "groups = 'patient': must be true or false"),
