@@ -19,7 +19,7 @@ from jobs import is_alive, until
 from test_workflow import TINY, command, jobs_of, snakemake, write_config, write_images
 
 RESULTS = "results/tiny"
-N_EPOCHS = 80
+N_EPOCHS = 40
 LONG = {
     "train": {**TINY["train"], "epochs": N_EPOCHS},  # type: ignore[dict-item]
     "runtime": {"save_minutes": 1e-3},

@@ -6,12 +6,12 @@ Snakefile, the stages and the commands can all use them.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from goldfold.base.errors import ConfigError
-from goldfold.planning import full, heads, inner, reads, row_lists
+from goldfold.planning import edges, full, heads, inner, reads, row_lists
 from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid
 from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
@@ -205,40 +205,8 @@ class Plan:
         return self.unlabeled.get((job.model, job.round), []) if job.work == "train" else []
 
     def above(self, job: Job) -> list[Job]:
-        """Jobs whose files a job reads, except the cache and the lists of the folds.
-
-        A job requests the cache only when it runs, and the lists are written only when their content changes.
-        """
-        if job.stage == "manifest":
-            return self.jobs("demo")
-        if job.stage == "folds":
-            return [Job("manifest")]
-        if job.stage == "train":
-            return [
-                *self.jobs_of_labels(job), *self.start_of(job), *self.jobs_of_lesson(job), *inner.cleaning_of(self.grid, job),
-                *self.images_of(job),
-            ]  # fmt: skip
-        if job.stage == "derive":
-            return [job_of(self.maker(run), run) for run in self.grid.sources(job.run)]
-        if job.stage in ("predict", "teach"):
-            return [job._replace(stage=self.maker(job.run))]
-        if job.stage in inner.STAGES:
-            return inner.above(self.grid, job)
-        if job.stage in full.STAGES:
-            return full.above(self.grid, self.full, job, partial(heads.predicting, self))
-        if job.stage in heads.STAGES:
-            return heads.above(self, job)
-        if job.stage == "pseudo_label":
-            teachers = heads.predicting(self, self.labels[job.round, job.fold].teachers)
-            return [*teachers, *inner.measuring_of(self.grid, job.round, job.fold)]
-        if job.stage == "ensemble":
-            predicting = ("predict", *heads.STAGES[1:], "full_predict", "external")
-            return [*heads.stacked(self), *(other for stage in predicting for other in self.jobs(stage))]
-        if job.stage == "submit":
-            return [Job("ensemble")]
-        makers = ("train", "derive", *heads.STAGES[1:], "full_train")
-        networks = [other for stage in makers for other in self.jobs(stage)]
-        return [Job("ensemble"), *self.jobs("submit"), *networks] if job.stage == "report" else []
+        """Jobs whose files a job reads, see `goldfold.planning.edges.above`."""
+        return edges.above(self, job)
 
     def labels_of(self, job: Job) -> Labels | None:
         """Pseudo labels that a training reads, or that a job of `full_label` makes."""

@@ -1,0 +1,47 @@
+"""Edges of the graph of jobs: whose files a job reads."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from goldfold.planning import full, heads, inner
+from goldfold.planning.jobs import Job, job_of
+
+if TYPE_CHECKING:
+    from goldfold.planning.plan import Plan
+
+
+def above(plan: "Plan", job: Job) -> list[Job]:
+    """Jobs whose files a job reads, except the cache and the lists of the folds.
+
+    A job requests the cache only when it runs, and the lists are written only when their content changes.
+    """
+    if job.stage == "manifest":
+        return plan.jobs("demo")
+    if job.stage == "folds":
+        return [Job("manifest")]
+    if job.stage == "train":
+        return [
+            *plan.jobs_of_labels(job), *plan.start_of(job), *plan.jobs_of_lesson(job), *inner.cleaning_of(plan.grid, job),
+            *plan.images_of(job),
+        ]  # fmt: skip
+    if job.stage == "derive":
+        return [job_of(plan.maker(run), run) for run in plan.grid.sources(job.run)]
+    if job.stage in ("predict", "teach"):
+        return [job._replace(stage=plan.maker(job.run))]
+    if job.stage in inner.STAGES:
+        return inner.above(plan.grid, job)
+    if job.stage in full.STAGES:
+        return full.above(plan.grid, plan.full, job, partial(heads.predicting, plan))
+    if job.stage in heads.STAGES:
+        return heads.above(plan, job)
+    if job.stage == "pseudo_label":
+        teachers = heads.predicting(plan, plan.labels[job.round, job.fold].teachers)
+        return [*teachers, *inner.measuring_of(plan.grid, job.round, job.fold)]
+    if job.stage == "ensemble":
+        predicting = ("predict", *heads.STAGES[1:], "full_predict", "external")
+        return [*heads.stacked(plan), *(other for stage in predicting for other in plan.jobs(stage))]
+    if job.stage == "submit":
+        return [Job("ensemble")]
+    makers = ("train", "derive", *heads.STAGES[1:], "full_train")
+    networks = [other for stage in makers for other in plan.jobs(stage)]
+    return [Job("ensemble"), *plan.jobs("submit"), *networks] if job.stage == "report" else []
