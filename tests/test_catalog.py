@@ -353,7 +353,8 @@ def test_whole_numbers_are_checked_wherever_a_component_is_named(
 @pytest.mark.parametrize(
     ("annotation", "refused", "wanted"),
     [
-        ("int", [1.5, True, "2", None], "a whole number"),
+        ("int", [1.5, True, "2", None, 1e300], "a whole number"),
+        (" int", [1.5], "a whole number"),
         ("int", [2.0], "a whole number, written 2"),
         *(
             (one, [1.5, True, "2"], "a whole number")
@@ -375,7 +376,8 @@ def test_an_annotation_of_numbers_or_a_switch_refuses_others(annotation: str, re
 
 
 @pytest.mark.parametrize(
-    "annotation", ["", "Any", "'not a type'", "list[int]", "Sequence[int] | int", "Union[int, str]", "None"]
+    "annotation",
+    ["", "Any", "'not a type'", "not a type", " int |", "list[int]", "Sequence[int] | int", "Union[int, str]", "None"],
 )
 def test_other_annotations_refuse_nothing(annotation: str) -> None:
     part = signatures.Parameter("k", annotation=annotation)

@@ -448,7 +448,7 @@ NAMED = {"source": "folder", "train": "t"}
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": "ten"}}]}, "steps = 'ten': must be a whole number"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": -1}}]}, "penalty = -1: must be above 0"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": "lots"}}]}, "penalty = 'lots': must be a number"),
-        (LABELS | {"ensemble": [{"boosted_stacking": {"trees": 0}}]}, "trees = 0: must be at least 1"),
+        (LABELS | {"ensemble": [{"boosted_stacking": {"trees": 0}}]}, "trees = 0: must be from 1 to 10,000"),
         (LABELS | {"ensemble": [{"thresholds": {"per_class": 1}}]}, "per_class = 1: must be true or false"),
         (LABELS | {"ensemble": ["thresholds"], "metric": "roc_auc"},
          "metric 'roc_auc' does not depend on thresholds, so none can be fitted for it; write {thresholds: {metric: ...}} with "

@@ -163,6 +163,14 @@ def test_a_file_without_folds_is_refused_unless_that_is_said(tmp_path: Path) -> 
     read(tmp_path, fold=None)
 
 
+@pytest.mark.parametrize(("header", "two"), [("id,a,p_a,b,fold", "'p_a' and 'a'"), ("id,a,b,a,fold", "'a' and 'a.1'")])
+def test_two_columns_of_one_class_are_refused(header: str, two: str, tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / "oof.csv").write_text(f"{header}\ni0,0.5,0.3,0.2,0\n")
+    with pytest.raises(DataError, match=rf"class 'a' has two columns, {two}\. Remove one of them"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "columns", "text"),
     [

@@ -1,6 +1,7 @@
 """Thousands of classes of few images: stages keep a table of images x classes per member and few copies, and no table of classes
 x classes."""
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -27,8 +28,9 @@ from goldfold.ensembling.steps import FittedStep, build
 from goldfold.metrics.areas import FEW, class_areas, resampled_areas
 from goldfold.metrics.bootstrap import draws, resample
 from goldfold.metrics.classification import Labelled, quadratic_kappa
+from goldfold.metrics.paired import resampled
 from goldfold.metrics.ranking import roc_area
-from goldfold.metrics.resampling import drawn, prepared
+from goldfold.metrics.resampling import drawn, is_together, prepared
 from goldfold.predictions.arrays import load, save
 from goldfold.report import folds as of_folds
 from goldfold.splits import checks
@@ -221,6 +223,36 @@ def test_validation_in_training_takes_no_table_of_classes_by_classes(truth: pd.D
     wanted = cohen_kappa_score(labels, values.argmax(axis=1), weights="quadratic", labels=range(N_CLASSES))
     assert quadratic_kappa(values, labels) == pytest.approx(wanted, rel=1e-9)
     assert np.isnan(quadratic_kappa(values[:1], values[:1].argmax(axis=1)))
+
+
+def test_kappa_of_high_grades_keeps_its_digits() -> None:
+    drawn_from = np.random.default_rng(0)
+    labels = drawn_from.integers(N_CLASSES - 2, N_CLASSES, size=500)
+    values = np.eye(N_CLASSES, dtype=np.float32)[drawn_from.permutation(labels)]
+    wanted = cohen_kappa_score(labels, values.argmax(axis=1), weights="quadratic", labels=range(N_CLASSES))
+    assert quadratic_kappa(values, labels) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize("n_classes", [3, MOST_LISTED + 1])
+def test_a_metric_that_writes_into_its_arguments_changes_no_other_score(n_classes: int) -> None:
+    values = np.random.default_rng(0).random((20, n_classes))
+    evidence, rows = Labelled(values.copy(), np.arange(20) % n_classes), np.arange(20)
+    for array in evidence.arguments(rows):
+        with contextlib.suppress(ValueError):  # "assignment destination is read-only"
+            array[:] = 0
+    assert np.array_equal(evidence.probabilities, values)
+    assert np.array_equal(evidence.labels, rows % n_classes)
+
+
+def test_pairs_of_many_classes_are_resampled_at_once_with_the_same_scores() -> None:
+    drawn_from = np.random.default_rng(0)
+    labels = drawn_from.integers(MOST_LISTED + 1, size=60)
+    one = Labelled(drawn_from.random((60, MOST_LISTED + 1)), labels)
+    metric = tasks.score({"name": "classification"}, [f"k{k}" for k in range(MOST_LISTED + 1)]).metric("roc_auc")
+    assert is_together(metric, one)
+    found = resampled(metric, {"a": one}, None, 5, seed=3)["a"]
+    value = prepared(metric, one)
+    assert found.tolist() == [value(rows) for rows in draws(60, None, 5, seed=3)]
 
 
 def test_the_area_under_the_roc_curve_of_many_classes_is_resampled_at_once() -> None:

@@ -15,6 +15,8 @@ WANTED = {
     frozenset({"bool"}): "true or false",
 }
 """What is asked for, by the types that an annotation allows besides None."""
+MOST_SHOWN = 1e9
+"""Larger whole numbers are not written out in messages."""
 KINDS: dict[str, type | tuple[type, ...]] = {"a whole number": int, "a number": (int, float), "true or false": bool}
 
 
@@ -29,8 +31,10 @@ def problem(value: Any, part: "Parameter") -> str:
         return ""
     if isinstance(value, KINDS[wanted]) and isinstance(value, bool) == (wanted == "true or false"):
         return ""
-    is_almost_whole = wanted == "a whole number" and isinstance(value, float) and value.is_integer()
-    return f"{wanted}, written {value:.0f}" if is_almost_whole else wanted
+    is_almost_whole = (
+        wanted == "a whole number" and isinstance(value, float) and abs(value) < MOST_SHOWN and value % 1 == 0
+    )
+    return f"{wanted}, written {int(value)}" if is_almost_whole else wanted
 
 
 @cache
@@ -38,9 +42,10 @@ def allowed(annotation: str) -> frozenset[str]:
     """Source texts of the types that an annotation allows: int and None for ``int | None`` and ``Optional[int]``.
 
     Args:
-        annotation: source text; empty for none.
+        annotation: source text; of a text that is no expression nothing is known, as of an empty one.
     """
-    return frozenset(_alternatives(ast.parse(annotation, mode="eval").body)) if annotation else frozenset()
+    text = annotation.strip()
+    return frozenset(_alternatives(ast.parse(text, mode="eval").body)) if _is_expression(text) else frozenset()
 
 
 def _alternatives(annotation: ast.expr) -> Iterator[str]:
@@ -51,8 +56,8 @@ def _alternatives(annotation: ast.expr) -> Iterator[str]:
             parts = [inner, ast.Constant(None)]
         case ast.Subscript(value=ast.Name(id="Union") | ast.Attribute(attr="Union"), slice=ast.Tuple(elts=parts)):
             pass
-        case ast.Constant(value=str(text)) if _is_expression(text):
-            parts = [ast.parse(text, mode="eval").body]
+        case ast.Constant(value=str(text)) if _is_expression(text.strip()):
+            parts = [ast.parse(text.strip(), mode="eval").body]
         case _:
             yield ast.unparse(annotation)
             return

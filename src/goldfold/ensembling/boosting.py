@@ -10,6 +10,9 @@ from goldfold.base.errors import ConfigError
 from goldfold.ensembling.columns import Array, Targets
 from goldfold.ensembling.stacking import Stacking, cases_of
 
+MOST_TREES = 10_000
+"""A step is fitted for a trial before any job, so that a slip of the pen must not take hours there."""
+
 
 class Boosted:
     """Gradient boosting of scikit-learn from a constant of 0."""
@@ -18,7 +21,7 @@ class Boosted:
 
     def __init__(self, trees: int, depth: int, rate: float) -> None:
         for name, value, is_good, good in (
-            ("trees", trees, trees >= 1, "at least 1"),
+            ("trees", trees, 1 <= trees <= MOST_TREES, f"from 1 to {MOST_TREES:,}"),
             ("depth", depth, depth >= 1, "at least 1"),
             ("rate", rate, 0 < rate <= 1, "above 0 and at most 1"),
         ):

@@ -32,10 +32,15 @@ class Labelled:
         return len(self.labels)
 
     def arguments(self, rows: Rows) -> tuple[Probabilities, Labels]:
-        """Return the probabilities and labels of some of the images; of all in order, without copying them."""
-        if len(rows) == len(self) and np.array_equal(rows, np.arange(len(self))):
-            return self.probabilities, self.labels
-        return self.probabilities[rows], self.labels[rows]
+        """Return the probabilities and labels of some of the images: copies, since metrics may write into them.
+
+        Of all images in order and `goldfold.base.many` classes, the probabilities are not copied, and can only be read.
+        """
+        if not (are_many(self.probabilities.shape[1]) and np.array_equal(rows, np.arange(len(self)))):
+            return self.probabilities[rows], self.labels[rows]
+        shared = self.probabilities.view()
+        shared.flags.writeable = False
+        return shared, self.labels[rows]
 
     def decided(self, rows: Rows) -> tuple[Probabilities, Labels]:
         """Return the arguments of metrics of decisions: with thresholds, the predicted class has probability 1."""
@@ -118,7 +123,7 @@ def quadratic_kappa(probabilities: Probabilities, labels: Labels) -> float:
 
     if are_many(probabilities.shape[1]):
         true, predicted = labels.astype(np.float64), probabilities.argmax(axis=1).astype(np.float64)
-        of_pairs = (true**2).mean() + (predicted**2).mean() - 2 * true.mean() * predicted.mean()
+        of_pairs = true.var() + predicted.var() + (true.mean() - predicted.mean()) ** 2
         return float(1 - ((true - predicted) ** 2).mean() / of_pairs) if of_pairs else float("nan")
     grades = np.arange(probabilities.shape[1])
     return float(cohen_kappa_score(labels, probabilities.argmax(axis=1), weights="quadratic", labels=grades))

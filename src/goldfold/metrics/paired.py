@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from goldfold.metrics.bootstrap import draws
 from goldfold.metrics.metric import Evidence, Metric
-from goldfold.metrics.resampling import prepared
+from goldfold.metrics.resampling import drawn, is_together, prepared
 
 CONFIDENCE = 0.95
 
@@ -38,7 +38,10 @@ def resampled(
     metric: Metric, evidence: Mapping[str, Evidence], groups: Sequence[str] | None, n_resamples: int, seed: int = 0
 ) -> dict[str, NDArray[np.float64]]:
     """Scores of several predictions of the same samples, (n_resamples,) each, all on the same resamples."""
-    n = len(next(iter(evidence.values())))
+    first = next(iter(evidence.values()))
+    if is_together(metric, first):
+        return {name: drawn(metric, one, groups, n_resamples, seed) for name, one in evidence.items()}
+    n = len(first)
     values = {name: prepared(metric, one) for name, one in evidence.items()}
     scores = np.array([[value(rows) for value in values.values()] for rows in draws(n, groups, n_resamples, seed)])
     return dict(zip(values, scores.reshape(-1, len(values)).T, strict=True))

@@ -31,15 +31,21 @@ def score(metric: Metric, evidence: Evidence, groups: Sequence[str] | None = Non
 
 
 def drawn(
-    metric: Metric, evidence: Evidence, groups: Sequence[str] | None = None, n_resamples: int = 1000
+    metric: Metric, evidence: Evidence, groups: Sequence[str] | None = None, n_resamples: int = 1000, seed: int = 0
 ) -> NDArray[np.float64]:
     """Score resamples (n_resamples,), which are the same for all predictions of the same images."""
-    together = TOGETHER.get(place(metric.function))
-    if together is None or not are_many(getattr(evidence, "probabilities", np.empty((0, 0))).shape[1]):
-        return resample(prepared(metric, evidence), len(evidence), groups, n_resamples)
-    n, every = len(evidence), draws(len(evidence), groups, n_resamples)
+    if not is_together(metric, evidence):
+        return resample(prepared(metric, evidence), len(evidence), groups, n_resamples, seed)
+    together = TOGETHER[place(metric.function)]
+    n, every = len(evidence), draws(len(evidence), groups, n_resamples, seed)
     counts = np.array([np.bincount(rows, minlength=n) for rows in every], dtype=np.int32).reshape(-1, n)
     return together(*evidence.arguments(np.arange(n)), counts)
+
+
+def is_together(metric: Metric, evidence: Evidence) -> bool:
+    """Return whether all resamples of an evidence are scored at once, see `TOGETHER`."""
+    probabilities = getattr(evidence, "probabilities", np.empty((0, 0)))
+    return place(metric.function) in TOGETHER and are_many(probabilities.shape[1])
 
 
 def prepared(metric: Metric, evidence: Evidence) -> OfRows:

@@ -25,8 +25,10 @@ def class_columns(table: pd.DataFrame, classes: Sequence[str], where: str) -> di
     """Return class -> column, for the classes that have one, named like the class or ``p_<class>``.
 
     Raises:
-        DataError: no class has a column.
+        DataError: no class has a column, or a class has two.
     """
+    for name in classes:
+        _refuse_two_columns(table, name, classes, where)
     found = {name: next((key for key in (PREFIX + name, name) if key in table), None) for name in classes}
     known = {name: column for name, column in found.items() if column is not None}
     if not known:
@@ -36,6 +38,14 @@ def class_columns(table: pd.DataFrame, classes: Sequence[str], where: str) -> di
             f"{PREFIX + classes[0]!r} or {classes[0]!r}. Its columns: {listed}."
         )
     return known
+
+
+def _refuse_two_columns(table: pd.DataFrame, name: str, classes: Sequence[str], where: str) -> None:
+    """Refuse columns of both names of a class, and a column that stands twice, which pandas calls ``<name>.1``."""
+    own = [key for key in (PREFIX + name, name) if key in table and (key == name or key not in classes)]
+    own += [key for key in (f"{PREFIX}{name}.1", f"{name}.1") if own and key in table and key not in classes]
+    if len(own) > 1:
+        raise DataError(f"{where}: class {name!r} has two columns, {own[0]!r} and {own[1]!r}. Remove one of them.")
 
 
 def numbers(table: pd.DataFrame, columns: Sequence[str], where: str) -> NDArray[np.float64]:
