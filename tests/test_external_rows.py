@@ -104,11 +104,15 @@ def test_lists_that_no_training_asks_for_are_removed(tmp_path: Path) -> None:
     [
         ({"train_only": [""] * 48, "fold": [number % 3 for number in range(48)]},
          r"train\.rows = 'external': no row is marked as external\. Mark some in data\.train_only_column, or name data\.extra"),
+        ({"train_only": ["1", *[""] * 47], "fold": [number % 3 for number in range(48)]},
+         r"train\.rows = 'external': only one row is marked as external\. Mark some in data\.train_only_column, or name data\.e"),
         ({"group": [f"g{number if number < 36 else 4}" for number in range(48)]},
          r"train\.rows = 'external': fold 1 would be trained on no external row, since all are copies of cases that it "
          r"validates, of their groups, or too late in the order\. Name further external rows, or set rows: all"),
+        ({"group": [f"g{number if number < 37 else 4}" for number in range(48)]},
+         r"train\.rows = 'external': fold 1 would be trained on only one external row, since the others are copies of cases "),
     ],
-    ids=["none", "none in a fold"],
+    ids=["none", "one", "none in a fold", "one in a fold"],
 )  # fmt: skip
 def test_folds_without_external_rows_are_refused_before_any_training(
     columns: dict[str, Any], said: str, tmp_path: Path
@@ -123,9 +127,9 @@ def test_kinds_divide_any_training_rows(rows: list[tuple[bool, bool, bool]]) -> 
     table = pd.DataFrame({"train_only": ["1" if row[0] else "" for row in rows]})
     trained = {fold: pd.Series([row[1 + fold] for row in rows], dtype=bool).to_numpy() for fold in (0, 1)}
     wanted = ["external", "own"]
-    is_empty = any(not any(own and mask == kind for mask, own in zip(table["train_only"], trained[fold], strict=True))
-                   for fold in trained for kind in ("1", ""))  # fmt: skip
-    if is_empty:
+    too_few = any(sum(own and mask == kind for mask, own in zip(table["train_only"], trained[fold], strict=True)) < 2
+                  for fold in trained for kind in ("1", ""))  # fmt: skip
+    if too_few:
         with pytest.raises(DataError, match=r"train\.rows = '(external|own)'"):
             by_kind(table, trained, wanted)
         return
@@ -211,6 +215,8 @@ FROZEN = {"name": "head", "network": "small_resnet", "image_size_px": 16, "froze
         ({"data": MARKED, "train": {"rows": "external rows"}}, r"train\.rows = 'external rows': nearest is 'external'; allowed"),
         ({"data": MARKED, "train": {"rows": "own"}, "models": [B0, FROZEN]}, r"train\.rows = 'own': head is a head on a frozen "
          r"backbone, which is fitted on all training rows; set rows in the train of the other models, or in rounds"),
+        ({"data": MARKED, "models": [FROZEN], "rounds": [{"train": {"rows": "own"}}]},
+         r"rounds\[0\]\.train\.rows = 'own': the round trains no network, and heads on frozen backbones are fitted on all tr"),
         ({"data": MARKED, "rounds": [*CHAIN, {"clean": {"round": 0, "models": ["b0"]}}]},
          r"rounds\[2\]\.clean\.models: b0 is made "
          r"from other models, learns from a teacher or has train\.rows in round 0, and inner trainings can do none of these"),
@@ -218,7 +224,7 @@ FROZEN = {"name": "head", "network": "small_resnet", "image_size_px": 16, "froze
          r"rounds\[2\]\.clean: of the models that round 0 trains on the given "
          r"labels of all rows none has a weight in the ensemble; give one a weight, or put a round before it that trains one so"),
     ],
-    ids=["round", "model", "unknown", "head", "judge", "no judge"],
+    ids=["round", "model", "unknown", "head", "round of heads", "judge", "no judge"],
 )  # fmt: skip
 def test_rows_that_cannot_be_used_are_refused_before_any_job(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):

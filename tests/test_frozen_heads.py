@@ -114,6 +114,9 @@ def test_heads_are_fitted_in_the_first_round_and_teach_the_next() -> None:
             {"models": [{**LINEAR, "frozen": {"head": "ridge"}}]},
             "frozen.head = 'ridge': .*allowed with classification: ",
         ),
+        ({"models": [{**LINEAR, "frozen": {"head": {"knn": {"k": 0}}}}]}, "frozen.head: head knn: k = 0: must be at least 1"),
+        ({"models": [{**LINEAR, "frozen": {"head": {"boosted": {"trees": 0}}}}]}, "frozen.head: head boosted: trees = 0: must"),
+        ({"models": [{**LINEAR, "frozen": {"head": {"mlp": {"hidden": -3}}}}]}, "frozen.head: head mlp: hidden = -3: must be"),
         ({"models": [{**LINEAR, "frozen": {"head": {"knn": {"n": 3}}}}]}, "frozen.head = .*knn.* does not take 'n'"),
         ({"models": [{**LINEAR, "frozen": {"head": "knn", "views": ["flip"]}}]}, r"frozen\.views\[0\] = 'flip': "),
         ({"models": [{**LINEAR, "resize": "stretch"}]}, r"models\[0\]\.resize"),
@@ -180,6 +183,16 @@ def made(target: str, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[Any]]
 def built(target: str, name: str) -> Head:
     head: Head = components.load(name, catalog.HEADS[target], "head")(target, 1 if target == "value" else 3)
     return head
+
+
+@pytest.mark.parametrize("name", sorted(catalog.HEADS["labels"]))
+def test_every_head_learns_a_single_label(name: str) -> None:
+    features, truth = made("labels")
+    head: Head = components.load(name, catalog.HEADS["labels"], "head")("labels", 1)
+    (found,) = fitted(head, features[:90], truth[:90, :1], np.arange(90) % FOLDS, 0, [0])
+    outputs = found(features[90:])
+    assert outputs.shape == (30, 1)
+    assert ((outputs > 0) == truth[90:, :1]).mean() > 0.7
 
 
 @pytest.mark.parametrize(("target", "name"), EVERY)

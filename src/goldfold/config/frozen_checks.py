@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold.base.errors import ConfigError
 from goldfold.catalog import HEADS, TASKS
-from goldfold.components import name_of, parse
+from goldfold.components import Written, load, name_of, parse
 from goldfold.config import kinds
 from goldfold.config.aggregation_checks import aggregation_problems
 from goldfold.config.component_checks import component_problems
@@ -44,10 +44,21 @@ def _model(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from head_problems(model, task, config.data.channels)
     yield from aggregation_problems(model, config, task)
     yield from image_problems(model, model.frozen.views, "frozen.views")
-    yield from component_problems("frozen.head", model.frozen.head, kinds.HEAD, HEADS[task.target], config.task)
+    unfit = list(component_problems("frozen.head", model.frozen.head, kinds.HEAD, HEADS[task.target], config.task))
+    yield from unfit or _range(model.frozen.head, task)
     yield from _zero_shot(model, config.data.named_classes)
     for number, view in enumerate(model.frozen.views):
         yield from view_problems(f"frozen.views[{number}]", view, task, config.task)
+
+
+def _range(head: Written, task: Facts) -> Iterator[str]:
+    """Problem of the range of a parameter, which the head itself finds; one that needs the classes is checked apart."""
+    if name_of(head) == ZERO_SHOT:
+        return
+    try:
+        load(head, HEADS[task.target], "head")(task.target, 2)
+    except ConfigError as error:
+        yield f"frozen.head: {error}"
 
 
 def _zero_shot(model: Model, classes: Sequence[str] | None) -> Iterator[str]:

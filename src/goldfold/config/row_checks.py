@@ -29,3 +29,10 @@ def head_problems(config: "Config") -> Iterator[str]:
             f"train.rows = {config.train.rows!r}: {heads[0]} is a head on a frozen backbone, which is fitted on all training "
             f"rows; set rows in the train of the other models, or in rounds"
         )
+    for number, one in enumerate(config.rounds or []):
+        trained = {*(one.models or [model.name for model in config.models])}
+        if trained <= {*heads} and getattr(one.train, "rows", ALL) != ALL:
+            yield (
+                f"rounds[{number}].train.rows = {one.train.rows!r}: the round trains no network, and heads on frozen "
+                f"backbones are fitted on all training rows; remove rows"
+            )

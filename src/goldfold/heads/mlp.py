@@ -73,7 +73,8 @@ class Mlp:
 
     def _classes(self, target: NDArray[Any]) -> NDArray[Any] | None:
         """Return what `partial_fit` must be told of the classes."""
-        return {LABEL: np.unique(target), LABELS: np.arange(self.n_outputs)}.get(self.target)
+        # of one label per image scikit-learn asks for both its values, of several for their numbers
+        return {LABEL: np.unique(target), LABELS: np.arange(max(2, self.n_outputs))}.get(self.target)
 
     def outputs(self, model: Any, rows: Array) -> NDArray[np.float64]:
         """Return the outputs (n, outputs) of a network for principal components."""
