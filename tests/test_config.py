@@ -932,7 +932,9 @@ def test_a_quick_look_keeps_folds_that_the_data_give() -> None:
 def test_problems_of_trials_have_the_keys_of_switches_and_rounds() -> None:
     rounds = [{}, {"train": {"augment": ["HorizontalFlip"], "class_weights": {"3": 2}}}]
     weighted = {"train": {"class_weights": {"7": 2}}}
-    config = parse({**BASE, "rounds": rounds, "ablate": {"x": {"train": {"lr": 0.1}}}, "models": small(**weighted)})
+    steps = ["average", {"unknown": {"label": "nwe"}}]
+    values = {**BASE, "rounds": rounds, "ablate": {"x": {"train": {"lr": 0.1}}}, "ensemble": steps}
+    config = parse({**values, "models": small(**weighted)})
     found = {
         as_written(problem, one["written"]) for one in slices.network_checks(config)
         for problem in ("train.augment = 1", "train.lr = 2", "train.augmented")
@@ -944,5 +946,5 @@ def test_problems_of_trials_have_the_keys_of_switches_and_rounds() -> None:
     }  # fmt: skip
     assert with_classes.settings(config)["weighted_classes"] == {
         "models (a).train.class_weights": ["7"], "ablate.x (with a).train.class_weights": ["7"],
-        "rounds[1].train.class_weights": ["3"],
+        "rounds[1].train.class_weights": ["3"], "ensemble: unknown.label": ["nwe"],
     }  # fmt: skip

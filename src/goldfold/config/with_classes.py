@@ -25,13 +25,16 @@ def _has_thresholds(config: Config) -> bool:
 
 
 def _weighted_classes(config: Config) -> dict[str, list[str]]:
-    """Classes that models name in ``class_weights`` and teachers in ``class_thresholds``, by key; checked with the classes, and
-    only part of the recipes of trainings and pseudo labels."""
+    """Classes that models name in ``class_weights``, teachers in ``class_thresholds`` and the step ``unknown`` as its label, by
+    key; checked with the classes, and only part of the recipes of trainings, pseudo labels and the ensemble."""
     found = {
         f"{'pseudo_labels' if config.rounds is None else f'rounds[{number}].teacher'}.class_thresholds": [*thresholds]
         for number, one in enumerate(config.every_round)
         if one.teacher is not None and (thresholds := one.teacher.class_thresholds)
     }
+    for step in config.postprocessing:
+        if name_of(step) == "unknown":
+            found["ensemble: unknown.label"] = [parse(step)[1]["label"]]
     for model in config.models:
         for number in range(len(config.every_round)):
             wanted = config.model(model.name, number).train.class_weights
