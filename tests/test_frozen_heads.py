@@ -114,9 +114,18 @@ def test_heads_are_fitted_in_the_first_round_and_teach_the_next() -> None:
             {"models": [{**LINEAR, "frozen": {"head": "ridge"}}]},
             "frozen.head = 'ridge': .*allowed with classification: ",
         ),
-        ({"models": [{**LINEAR, "frozen": {"head": {"knn": {"k": 0}}}}]}, "frozen.head: head knn: k = 0: must be at least 1"),
-        ({"models": [{**LINEAR, "frozen": {"head": {"boosted": {"trees": 0}}}}]}, "frozen.head: head boosted: trees = 0: must"),
-        ({"models": [{**LINEAR, "frozen": {"head": {"mlp": {"hidden": -3}}}}]}, "frozen.head: head mlp: hidden = -3: must be"),
+        (
+            {"models": [{**LINEAR, "frozen": {"head": {"knn": {"k": 0}}}}]},
+            "frozen.head: head knn: k = 0: must be at least 1",
+        ),
+        (
+            {"models": [{**LINEAR, "frozen": {"head": {"boosted": {"trees": 0}}}}]},
+            "frozen.head: head boosted: trees = 0: must",
+        ),
+        (
+            {"models": [{**LINEAR, "frozen": {"head": {"mlp": {"hidden": -3}}}}]},
+            "frozen.head: head mlp: hidden = -3: must be",
+        ),
         ({"models": [{**LINEAR, "frozen": {"head": {"knn": {"n": 3}}}}]}, "frozen.head = .*knn.* does not take 'n'"),
         ({"models": [{**LINEAR, "frozen": {"head": "knn", "views": ["flip"]}}]}, r"frozen\.views\[0\] = 'flip': "),
         ({"models": [{**LINEAR, "resize": "stretch"}]}, r"models\[0\]\.resize"),
@@ -471,6 +480,28 @@ def test_heads_that_are_no_layer_are_not_exported(head: Any, views: list[str], t
         ConfigError, match="results/t: 'm-seed0' has weight 1 in the ensemble, but it is a head on .*" + said
     ):
         bundled.refuse(found, [Run(Member("net", 0), 0, 0, Path(), {"tta": tta})])
+
+
+@pytest.mark.parametrize("target", ["label", "labels", "value"])
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_copies_at_the_last_place_share_its_votes_whatever_their_order(target: str, k: int) -> None:
+    import torch
+
+    features, truth = made(target)
+    known, head = np.repeat(features[:20], 4, axis=0), components.load({"knn": {"k": k}}, catalog.HEADS[target], "head")
+    targets, orders = (
+        np.concatenate([truth[:60], truth[:20]]),
+        [np.arange(80), np.random.default_rng(0).permutation(80)],
+    )
+    outputs = []
+    for order in orders:
+        (found,) = fitted(
+            head(target, 1 if target == "value" else 3), known[order], targets[order], np.arange(80) % 2, 0, [0]
+        )
+        layer = LAYERS["knn"](target, 1 if target == "value" else 3, arrays_of(found))
+        outputs += [found(features), layer(torch.from_numpy(features)).detach().numpy()]
+    for other in outputs[1:]:
+        np.testing.assert_allclose(other, outputs[0], atol=2e-4)
 
 
 @pytest.mark.parametrize(("name", "wrong", "is_refused"), [

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goldfold.bundles.networks import FrozenHead
-from goldfold.heads.neighbours import SMALLEST, TEMPERATURE
+from goldfold.heads.neighbours import SMALLEST, TEMPERATURE, TIED
 from goldfold.heads.protocol import LABEL, LABELS, LEAST, VALUE
 from goldfold.models.features import head_of
 from goldfold.models.precision import without_autocast
@@ -110,9 +110,12 @@ class Nearest(Layer):
         rows = ((features - self.centre) / self.spread).float()
         length = rows.norm(dim=1, keepdim=True)
         k = int(self.k)
-        near, nearest = ((rows / length.where(length > 0, 1)) @ self.known.T).topk(k)
-        weights = ((near - near[:, :1]) / TEMPERATURE).exp().double()
-        votes = torch.einsum("nk,nko->no", weights, self.values[nearest]) / weights.sum(1, keepdim=True)
+        cosines = (rows / length.where(length > 0, 1)) @ self.known.T
+        near = cosines.topk(k).values
+        above, level = cosines > near[:, -1:] + TIED, (cosines - near[:, -1:]).abs() <= TIED
+        shared = (k - above.sum(1, keepdim=True)) / level.sum(1, keepdim=True)
+        weights = (above + shared * level) * ((cosines - near[:, :1]) / TEMPERATURE).exp().double()
+        votes = weights @ self.values / weights.sum(1, keepdim=True)
         shares = (votes * k + self.values.mean(0)) / (k + 1)
         if self.target == LABEL:
             return shares.clamp(min=SMALLEST).log()

@@ -17,6 +17,8 @@ TEMPERATURE = 0.07
 """A neighbour whose cosine is smaller by this much counts e times less (Caron et al. 2021, section 4.1)."""
 SMALLEST = 1e-12
 """Probabilities of one label count as at least this."""
+TIED = 1e-6
+"""Training cases whose cosines differ by less are as near: those at the last place share its votes, whatever their order."""
 BLOCK = 2048
 """Cases that are compared with all training cases at a time."""
 
@@ -96,8 +98,21 @@ def _shares(known: Array, values: NDArray[np.float64], rows: Array, numbers: lis
     for k in numbers:
         votes = np.einsum("nk,nko->no", weights[:, :k], values[nearest[:, :k]])
         total = weights[:, :k].sum(axis=1, keepdims=True)
-        found.append((votes / total * k + prior) / (k + 1))
+        shares = (votes / total * k + prior) / (k + 1)
+        tied = np.flatnonzero((cosines >= near[:, k - 1 : k] - TIED).sum(axis=1) > k)
+        shares[tied] = _tied(cosines[tied].astype(np.float64), values, near[tied, k - 1 : k], k)
+        found.append(shares)
     return found
+
+
+def _tied(cosines: NDArray[np.float64], values: NDArray[np.float64], last: NDArray[Any], k: int) -> NDArray[np.float64]:
+    """Return the same as `_shares` of rows for which more than ``k`` cases are as near as the k-th, at ``last`` (n, 1)."""
+    above, level = cosines > last + TIED, np.abs(cosines - last) <= TIED
+    shared = (k - above.sum(axis=1, keepdims=True)) / np.maximum(level.sum(axis=1, keepdims=True), 1)
+    weights = (above + shared * level) * np.exp(
+        (cosines - cosines.max(axis=1, initial=-1, keepdims=True)) / TEMPERATURE
+    )
+    return np.asarray((weights @ values / weights.sum(axis=1, keepdims=True) * k + values.mean(axis=0)) / (k + 1))
 
 
 def knn(target: str, n_outputs: int, k: int | None = None) -> Neighbours:
