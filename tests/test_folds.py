@@ -697,6 +697,10 @@ def test_rare_classes_are_refused_learnt_from_alone_or_spread(splitter: str) -> 
         DataError, match=r"class 'owl' has 1 image, fewer than folds.n_folds: 3 .* folds.rare_classes: train_only"
     ):
         split(table, amounts, splitter, 3, 0)
+    with pytest.raises(
+        DataError, match=r"class 'elk' has no image that could be validated: all of them are external .*accept it"
+    ):
+        split(table.assign(train_only=["0"] * 31 + ["1", "1"]), amounts, splitter, 3, 0)
     kept = split(table, amounts, splitter, 3, 0, rare_classes="train_only")
     assert kept[30:].tolist() == [-1, -1, -1]
     assert training(table, kept, 3, splitter)[:, 30:].all(), "learnt from in every fold"

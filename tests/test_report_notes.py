@@ -90,6 +90,14 @@ def test_classes_of_which_nothing_is_found_are_named(tmp_path: Path) -> None:
     assert found.text.startswith("F1 is 0 for b (3)"), "c has no image to be found"
 
 
+def test_a_quick_run_says_that_its_scores_count_for_nothing() -> None:
+    made: list[Made] = [SimpleNamespace(settings={"quick": is_quick}) for is_quick in (True, False)]
+    quick, whole = (list(notes._quick(one)) for one in made)
+    assert [note.title for note in quick] == ["This was a quick run"]
+    assert "say nothing about the models" in quick[0].text
+    assert whole == []
+
+
 def history(*scores: float) -> pd.DataFrame:
     return pd.DataFrame({"epoch": range(len(scores)), "train_loss": 1.0, "accuracy": scores})
 

@@ -247,7 +247,8 @@ class Session:
                 value, low, high = (
                     "undefined" if n is None else f"{n:.4f}" for n in map(score.get, ("value", "low", "high"))
                 )
-                print(f"Score: {metric} {value} out of fold (95 % interval {low} to {high})")
+                told = ", meaningless after a quick run" if self.config.quick else ""
+                print(f"Score: {metric} {value} out of fold (95 % interval {low} to {high}){told}")
         for what, path in found.items():
             print(f"{what}: {path}")
 

@@ -135,9 +135,9 @@ def _of(file: Path | None, name: str, module: str, steps: int) -> Signature:
     if name in found:
         node = found[name]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            return _of_function(node, found)
+            return _of_function(node, {**_constants(imported), **found})
         if isinstance(node, ast.ClassDef):
-            return _of_class(node, found, file, module, steps)
+            return _of_class(node, {**_constants(imported), **found}, file, module, steps)
         if isinstance(node, ast.Constant | ast.List | ast.Dict | ast.Set | ast.Tuple):
             raise ConfigError(
                 f"{name!r} of module {module!r} ({file.name}) is {ast.unparse(node)[:40]}, which cannot be called"
@@ -170,13 +170,29 @@ def _bindings(tree: ast.Module) -> tuple[dict[str, ast.AST], dict[str, tuple[str
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found[node.name] = node
         elif isinstance(node, ast.Assign):
-            found |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
+            pairs = [(target, node.value) for target in node.targets]
+            for target, value in [*pairs]:
+                if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                    pairs += zip(target.elts, value.elts, strict=False)
+            found |= {target.id: value for target, value in pairs if isinstance(target, ast.Name)}
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
             found[node.target.id] = node.value
         elif isinstance(node, ast.ImportFrom):
             above = "." * node.level + (node.module or "")
             imported |= {alias.asname or alias.name: (above, alias.name) for alias in node.names}
     return found, imported
+
+
+def _constants(imported: Mapping[str, tuple[str, str]]) -> dict[str, ast.AST]:
+    """Values of the constants that a module imports from other modules of goldfold, by name."""
+    found: dict[str, ast.AST] = {}
+    for name, (module, original) in imported.items():
+        tree = (
+            _tree(file) if original.isupper() and module.startswith("goldfold.") and (file := _file(module)) else None
+        )
+        if tree is not None and (value := _bindings(tree)[0].get(original)) is not None:
+            found[name] = value
+    return found
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:

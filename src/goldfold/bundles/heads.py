@@ -71,7 +71,7 @@ def refuse(found: Finished, others: list[Run]) -> None:
         elif name not in LINEAR and _has_cases(found):
             reason = f"{components.label(settings['head'])}, fitted to the mean embedding over the images of a case"
         elif len(seen) > 1:
-            reason = f"fitted to the mean embedding over {len(seen)} views"
+            reason = f"fitted to the mean embedding over {len(seen)} views (frozen.views: with one, it can be exported)"
         elif others and others[0].settings["tta"] != seen:
             reason = f"fitted to the view {components.label(seen[0])} alone, while tta has other views"
         elif others and others[0].settings.get("batch_norm") == "adapted":

@@ -56,7 +56,7 @@ def zero_shot(
     prompts: Mapping[str, str | Sequence[str]] | None = None,
     scale: float | None = None,
 ) -> ZeroShot:
-    """Build the head.
+    """Cosines with the texts of the classes, times a scale: a head that has seen no label.
 
     Args:
         texts: names of the classes, and the text tower of the network's checkpoint; given by goldfold.

@@ -35,7 +35,7 @@ def collect(
 ) -> list[Note]:
     """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
-        *_gain(results, compared), *fits.notes(results), *overfitted.notes(results), *choices.notes(results),
+        *_quick(results), *_gain(results, compared), *fits.notes(results), *overfitted.notes(results), *choices.notes(results),
         *endings.notes(results), *limits.notes(results), *absent.notes(results),
         *unscored.notes(results), *_copies(clusters), *shift.notes(shifts),
         *_left_out(results), *_parts_left_out(results), *_never_found(results), *_small(results), *_unsure(results),
@@ -157,6 +157,15 @@ def _unsure(results: Results) -> Iterator[Note]:
             f"No resample could be scored, so it is unknown how much the score would change with other {results.row}s."
         )
         yield Note("warn", "The score has no interval", text)
+
+
+def _quick(results: Results) -> Iterator[Note]:
+    if results.settings.get("quick"):
+        text = (
+            "It shows that the config works: few images, one epoch, one seed and two folds. The scores and all that follows from "
+            "them say nothing about the models. Run it without quick=true for scores that count."
+        )
+        yield Note("warn", "This was a quick run", text)
 
 
 def _one_seed(results: Results) -> Iterator[Note]:

@@ -121,6 +121,12 @@ def refuse_small_classes(content: pd.DataFrame, n_folds: int) -> None:
     """Raise DataError if a class has fewer images than there are folds."""
     counts = (content > 0).sum()
     small = counts[counts < n_folds].sort_values(kind="stable")
+    if len(small) and not small.iloc[0]:
+        raise DataError(
+            f"class {small.index[0]!r} has no image that could be validated: all of them are external (data.extra_train, "
+            f"data.train_only_column). Add own images, at least folds.n_folds: {n_folds}, or merge or remove the class. Or "
+            f"accept it: folds.rare_classes: train_only (its images are trained on and never validated)."
+        )
     if len(small):
         raise DataError(
             f"class {small.index[0]!r} has {count(int(small.iloc[0]), 'image')}, fewer than folds.n_folds: {n_folds} "
