@@ -32,15 +32,10 @@ class Labelled:
         return len(self.labels)
 
     def arguments(self, rows: Rows) -> tuple[Probabilities, Labels]:
-        """Return the probabilities and labels of some of the images: copies, since metrics may write into them.
-
-        Of all images in order and `goldfold.base.many` classes, the probabilities are not copied, and can only be read.
-        """
-        if not (are_many(self.probabilities.shape[1]) and np.array_equal(rows, np.arange(len(self)))):
-            return self.probabilities[rows], self.labels[rows]
-        shared = self.probabilities.view()
-        shared.flags.writeable = False
-        return shared, self.labels[rows]
+        """Return the probabilities and labels of some of the images; of all in order, without copying them."""
+        if len(rows) == len(self) and np.array_equal(rows, np.arange(len(self))):
+            return self.probabilities, self.labels
+        return self.probabilities[rows], self.labels[rows]
 
     def decided(self, rows: Rows) -> tuple[Probabilities, Labels]:
         """Return the arguments of metrics of decisions: with thresholds, the predicted class has probability 1."""

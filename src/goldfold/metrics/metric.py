@@ -1,6 +1,7 @@
 """Metrics with their properties."""
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -50,9 +51,18 @@ class Metric:
     """Name as in the config, set by `build`."""
 
     def value(self, evidence: Evidence, rows: Rows) -> float:
-        """Return the value for the images ``rows``, from decisions if ``of_labels`` and the evidence has them."""
+        """Return the value for the images ``rows``, from decisions if ``of_labels`` and the evidence has them.
+
+        A function of the user gets copies, since it may write into its arguments.
+        """
         decided = getattr(evidence, "decided", None) if self.of_labels else None
-        return float(self.function(*(decided or evidence.arguments)(rows)))
+        arguments = (decided or evidence.arguments)(rows)
+        return float(self.function(*(arguments if self._is_own else map(copy, arguments))))
+
+    @property
+    def _is_own(self) -> bool:
+        function = self.function.func if isinstance(self.function, partial) else self.function
+        return str(getattr(function, "__module__", "")).startswith("goldfold.")
 
 
 def build(written: components.Written, entries: Mapping[str, str]) -> Metric:
