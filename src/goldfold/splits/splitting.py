@@ -69,7 +69,7 @@ def split(
     splitter = components.name_of(splitter)
     few = rare(table, content, n_folds, by_group=rare_classes != SPREAD_FEW)
     if rare_classes == "fail" and splitter in BY_CLASS and not is_train_only(table).all():
-        refuse_small_classes(content[~is_train_only(table)], n_folds)
+        refuse_small_classes(content, is_train_only(table), n_folds)
     apart = rows_of(content, few) if rare_classes == "train_only" else np.zeros(len(table), dtype=bool)
     mine = np.flatnonzero(~is_train_only(table) & ~apart)
     if not len(mine):

@@ -117,11 +117,11 @@ def numbered(parts: Iterable[tuple[Any, Any]], n: int) -> NDArray[np.int64]:
     return folds
 
 
-def refuse_small_classes(content: pd.DataFrame, n_folds: int) -> None:
-    """Raise DataError if a class has fewer images than there are folds."""
-    counts = (content > 0).sum()
+def refuse_small_classes(content: pd.DataFrame, is_external: NDArray[np.bool_], n_folds: int) -> None:
+    """Raise DataError if a class has fewer images, without external ones, than there are folds."""
+    counts, n_external = (content[~is_external] > 0).sum(), (content[is_external] > 0).sum()
     small = counts[counts < n_folds].sort_values(kind="stable")
-    if len(small) and not small.iloc[0]:
+    if len(small) and not small.iloc[0] and n_external[small.index[0]]:
         raise DataError(
             f"class {small.index[0]!r} has no image that could be validated: all of them are external (data.extra_train, "
             f"data.train_only_column). Add own images, at least folds.n_folds: {n_folds}, or merge or remove the class. Or "
