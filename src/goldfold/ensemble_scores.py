@@ -1,28 +1,17 @@
 """Files of the ensemble's scores: by round, as the leaderboard, and by metric."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from goldfold.base.files import write_json, write_text
-from goldfold.metrics import Evidence, Metric, Score, resampling
-from goldfold.metrics.bootstrap import independent, summary
+from goldfold.metrics import Metric
 
 OPTIMISTIC = "optimistic"
 """Name of the score of steps that were fitted on the scored images."""
-
-
-def resampled_score(
-    evidence: Evidence, metric: Metric, groups: Sequence[str] | None
-) -> tuple[Score, NDArray[np.float64]]:
-    """Return the score with its interval, and the scores of the resamples that it is from."""
-    drawn = resampling.drawn(metric, evidence, groups)
-    value = metric.value(evidence, np.arange(len(evidence)))
-    return summary(value, drawn, independent(len(evidence), groups)), drawn
 
 
 def write_rounds(

@@ -162,6 +162,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:20]) + ", ..." * (len(names) > 20) if names else "nothing"
 
 
+@cache
 def _bindings(tree: ast.Module) -> tuple[dict[str, ast.AST], dict[str, tuple[str, str]]]:
     """Definitions of a module by name, and names that it imports: (module, with leading dots; name there)."""
     found: dict[str, ast.AST] = {}

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from goldfold.bundles.networks import FrozenHead
-from goldfold.heads.neighbours import SMALLEST, TEMPERATURE, TIED
-from goldfold.heads.protocol import LABEL, LABELS, LEAST, VALUE
+from goldfold.heads.neighbours import TEMPERATURE, TIED
+from goldfold.heads.protocol import LABEL, LABELS, LEAST, SMALLEST, VALUE
 from goldfold.models.features import head_of
 from goldfold.models.precision import without_autocast
 

@@ -14,7 +14,7 @@ from goldfold.config.head_checks import head_problems
 from goldfold.config.model_checks import image_problems, network_problems
 from goldfold.config.models import Model
 from goldfold.config.root import Config
-from goldfold.config.row_checks import head_problems as row_problems
+from goldfold.config.row_checks import frozen_row_problems
 from goldfold.config.views import view_problems
 from goldfold.planning.lessons import ENSEMBLE
 from goldfold.tasks import facts
@@ -27,7 +27,7 @@ def check_frozen(config: Config, task: Facts) -> Iterator[str]:
     for index, model in heads:
         key = f"models[{index}] ({model.name})"
         yield from (f"{key}.{problem}" for problem in _model(model, config, task))
-    yield from row_problems(config)
+    yield from frozen_row_problems(config)
     yield from _rounds(config, [model.name for _, model in heads])
     yield from _students(config, [model.name for _, model in heads])
 

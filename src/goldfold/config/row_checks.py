@@ -21,7 +21,7 @@ def row_problems(model: "Model", data: "Data") -> Iterator[str]:
         )
 
 
-def head_problems(config: "Config") -> Iterator[str]:
+def frozen_row_problems(config: "Config") -> Iterator[str]:
     """Heads on frozen backbones, which are fitted on all training rows of a fold, beside the top-level `train.rows`."""
     heads = [model.name for model in config.models if model.frozen is not None]
     if heads and config.train.rows != ALL:

@@ -4,7 +4,6 @@ Each takes a stack (members, images, classes) of probabilities and weights (memb
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from scipy.stats import rankdata
 
+from goldfold.base.bound import parts_of
 from goldfold.base.errors import ConfigError
 
 Array = NDArray[np.floating[Any]]
@@ -128,5 +128,5 @@ def is_by_member(average: Callable[..., Any]) -> bool:
 
 def _name(average: Callable[..., Any]) -> str:
     """Name of an average of this module; empty for one of the user's own."""
-    function = average.func if isinstance(average, partial) else average
+    function, _ = parts_of(average)
     return function.__name__ if getattr(function, "__module__", "") == __name__ else ""

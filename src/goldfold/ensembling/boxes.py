@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from goldfold.base.bound import parts_of
 from goldfold.base.errors import ConfigError, DataError, shown
 
 Floats = NDArray[np.float64]
@@ -171,8 +172,7 @@ def fuse_images(
 
 
 def _least_pool_images(method: Method) -> int:
-    function = method.func if isinstance(method, partial) else method
-    return LEAST_POOL_IMAGES_OF_WBF if function is wbf else LEAST_POOL_IMAGES
+    return LEAST_POOL_IMAGES_OF_WBF if parts_of(method)[0] is wbf else LEAST_POOL_IMAGES
 
 
 def _fuse_numbered(

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from goldfold.base.counter import counter
 from goldfold.base.errors import ConfigError
 from goldfold.heads.components import Components
-from goldfold.heads.protocol import LABEL, LABELS, VALUE, Array, Predict, log_odds, loss, spread_out
+from goldfold.heads.protocol import LABEL, LABELS, SMALLEST, VALUE, Array, Predict, log_odds, loss, spread_out
 
 SHARE = 0.5
 """Share of the columns that each split looks at: the reason why seeds differ, and trees are less alike."""
-SMALLEST = 1e-12
-"""Probabilities of one label count as at least this."""
 Models = list[tuple[Any, NDArray[Any]]]
 """Fitted models, None where all targets are the same, with their targets: one model for one label or a number, one by label for
 sets of labels."""

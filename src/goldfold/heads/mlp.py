@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from goldfold.base.counter import counter
 from goldfold.base.errors import ConfigError
 from goldfold.heads.components import Components
-from goldfold.heads.protocol import LABEL, LABELS, VALUE, Array, Predict, log_odds, loss, spread_out
+from goldfold.heads.protocol import LABEL, LABELS, SMALLEST, VALUE, Array, Predict, log_odds, loss, spread_out
 
 BATCH_SIZE = 128
 PATIENCE = 3
 """Epochs without a smaller loss after which no more are tried."""
-LEAST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Mlp:
         found = np.asarray(model.predict_proba(rows), dtype=np.float64)
         if self.target == LABELS:
             return log_odds(found.reshape(len(rows), -1)[:, -self.n_outputs :])
-        return spread_out(np.log(np.maximum(found, LEAST)), model.classes_, self.n_outputs)
+        return spread_out(np.log(np.maximum(found, SMALLEST)), model.classes_, self.n_outputs)
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError
-from goldfold.heads.protocol import LABEL, LABELS, Array, Predict, log_odds, loss
+from goldfold.heads.protocol import LABEL, LABELS, SMALLEST, Array, Predict, log_odds, loss
 
 NUMBERS = (1, 3, 5, 10, 20, 50)
 """Numbers of neighbours to choose from."""
 TEMPERATURE = 0.07
 """A neighbour whose cosine is smaller by this much counts e times less (Caron et al. 2021, section 4.1)."""
-SMALLEST = 1e-12
-"""Probabilities of one label count as at least this."""
 TIED = 1e-6
 """Training cases whose cosines differ by less are as near: those at the last place share its votes, whatever their order."""
 BLOCK = 2048

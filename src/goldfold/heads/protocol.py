@@ -14,6 +14,8 @@ LABEL, LABELS, VALUE = "label", "labels", "value"
 """Kinds of targets: class indices (n,); 0 or 1 of each label (n, labels); scaled numbers (n,)."""
 TEXTS = "texts"
 """Parameter of a head that goldfold sets to the `Texts` of the classes."""
+SMALLEST = 1e-12
+"""Probabilities of one label count as at least this before their logarithm."""
 LEAST = 1e-6
 """Probabilities count as at least this."""
 

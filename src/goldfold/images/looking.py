@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from goldfold.base.bound import parts_of
 from goldfold.base.errors import DataError
 from goldfold.base.regular import MOST_BYTES, fault
 from goldfold.base.status import Progress
@@ -68,21 +68,16 @@ def look_at(
     return {path: (digest, seen[digest]) for path, digest in digests.items()}
 
 
-def _parts(look: Callable[[str], Seen]) -> tuple[Callable[..., Seen], dict[str, Any]]:
-    """The function itself, and its bound values."""
-    return (look.func, look.keywords) if isinstance(look, partial) else (look, {})
-
-
 def _name(look: Callable[[str], Seen]) -> str:
     """Name of the store: one per set of values, so that experiments do not evict each other's results."""
-    function, values = _parts(look)
+    function, values = parts_of(look)
     text = json.dumps(values, sort_keys=True).encode()
     return f"{function.__module__}-{hashlib.sha256(text).hexdigest()[:8]}" if values else function.__module__
 
 
 def _version(look: Callable[[str], Seen]) -> str:
     """Digest of everything except the bytes that decides a result."""
-    function, values = _parts(look)
+    function, values = parts_of(look)
     code = source.digest(source.reach([(Path(str(sys.modules[function.__module__].__file__)), function.__name__)]))
     text = json.dumps([function.__name__, code, [_release(name) for name in LIBRARIES], *([values] if values else [])])
     return hashlib.sha256(text.encode()).hexdigest()

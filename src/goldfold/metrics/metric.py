@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import components
+from goldfold.base.bound import parts_of
 from goldfold.metrics.counts import Array, Counts
 
 Rows = NDArray[np.integer[Any]]
@@ -53,16 +54,18 @@ class Metric:
     def value(self, evidence: Evidence, rows: Rows) -> float:
         """Return the value for the images ``rows``, from decisions if ``of_labels`` and the evidence has them.
 
-        A function of the user gets copies, since it may write into its arguments.
+        A function of the user gets copies of arrays that are the evidence's own, since it may write into its arguments.
         """
         decided = getattr(evidence, "decided", None) if self.of_labels else None
         arguments = (decided or evidence.arguments)(rows)
-        return float(self.function(*(arguments if self._is_own else map(copy, arguments))))
+        if not self._is_own:
+            own = {id(part) for part in vars(evidence).values()}
+            arguments = tuple(copy(part) if id(part) in own else part for part in arguments)
+        return float(self.function(*arguments))
 
     @property
     def _is_own(self) -> bool:
-        function = self.function.func if isinstance(self.function, partial) else self.function
-        return str(getattr(function, "__module__", "")).startswith("goldfold.")
+        return str(getattr(parts_of(self.function)[0], "__module__", "")).startswith("goldfold.")
 
 
 def build(written: components.Written, entries: Mapping[str, str]) -> Metric:

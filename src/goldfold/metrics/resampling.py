@@ -7,12 +7,12 @@ the same order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.base.bound import parts_of
 from goldfold.base.many import are_many
 from goldfold.metrics.areas import resampled_areas
 from goldfold.metrics.bootstrap import Score, draws, independent, resample, summary
@@ -26,8 +26,16 @@ Ordered = tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]
 
 def score(metric: Metric, evidence: Evidence, groups: Sequence[str] | None = None, n_resamples: int = 1000) -> Score:
     """Score all images, with a 95 % interval; whole groups are resampled if there are groups."""
+    return score_and_draws(metric, evidence, groups, n_resamples)[0]
+
+
+def score_and_draws(
+    metric: Metric, evidence: Evidence, groups: Sequence[str] | None = None, n_resamples: int = 1000
+) -> tuple[Score, NDArray[np.float64]]:
+    """Return the score of all images with its interval, and the scores of the resamples that this is from."""
+    found = drawn(metric, evidence, groups, n_resamples)
     value = metric.value(evidence, np.arange(len(evidence)))
-    return summary(value, drawn(metric, evidence, groups, n_resamples), independent(len(evidence), groups))
+    return summary(value, found, independent(len(evidence), groups)), found
 
 
 def drawn(
@@ -50,12 +58,12 @@ def is_together(metric: Metric, evidence: Evidence) -> bool:
 
 def prepared(metric: Metric, evidence: Evidence) -> OfRows:
     """Return the function of rows that `Metric.value` is for an evidence; faster for many sets of rows, if known how."""
-    bound = metric.function if isinstance(metric.function, partial) else partial(metric.function)
-    prepare = PREPARED.get(place(bound.func))
+    function, values = parts_of(metric.function)
+    prepare = PREPARED.get(place(function))
     if prepare is None:
         return lambda rows: metric.value(evidence, rows)
     decided = getattr(evidence, "decided", None) if metric.of_labels else None
-    return prepare(*(decided or evidence.arguments)(np.arange(len(evidence))), **bound.keywords)
+    return prepare(*(decided or evidence.arguments)(np.arange(len(evidence))), **values)
 
 
 def place(function: Callable[..., Any]) -> str:

@@ -15,7 +15,7 @@ from goldfold import components, tasks
 from goldfold.base.files import read_json, write_json, write_text
 from goldfold.column_gain import gain_of_columns
 from goldfold.embeddings import by_name
-from goldfold.ensemble_scores import OPTIMISTIC, of_members, resampled_score, write_rounds, write_scores
+from goldfold.ensemble_scores import OPTIMISTIC, of_members, write_rounds, write_scores
 from goldfold.ensembling.nested import Nested, applied, nested
 from goldfold.ensembling.steps import Step, average, build, weights_of
 from goldfold.ensembling.with_metadata import COMPONENTS, EMBEDDINGS, METADATA, without
@@ -25,6 +25,7 @@ from goldfold.members import Members
 from goldfold.metadata.of_cases import read as read_metadata
 from goldfold.metrics import Evidence, Metric
 from goldfold.metrics.bootstrap import independent
+from goldfold.metrics.resampling import score_and_draws
 from goldfold.planning.full import full_of
 from goldfold.planning.grid import grid
 from goldfold.planning.outputs import HOLDOUT
@@ -236,14 +237,14 @@ def _scored_rounds(
     for number in (stage.number for stage in members.grid.rounds):
         parts = members.oof(number, truth["id"].tolist())
         found = {
-            name: resampled_score(task.scores.evidence(part, truth), metric, groups) for name, part in parts.items()
+            name: score_and_draws(metric, task.scores.evidence(part, truth), groups) for name, part in parts.items()
         }
         if voters & {*parts}:
             made = nested(steps, parts, truth, folds, metric, picked, _held)
             if number == members.grid.last:
                 made = replace(made, predictions=_keep(task, folder, "oof", made.predictions, truth))
             evidence = task.scores.evidence(made.predictions, truth)
-            found[ENSEMBLE] = resampled_score(evidence, metric, groups)
+            found[ENSEMBLE] = score_and_draws(metric, evidence, groups)
         rows += [{"member": name, "round": number, metric.name: one.value, "low": one.low, "high": one.high}
                  for name, (one, _) in found.items()]  # fmt: skip
         by_round[number] = Scored(

@@ -27,8 +27,9 @@ def class_columns(table: pd.DataFrame, classes: Sequence[str], where: str) -> di
     Raises:
         DataError: no class has a column, or a class has two.
     """
+    known_names = {*classes}
     for name in classes:
-        _refuse_two_columns(table, name, classes, where)
+        _refuse_two_columns(table, name, known_names, where)
     found = {name: next((key for key in (PREFIX + name, name) if key in table), None) for name in classes}
     known = {name: column for name, column in found.items() if column is not None}
     if not known:
@@ -40,7 +41,7 @@ def class_columns(table: pd.DataFrame, classes: Sequence[str], where: str) -> di
     return known
 
 
-def _refuse_two_columns(table: pd.DataFrame, name: str, classes: Sequence[str], where: str) -> None:
+def _refuse_two_columns(table: pd.DataFrame, name: str, classes: set[str], where: str) -> None:
     """Refuse columns of both names of a class, and a column that stands twice, which pandas calls ``<name>.1``."""
     own = [key for key in (PREFIX + name, name) if key in table and (key == name or key not in classes)]
     own += [key for key in (f"{PREFIX}{name}.1", f"{name}.1") if own and key in table and key not in classes]
