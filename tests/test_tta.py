@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import albumentations as A
 import numpy as np
 import pandas as pd
 import pytest
@@ -228,6 +229,24 @@ def test_random_views_differ_by_number_and_id_and_use_the_larger_image_if_pixels
         bound = view.of(batch((32, 32), larger, ["a", "b"]))
         assert bound.turn == views.Turn()
         assert bound.forward(x.float() + 0.2).shape == x.shape, "of the images themselves, which stay in place"
+
+
+def paints(size: Any, channels: int, turns: bool) -> list[Any]:
+    """An augmentation of the user that writes into its image."""
+
+    def paint(image: Any, **_: Any) -> Any:
+        image[:] = image // 2
+        return image
+
+    return [A.Lambda(image=paint, p=1.0)]
+
+
+def test_an_augmentation_that_writes_into_its_image_changes_neither_the_other_views_nor_the_images() -> None:
+    x = images(2, (32, 32))
+    kept = x.clone()
+    made = seen({"random": {"augment": "test_tta:paints", "n": 3}}, x, x)
+    assert all(torch.equal(one, kept // 2) for one in made)
+    assert torch.equal(x, kept)
 
 
 def _seeds(id: str, n: int) -> list[int]:
