@@ -14,7 +14,8 @@ import pytest
 from conftest import COCO, MASKS, NETS, SHAPES, Tiny, coco_of, save_picture, scene, write_scenes
 from goldfold.audit.doubts.boxes import about_emptied
 from goldfold.base.errors import ConfigError, DataError
-from goldfold.commands.check import as_json, as_text, check
+from goldfold.commands.check import check
+from goldfold.commands.checked import as_json, as_text
 from goldfold.config import Config, parse, slices
 from goldfold.stages import folds, manifest
 from goldfold.targets.boxes import from_text

@@ -182,7 +182,7 @@ def test_a_member_of_weight_0_is_left_out_and_one_alone_can_be_asked_for(
     assert [member.weight for member in bundle.manifest.members] == [2.0, 1.0]
     assert bundle.manifest.validation["left_out"] == ["mute"]
     assert len(list((bundle.folder / "weights").iterdir())) == 4
-    found = bundle.predict(test_paths(tiny), member="second-seed0")
+    found = bundle.predict(test_paths(tiny), member="second")
     folds = [results_of("classification") / f"predict/second/round0/fold{fold}/seed0/test.npz" for fold in range(2)]
     softmax = [_softmax(load_arrays(path)["logits"]) for path in folds]
     np.testing.assert_allclose(found.arrays["probabilities"], np.mean(softmax, axis=0), atol=1e-5)

@@ -15,6 +15,7 @@ import yaml
 from PIL import Image
 
 from goldfold import cli
+from goldfold.audit.doubts.classes import about_external
 from goldfold.audit.doubts.copies import about_copies
 from goldfold.commands.check import check
 
@@ -38,7 +39,7 @@ def write(n: int = 24, **changes: Any) -> None:
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    status = cli.main(["check", *words])
+    status = cli.main(["check", "--no-networks", *words])
     said = capsys.readouterr()
     assert said.err == ""
     return status, said.out
@@ -50,7 +51,7 @@ def test_data_that_can_be_run_are_counted(capsys: pytest.CaptureFixture[str]) ->
     status, said = run(capsys)
     assert status == 0
     for line in ("config.yaml: can be run", "images: 24 train", "folds: 2, of 12 images each", "  cat: 12 (6, 6 by fold)",
-                 "left out: 0 images", "doubts: none"):  # fmt: skip
+                 "every class has its even share of each fold", "left out: 0 images", "doubts: none"):  # fmt: skip
         assert line in said.splitlines()
     assert not Path("results").exists()
     status, said = run(capsys, "--json")
@@ -121,17 +122,31 @@ def test_what_cannot_be_run_is_told_with_status_1(
 
 
 @pytest.mark.usefixtures("in_tmp")
-def test_presets_are_not_tried_since_that_takes_longer_than_the_rest(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tried = list[Any]()
-    monkeypatch.setattr("goldfold.commands.augmentation_trial.check_augmentations", tried.append)
-    write(train={"augment": "heavy"})
-    assert run(capsys)[0] == 0
-    assert tried == []
-    Path("config.yaml").write_text(yaml.safe_dump({**CONFIG, "train": {"augment": ["light", "Blur"]}}))
-    assert run(capsys)[0] == 0
-    assert [model["name"] for model in tried] == ["a"]
+def test_networks_are_tried_as_at_the_start_of_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    model = {"name": "a", "backbone": "deit_tiny_patch16_224", "image_size_px": [50, 64]}
+    write(models=[{**CONFIG["models"][0], "name": "b"}, model])
+    assert run(capsys)[0] == 0, "networks are left out"
+    assert cli.main(["check"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "config.yaml: cannot be run"
+    assert said[1].startswith("models (a): image_size_px")
+    assert len(said) == 2
+
+
+def test_a_class_that_external_rows_lack_is_doubted() -> None:
+    rows = pd.DataFrame({"label": ["cat", "dog", "owl", "cat"], "train_only": ["", "", "", "1"]})
+    (said,) = about_external(rows)
+    assert "2 classes are not among the external rows, first 'dog'" in said
+    assert list(about_external(rows[rows["label"] == "cat"])) == []
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_note_on_a_network_that_can_be_used_is_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    note = "goldfold: models (a): note: 2 of 4 parameters get no gradient\n"
+    monkeypatch.setattr("goldfold.trials.run", lambda *_, **__: subprocess.CompletedProcess([], 0, stderr=note))
+    write()
+    assert check("config.yaml").doubts == []
+    assert check("config.yaml", with_networks=True).doubts == ["models (a): 2 of 4 parameters get no gradient"]
 
 
 @pytest.mark.usefixtures("in_tmp")

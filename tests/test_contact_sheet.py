@@ -1,6 +1,9 @@
 """Contact sheets: their pixels are those of training, targets are drawn, and the command says what is wrong."""
 
+import contextlib
+import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +20,7 @@ from goldfold import tasks
 from goldfold.cache.images import CachedImages
 from goldfold.catalog import PRESETS
 from goldfold.cli import main
+from goldfold.commands import preflight
 from goldfold.drawing import contact
 from goldfold.drawing.sheets import Legend, drawn
 from goldfold.report import augmentation
@@ -170,6 +174,13 @@ def large_only(size, channels, turns):
 """
 
 
+def in_this_process(asked: list[dict[str, Any]], **_: Any) -> subprocess.CompletedProcess[str]:
+    """Stands for `goldfold.trials.run`, which takes seconds."""
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        status = preflight.main(asked)
+    return subprocess.CompletedProcess([], status, stderr=said.getvalue())
+
+
 @pytest.mark.parametrize(
     ("augment", "said"),
     [
@@ -196,6 +207,7 @@ def test_pipelines_that_return_something_else_are_refused_as_before_a_run(
     config.write_text(yaml.safe_dump({**values, "train": {"augment": augment}}))
     assert main(["augment", str(config)]) == 2
     assert said in capsys.readouterr().err
+    monkeypatch.setattr("goldfold.trials.run", in_this_process)
     assert main(["check", "--config", str(config)]) == 1
     assert (printed := capsys.readouterr().out).startswith("mine.yaml: cannot be run\nmodels (net): train.augment = ")
     assert said in printed

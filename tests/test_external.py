@@ -137,6 +137,8 @@ def test_cocos_results_are_boxes(has_images: bool, tmp_path: Path) -> None:
         ({"a": 1.5}, r"not probabilities \(12 such rows\)\. Write probabilities from 0 to 1, after softmax or sigmoid"),
         ({"a": 1.0}, r"probabilities of id 'i00' sum to 1\.\d+, not to 1"),
         ({"fold": list("xxzxxzxxzxxz")}, r"assignment to folds: 'i00' and 'i01' are in one fold of the file \(fold 'x'\) but in"),
+        ({"fold": list("xyzxyzxyzxy ")}, r"fold is empty for 'i11', which this run validates"),
+        ({"id": [*(f"i{place:02d}" for place in range(11)), ""]}, r"row 13 has no id"),
         ({"fold": list("xyzxyzxyzxyw")}, r"'i02' and 'i11' are in one fold of this run but in fold 'z' and 'w'.*folds\.file"),
     ],
 )  # fmt: skip

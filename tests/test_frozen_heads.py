@@ -18,6 +18,7 @@ from goldfold.backbones import backbone
 from goldfold.base.errors import ConfigError, DataError, GoldfoldError
 from goldfold.base.files import read_json, write_json
 from goldfold.base.fingerprint import sha256_of
+from goldfold.bundles import form
 from goldfold.bundles import heads as bundled
 from goldfold.bundles.export import export
 from goldfold.bundles.finished import Run
@@ -590,6 +591,7 @@ def test_heads_are_members_from_embeddings_to_report(code: Path, tmp_path: Path)
     page = (results / "report/report.html").read_text()
     for said in ("Heads on frozen backbones", "Weights of linear and mlp are random", "first principal component"):
         assert said in page
+    assert "Learning curves" not in page, "no network was trained"
     with contextlib.chdir(tmp_path):
         export("results/tiny", "bundle")
         tests = pd.read_csv("results/tiny/folds/test.csv", dtype=str)
@@ -598,6 +600,7 @@ def test_heads_are_members_from_embeddings_to_report(code: Path, tmp_path: Path)
         names = {Path(path).stem: id for id, path in zip(tests["id"], tests["path"], strict=True)}
         rows = [wanted["ids"].tolist().index(names[Path(str(id)).stem]) for id in found["ids"]]
         assert bundle.members == ["linear-seed0", "mlp-seed0", "mlp-seed1"]
+        assert "frozen, with the head mlp" in (bundle.folder / form.CARD).read_text()
         assert np.allclose(found["probabilities"], wanted["probabilities"][rows], atol=1e-5)
     before = (results / "predict/mlp/round0/fold0/seed0/oof.npz").stat().st_mtime_ns
     write_config(tmp_path, **values, ensemble=[{"stacking": {"embeddings": True, "components": 3}}])

@@ -394,7 +394,7 @@ def test_the_check_counts_the_holdout_and_names_classes_that_it_lacks(
     test.write_text(test.read_text().replace("40\n", ""))
     listing(in_tmp, {"id": ["02", "04"]})
     write_config(in_tmp, holdout={"file": "holdout.csv"})
-    assert cli.main(["check", "--config", "tiny.yaml"]) == 0
+    assert cli.main(["check", "--no-networks", "--config", "tiny.yaml"]) == 0
     text = capsys.readouterr().out
     assert "holdout: 2 of the training cases are set aside" in text
     assert "the holdout has no case of 1 class, so it cannot score 'dark'" in text

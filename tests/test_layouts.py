@@ -11,7 +11,8 @@ import yaml
 import downloads
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.base.files import read_json
-from goldfold.commands.check import as_text, check
+from goldfold.commands.check import check
+from goldfold.commands.checked import as_text
 from goldfold.config import parse, slices
 from goldfold.images.files import passed_over
 from goldfold.sources import read

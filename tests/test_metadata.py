@@ -18,7 +18,7 @@ import goldfold
 import made_run
 from conftest import Tiny, picture, prepare, save_picture
 from goldfold import models, tasks
-from goldfold.audit.doubts.metadata import about_metadata
+from goldfold.audit.doubts.metadata import about_metadata, about_targets
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.bundles import form, predicting
 from goldfold.bundles.export import export
@@ -63,6 +63,19 @@ def test_levels_of_one_case_and_levels_of_the_test_cases_alone_are_doubted() -> 
     (unknown,) = doubts("a a b b", "a x y - b")
     assert "'site': 2 of 5 test cases have a level that no training case has" in unknown
     assert list(about_metadata({"train": table("- -", "a a")}, [])) == []
+
+
+def test_a_column_that_tells_the_target_is_doubted() -> None:
+    cases = table("1 2 1 2 3", "x y x y y").assign(label=["cat", "dog", "cat", "dog", "dog"])
+    (leak,) = about_targets(cases, ["age", "site"], [])
+    assert leak.startswith("metadata column 'site' tells the target of every training case")
+    (copy,) = about_targets(cases, [], ["age", "site"])
+    assert copy.startswith("train.auxiliary: 'site' is the target by another name")
+    assert list(about_targets(cases[:4].assign(label=[*"abca"]), ["age", "site"], [])) == []
+    assert list(about_targets(table("1 2 1", "- - -").assign(value=["0.5", "7", "0.5"]), ["age"], [])) != []
+    assert list(about_targets(cases.drop(columns="label").assign(labels="a"), ["site"], [])) == [], (
+        "several labels per case"
+    )
 
 
 # --- values -> numbers
@@ -548,9 +561,7 @@ def test_lists_that_are_up_to_date_are_checked_before_the_first_job(
     folder = made_run.clone(run_of_two, tmp_path / "run")
     made_run.enter(folder)
     asked = []
-    monkeypatch.setattr(
-        "subprocess.run", lambda command: asked.append(json.loads(command[-1])) or SimpleNamespace(returncode=0)
-    )
+    monkeypatch.setattr("goldfold.trials.run", lambda trials: asked.append(trials) or SimpleNamespace(returncode=0))
     made_run.session()._preflight()
     made_run.session(quick=True)._preflight()
     assert [one.get("folds") for checks in asked for one in checks] == ["results/tiny/folds"] * 2 + [None] * 2

@@ -251,5 +251,5 @@ def test_check_finds_a_module_where_it_is_started(
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(mine))])
     Path("x.yaml").write_text(yaml.safe_dump({**BASE, "data": DATA}))
     clear()
-    assert run_check(Namespace(config=Path("x.yaml"), json=False), []) == 1
+    assert run_check(Namespace(config=Path("x.yaml"), json=False, no_networks=False), []) == 1
     assert "the function failed with RuntimeError: it was found" in capsys.readouterr().out

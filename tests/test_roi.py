@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from conftest import COCO, MASKS, SCENE_PX, TASK, Tiny, _below, prepare, save_picture, write_scenes
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.cache.images import CachedImages, build
-from goldfold.commands.check import as_json, check
-from goldfold.commands.check import as_text as check_text
+from goldfold.commands.check import check
+from goldfold.commands.checked import as_json
+from goldfold.commands.checked import as_text as check_text
 from goldfold.config import parse, slices
 from goldfold.crop import boxes, column, contour
 from goldfold.crop.counts import as_text, counts

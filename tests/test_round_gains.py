@@ -131,6 +131,13 @@ def test_the_report_says_what_the_cases_can_show(half: float | None, word: str, 
     assert said in scores.rounds_in_words(found)
 
 
+def test_the_only_member_is_not_listed_beside_the_ensemble() -> None:
+    found = results([entry("ensemble", 0.02, 0.01), entry("net", 0.02, 0.01)])
+    table = round_gains.blocks(found)[1]
+    assert isinstance(table, Table)
+    assert [row[1] for row in table.rows] == ["ensemble"]
+
+
 def test_results_without_gains_of_rounds_have_no_table() -> None:
     assert round_gains.blocks(results([])) == []
     assert scores.rounds_in_words(results([])).endswith("improved from 0.8000 to 0.8200 (+0.0200).")

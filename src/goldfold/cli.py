@@ -24,7 +24,7 @@ COMMANDS = {
     "init": (init, "inspect a folder of images and write a config for it, with reasons and doubts"),
     "check": (
         check,
-        "check config and data, and list what is doubtful; networks and weights are tried when a run starts",
+        "check config, data and networks as a run does before its first job, and list what is doubtful",
     ),
     "augment": (augment, "draw augmented training samples of a config, or print a preset of augmentation to copy"),
     "models": (models, "list networks with parameters and input size; --measure: images per second on this machine"),

@@ -4,11 +4,9 @@ workflow/rules/reruns.smk passes Snakemake's objects on.
 """
 
 import atexit
-import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,14 +14,14 @@ from functools import cache
 from logging import Logger
 from pathlib import Path
 
-from goldfold import ledger, openings
+from goldfold import ledger, openings, trials
 from goldfold.base import log, run_lock, status
 from goldfold.base.errors import DataError, GoldfoldError
 from goldfold.base.files import cannot_write, read_json, refuse_unusable, refuse_unwritable, write_json
 from goldfold.base.signals import handle_apart
 from goldfold.base.snakemake_log import Quiet
 from goldfold.base.words import count
-from goldfold.config import Config, slices, stacked, tried
+from goldfold.config import Config
 from goldfold.config.dependencies import recipe
 from goldfold.lineage import contents, dates, keeping, provenance, recipes, records, source
 from goldfold.lineage.staleness import Standing
@@ -187,18 +185,9 @@ class Session:
         at_exit(self._leave)
 
     def _preflight(self) -> None:
-        """Build every network and optimizer and fetch weights, in a separate process, since this one loads no torch."""
-        checks = slices.network_checks(self.config)
-        by_models = self.plan.with_metadata or self.plan.by_metadata
-        takes = (by_models or self.plan.stacks_metadata) and not self.config.quick
-        coverages = tried.coverages(self.config)
-        if (takes or coverages) and not self.standing().is_stale(Job("folds")):
-            folds, columns = f"{self.results}/folds", stacked.columns(self.config) if takes else {}
-            checks = [{**one, "folds": folds} for one in checks] if takes and by_models else checks
-            checks += [{"folds": folds, "stacked": columns}] if columns else []
-            checks += [{"folds": folds, "coverages": coverages}] if coverages else []
-        command = [sys.executable, "-m", "goldfold.commands.preflight", json.dumps(checks)]
-        if subprocess.run(command).returncode:
+        """Build every network and optimizer and fetch weights."""
+        folds = None if self.standing().is_stale(Job("folds")) else f"{self.results}/folds"
+        if trials.run(trials.trials(self.config, self.plan, folds)).returncode:
             sys.exit("goldfold: a model cannot be used; see above. Nothing was run.")
 
     # --- after the last job

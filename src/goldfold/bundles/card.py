@@ -109,7 +109,8 @@ def _classes(manifest: "Manifest") -> Iterator[str]:
     unit = f"{row}s" if how["unit"] == "images" else how["unit"]
     yield "## Training data"
     yield ""
-    yield f"{count(how['images'], row)}."
+    others = how.get("never_validated", 0)
+    yield f"{count(how['images'], row)} that are validated{f', and {others:,} that are only trained on' if others else ''}."
     yield ""
     yield f"| {how['kind']} | {unit} |"
     yield "|---|---|"
@@ -125,22 +126,27 @@ def _members(manifest: "Manifest") -> Iterator[str]:
     is_weighted = manifest.fusion is None or manifest.fusion.fitted is None or has_weights(manifest.fusion.fitted)
     yield "## Networks"
     yield ""
+    heads = manifest.validation.get("heads", {})
     yield "| member | share | network | input (height x width) | networks |"
     yield "|---|---|---|---|---|"
     for member in manifest.members:
         size = f"{' x '.join(map(str, member.network.size))}, {member.network.resize}"
         share = f"{member.weight / total:.3g}" if is_weighted else "–"
-        yield f"| {member.name} | {share} | {_network(member)} | {size} | {len(member.weights)} |"
+        yield f"| {member.name} | {share} | {_network(member, heads)} | {size} | {len(member.weights)} |"
     yield ""
+    if heads:
+        yield "The weights of a frozen backbone are those that it was given: only its head was fitted to the training images."
+        yield ""
     left = manifest.validation["left_out"]
     if left:
         yield f"Left out because their weight is 0: {', '.join(left)}."
         yield ""
 
 
-def _network(member: "Member") -> str:
+def _network(member: "Member", heads: Mapping[str, str]) -> str:
     network, backbone = member.network.network, member.network.backbone
-    return f"{network} on {backbone}" if backbone else network
+    named = f"{network} on {backbone}" if backbone else network
+    return f"{named}, frozen, with the head {heads[member.name]}" if member.name in heads else named
 
 
 def _images(manifest: "Manifest") -> Iterator[str]:

@@ -98,7 +98,8 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
     raw = found.record(MANIFEST)["recipe"]["settings"]
     classes = found.json("folds/classes.json", FOLDS)
     metric = components.label(settings["metric"])
-    train = scored(read_table(found.file("folds/train.csv", FOLDS)))
+    rows = read_table(found.file("folds/train.csv", FOLDS))
+    train = scored(rows)
     scores = found.json("metrics.json", ENSEMBLE)
     score, optimistic = scores["oof"][metric], scores.get("optimistic", {}).get(metric, {}).get("value")
     runtime = {
@@ -133,7 +134,7 @@ def _manifest(found: Finished, runs: Sequence[Run], members: Sequence[form.Membe
         score=form.Score(metric=metric, **{key: score[key] for key in ("value", "low", "high")}),
         optimistic=optimistic,
         draw_from=_draw_from(classes, found, train),
-        validation=_validation(found, classes, train),
+        validation=_validation(found, classes, train, len(rows) - len(train)),
         own_code=[],
         versions=_versions(found, runs),
         files={},
@@ -190,8 +191,12 @@ def _draw_from(classes: list[str], found: Finished, truth: pd.DataFrame) -> floa
     return float(threshold) if np.isfinite(threshold) else None
 
 
-def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dict[str, Any]:
-    """Describe the validation: folds, splitter, seeds, rounds and image counts."""
+def _validation(found: Finished, classes: list[str], train: pd.DataFrame, n_others: int) -> dict[str, Any]:
+    """Describe the validation: folds, splitter, seeds, rounds and image counts.
+
+    Args:
+        train: rows that are validated; ``n_others`` more are not.
+    """
     settings, folds = found.settings, found.record(FOLDS)["recipe"]["settings"]
     facts, content = tasks.facts(settings["task"]["name"]), tasks.target(settings["task"], classes).content(train).sum()
     return {
@@ -206,8 +211,16 @@ def _validation(found: Finished, classes: list[str], train: pd.DataFrame) -> dic
         "rounds": found.grid.last + 1,
         "pseudo_label_rounds": len(found.pseudo_labelled),
         "left_out": _left_out(found),
+        **({"never_validated": n_others} if n_others else {}),
+        **_on_frozen(found),
         **_on_all_rows(found),
     }
+
+
+def _on_frozen(found: Finished) -> dict[str, Any]:
+    """Heads on frozen backbones, by member; empty without any."""
+    written = {member.name: components.label(heads.written(found, member)) for member in found.heads}
+    return {"heads": written} if written else {}
 
 
 def _on_all_rows(found: Finished) -> dict[str, Any]:

@@ -47,6 +47,12 @@ OF_TRAINING = ("pretrained", "partly_pretrained", "mean", "std")
 """Settings of a backbone that its weights contain."""
 
 
+def written(found: Finished, member: Member) -> components.Written:
+    """Head of a member as in the config."""
+    head: components.Written = _record(found, member)["recipe"]["settings"]["head"]
+    return head
+
+
 def refuse(found: Finished, others: list[Run]) -> None:
     """Refuse heads that are no last layer of a network.
 

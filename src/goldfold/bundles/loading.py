@@ -1,6 +1,7 @@
 """A loaded bundle: its metadata and its predictions for new images."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,10 @@ class Bundle:
         return predict(self.folder, self.manifest, chosen, named, table, batch_size, device, boxes, progress)
 
     def _member(self, name: str) -> form.Member:
-        found = next((member for member in self.manifest.members if member.name == name), None)
+        """Return a member by its name, or by that of its model where this has one seed."""
+        seeds = [one for one in self.manifest.members if re.fullmatch(rf"{re.escape(name)}-seed\d+", one.name)]
+        of_model = seeds[0] if len(seeds) == 1 else None
+        found = next((member for member in self.manifest.members if member.name == name), of_model)
         if found is None:
             raise unknown("member", name, self.members)
         return found

@@ -34,7 +34,7 @@ ENDINGS = (".png", ".jpg", ".jpeg")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``goldfold augment``."""
     parser.add_argument("given", nargs="?", type=Path, metavar="CONFIG", help="config file (default: config.yaml)")
-    parser.add_argument("--config", type=Path, help="the same, as in the other commands")
+    parser.add_argument("--config", "--configfile", type=Path, help="the same, as in the other commands")
     parser.add_argument("-o", "--out", type=Path, default=Path("augment.png"), help="image to write (augment.png)")
     parser.add_argument("--model", metavar="NAME", help="model whose size and augmentation are shown (the first)")
     parser.add_argument("--round", type=int, default=0, metavar="N", help="round whose settings are shown (0)")

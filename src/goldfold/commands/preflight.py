@@ -1,4 +1,4 @@
-"""Try every network and its training components once before any job runs: ``python -m goldfold.commands.preflight '<JSON>'``.
+"""Try every network and its training components once before any job: ``python -m goldfold.commands.preflight < JSON``.
 
 A wrong parameter, an unsupported image size, a user-defined network that cannot be imported or unavailable weights are
 then reported within seconds, not after hours of other jobs. Published weights are downloaded into the cache, where jobs
@@ -310,4 +310,4 @@ def main(models: list[dict[str, Any]]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(json.loads(sys.argv[1])))
+    sys.exit(main(json.load(sys.stdin)))

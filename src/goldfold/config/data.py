@@ -108,7 +108,9 @@ class Folds(Section):
     """`ordered`: fold k is trained on the images before its validation images, and the first images are never validated;
     `ordered_blocks`: each fold validates one block of the order and is trained on all others."""
     n_folds: int = Field(5, ge=2, le=100)
+    """Number of folds: each model is trained once without each of them, and validated on it."""
     seed: int = Field(0, ge=0, lt=2**32)
+    """Another seed gives another split."""
     sticky: bool = False
     """Whether images keep their folds when others are added or removed, as long as splitter, n_folds and seed stay the same,
     so that scores remain comparable. Keep `folds/` of the results: it holds the assignment."""
@@ -136,7 +138,9 @@ class Submission(Section):
     probable classes in one cell, separated by spaces, as `map_at_k` scores them, k of the metric or as many as the sample
     shows. `confidence`: label and probability, as `gap` scores them, in one cell or two columns as in the sample."""
     id_column: str = "id"
+    """Column of the submission with the id."""
     label_column: str = "label"
+    """Column of the submission with the class; of a `sample`, needed only where two columns could be it."""
 
     @model_validator(mode="after")
     def _columns_differ(self) -> "Submission":

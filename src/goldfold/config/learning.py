@@ -34,7 +34,9 @@ class Train(Section):
     """Training settings; the top-level block applies to every model, a model's own block overrides it."""
 
     epochs: int = Field(30, ge=1)
+    """Passes over the training images of a fold."""
     batch_size: int = Field(64, ge=2)
+    """Images, or cases, of a batch."""
     accumulate: int = Field(1, ge=1)
     """Batches per step: gradients equal those of one batch `accumulate` times as large."""
     optimizer: Optimizer = "adamw"
@@ -52,6 +54,7 @@ class Train(Section):
     `{first: 2}` or `{all_but_last: 1}` stages of the backbone; or by epoch, `[[0, backbone], [2, {all_but_last: 1}], [4,
     none]]`."""
     weight_decay: Number = Field(0.05, ge=0)
+    """Weight decay of the optimizer."""
     schedule: Schedule = "cosine"
     """Learning rate schedule: `cosine`, `{cosine: {min_lr: 1e-6, cycles: 3}}`, `{plateau: {monitor: val_loss}}`, ..."""
     warmup_epochs: Number = Field(1.0, ge=0)
@@ -69,6 +72,7 @@ class Train(Section):
     does not name); or from the training cases of each class in the fold: `inverse_frequency`, `{effective_number: {beta:
     0.999}}`, or your own as `package.module:function`."""
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
+    """Share of the target that is spread evenly over all classes."""
     distill: Distill = UNSET
     """Learn from a teacher of the same fold: `{teacher: big, weight: 0.7, temperature: 2}`, `{teacher: ensemble}`."""
     fixmatch: FixMatch | None = UNSET

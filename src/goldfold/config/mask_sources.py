@@ -221,7 +221,9 @@ class Rle(DataBase):
     images: str
     """Folder that the ids are relative to, with or without suffix."""
     id_column: str = "id"
+    """Column with the id of the image."""
     rle_column: str = "rle"
+    """Column with the run lengths."""
     class_column: str | None = None
     """Column with the class, one of `classes`; by default there is one class."""
     row_major: bool = False

@@ -51,6 +51,7 @@ class Model(Section):
     """One model of the ensemble."""
 
     name: Name
+    """Name of the model in files, report and bundles."""
     soup: Soup = UNSET
     """Makes the model a soup, the mean of the weights of trained models with the same network, one per fold: `[a, b]`, or
     `{of: [a, b], select: greedy}`. It has no other keys."""
@@ -107,6 +108,8 @@ class Model(Section):
     dropout: Number = Field(0.0, ge=0, lt=1)
     """Dropout before the head, `drop_rate` of timm; 0 keeps the default of the network."""
     drop_path: Number = Field(0.0, ge=0, lt=1)
+    """Rate of stochastic depth, `drop_path_rate` of timm: a residual branch is left out with a probability that grows from 0 to
+    this with depth."""
     train: Train = Train()
     """Overrides of the top-level `train`."""
     gpus: int = Field(1, ge=1)

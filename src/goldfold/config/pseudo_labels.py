@@ -120,6 +120,7 @@ class PseudoLabels(Labelling):
     `rounds` in which all models are trained in each round, with the previous round as teacher."""
 
     rounds: int = Field(0, ge=0, le=10)
+    """Rounds of pseudo labels after the first round; 0 is none."""
     labels: Labels = Field("hard", exclude_if=lambda value: value == "hard")
     """hard: the most probable class, mask or boxes, used like true targets; soft: the probabilities of the classes, or `{soft:
     {power: 2, floor: 0.01}}`."""

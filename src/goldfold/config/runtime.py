@@ -11,6 +11,7 @@ class Runtime(Section):
     """Settings for running jobs. Those that change a result (device, precision, threads) are part of what a run depends on."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where networks run: `auto` is a GPU if there is one."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: bf16 on GPU, fp32 on CPU (where bf16 was measured 8 to 25 times slower)."""
     torch_threads: int = Field(1, ge=1)
@@ -20,6 +21,7 @@ class Runtime(Section):
     save_minutes: Number = Field(5.0, ge=0)
     """Minutes between two saves of the training state, from which an interrupted run resumes; 0: after every step."""
     predict_batch_size: int = Field(64, ge=1)
+    """Images, or cases, per batch of predictions."""
     jobs_per_gpu: int = Field(1, ge=1)
     """Training and prediction jobs that share a GPU; multiply `--resources gpu=` of snakemake by it."""
     train_mem_mb: int = Field(4000, ge=100)
@@ -42,6 +44,7 @@ class Report(Section):
     """Contents of the report."""
 
     title: str | None = None
+    """Title of the page; by default the name of the experiment."""
     gallery: int = Field(24, ge=0, le=200)
     """Number of images in the gallery of the most confident errors."""
     shift: bool = True

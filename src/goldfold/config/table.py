@@ -53,6 +53,7 @@ class Csv(Stacked):
     test_list: str | Annotated[list[str], Field(min_length=1), Unique] | None = None
     """Text files that name the test images of a single table of all splits."""
     id_column: str = "id"
+    """Column with the id of each image, or case."""
     image_column: str | None = None
     """Column with file names; by default the id is the file name, with or without its suffix."""
     image_columns: Annotated[list[str], Field(min_length=2), Unique] | None = None
@@ -70,6 +71,7 @@ class Csv(Stacked):
     """Columns with the image names of a case, one per view, if the table has one row per case; an empty cell is a missing
     image."""
     label_column: str = "label"
+    """Column with the class."""
     label_separator: Annotated[str, Field(min_length=1)] | None = None
     """Separator of several labels in one cell (`" "`, `"|"`), for `task: multilabel`; blanks around a label are ignored."""
     label_columns: Annotated[list[str], Field(min_length=1), Unique] | None = None

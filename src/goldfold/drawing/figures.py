@@ -43,8 +43,7 @@ def forest(lines: Sequence[ScoreLine], metric: str) -> Figure:
         _draw_scores(axes, shown)
         axes.set_xlabel(f"{metric}, out of fold")
         caption = (
-            "Dot: score over all training images, each predicted by models that never saw it. Bar: 95 % bootstrap "
-            "interval. Rings: the score of each fold."
+            "Dot: score of all out-of-fold predictions. Bar: 95 % bootstrap interval. Rings: the score of each fold."
         )
         if len(lines) > MOST_ROWS:
             caption += f" The first {MOST_ROWS} of {len(lines)} are drawn."
@@ -215,6 +214,8 @@ def bars(name: str, counts: pd.DataFrame, unit: str, caption: str) -> Figure:
     if len(counts) > MOST_ROWS:
         shown = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index[:MOST_ROWS]]
         caption += f" The {MOST_ROWS} largest of {len(counts)} are drawn."
+    from matplotlib.ticker import MaxNLocator
+
     thickness = 0.72 / len(shown.columns)
     row_px = 22 if len(shown.columns) == 1 else 14 + 12 * len(shown.columns)
     with Canvas(WIDTH_PX, 74 + row_px * len(shown) + 20 * (len(shown.columns) > 1)) as canvas:
@@ -228,6 +229,8 @@ def bars(name: str, counts: pd.DataFrame, unit: str, caption: str) -> Figure:
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.08)
+        if (shown % 1 == 0).to_numpy().all():
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlabel(unit)
         if len(shown.columns) > 1:
             canvas.figure.legend(loc="outside upper right", ncols=len(shown.columns))

@@ -56,8 +56,13 @@ def refuse_other_folds(
         listed: file with the folds of this run.
 
     Raises:
-        DataError: two images are in one fold here and in two there, or the other way round.
+        DataError: two images are in one fold here and in two there, or the other way round; or one has no fold there.
     """
+    if blank := next((id for id, fold in given if id in folds and not fold.strip()), None):
+        raise DataError(
+            f"{where}: {column} is empty for {blank[:SHOWN]!r}, which this run validates. Write the fold whose networks predicted "
+            f"it."
+        )
     pairs: dict[tuple[str, str], str] = {}
     for id, fold in given:
         if id in folds:

@@ -85,6 +85,8 @@ def _csv(path: str, where: str) -> pd.DataFrame:
         raise DataError(
             f"{where}: no column 'id' with the id of each image, as in folds/train.csv. Its columns: {listed}."
         )
+    if (blank := table["id"].astype(str).str.strip().eq("")).any():
+        raise DataError(f"{where}: row {blank.to_numpy().argmax() + 2} has no id.")
     return table
 
 

@@ -139,7 +139,10 @@ def _gallery(results: Results, issues: Issues, most: int) -> Gallery:
     truth, shown = results.truth, issues.table[:most]
     paths = dict(zip(truth["id"], truth["path"], strict=True)) if "path" in truth else {}
     which = "All candidates" if len(shown) == len(issues.table) else f"{len(shown)} of {len(issues.table):,} candidates"
-    caption = f"{which}, the most suspicious first: given → suggested, with the probability of the suggested."
+    caption = (
+        f"{which}, the most suspicious first, by how far the given is less probable than another: "
+        "given → suggested, with the probability of the suggested."
+    )
     return Gallery(
         [candidate(paths, row) for row in shown.to_dict("records")], caption, heading="Most suspicious labels"
     )

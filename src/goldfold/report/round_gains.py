@@ -34,7 +34,7 @@ def blocks(results: Results) -> list[Text | Table]:
             change(gain.value) if np.isfinite(gain.value) else "–", interval(gain.low, gain.high), score(gain.p),
             VERDICTS[gain.verdict],
         ]
-        for one, gain in found(results)
+        for one, gain in _different(found(results))
     ]  # fmt: skip
     if not rows:
         return []
@@ -52,6 +52,16 @@ def blocks(results: Results) -> list[Text | Table]:
     return [
         Text(text, heading="Gain of each round"),
         Table(columns, rows, text_columns=["round", "of", "verdict"]),
+    ]
+
+
+def _different(compared: list[tuple[dict[str, Any], Gain]]) -> list[tuple[dict[str, Any], Gain]]:
+    """Without the models whose gain is that of the ensemble, as the only member's is."""
+    whole = [(one["before"], one["after"], gain) for one, gain in compared if one["of"] == ENSEMBLE]
+    return [
+        (one, gain)
+        for one, gain in compared
+        if one["of"] == ENSEMBLE or (one["before"], one["after"], gain) not in whole
     ]
 
 

@@ -100,8 +100,8 @@ def on_labels(results: Results, run: Run) -> pd.DataFrame:
     return run.history.assign(train_loss=left / own if own > 0 else np.nan)
 
 
-def curves(results: Results) -> Section:
-    """Learning curves, one row per model."""
+def curves(results: Results) -> Section | None:
+    """Learning curves, one row per model; None if no network was trained."""
     section = Section("curves", "Learning curves")
     section.blocks += [*lessons.blocks(results), *fixmatch.blocks(results)]
     drawn, metric = 0, results.watched_metric
@@ -113,6 +113,8 @@ def curves(results: Results) -> Section:
             rates = [(run.round, lr_curve(run)) for run in results.runs if run.model == model and "lr" in run.history]
             figure = learning_curves(model, usable, metric, rates)
             section.blocks += [_heading(results, model), figure]
+    if not section.blocks:
+        return None
     section.intro = (
         f"{count(drawn, 'training run')}, one thin line per fold, seed and round. The axes are scaled without the first "
         f"quarter of the epochs, so lines may start outside. Validation scores are without test-time augmentation, at the "

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from goldfold.base.words import count, noun
+from goldfold.splits.training import is_train_only
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FEW_EXAMPLES = 10
 MOST_IMBALANCE = 20
@@ -39,4 +44,18 @@ def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
         yield (
             f"class {most!r} is {sums[most] / sums[least]:.0f} times as frequent as {least!r}: a metric that weights classes "
             f"equally (f1_macro) is more informative than one that weights images"
+        )
+
+
+def about_external(train: pd.DataFrame) -> Iterator[str]:
+    """Classes that are not among the rows that are only trained on, which a model with ``train.rows: external`` never sees."""
+    if "label" not in train:
+        return
+    is_external = is_train_only(train)
+    lacking = sorted({*train["label"]} - {*train["label"][is_external]})
+    if lacking:
+        n = count(len(lacking), "class is", "classes are")
+        yield (
+            f"train.rows: external: {n} not among the external rows, first {lacking[0]!r}: a model of these rows alone never "
+            f"sees {noun(len(lacking), 'it', 'them')}"
         )

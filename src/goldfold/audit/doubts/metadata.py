@@ -1,4 +1,4 @@
-"""Doubts about metadata columns that a network takes."""
+"""Doubts about metadata columns that a network takes or learns."""
 
 from __future__ import annotations
 
@@ -42,3 +42,34 @@ def about_metadata(tables: Mapping[str, pd.DataFrame], categorical: Sequence[str
                 f"metadata column {name!r}: {unknown:,} of {count(len(test), 'test case')} have a level that no training case "
                 f"has; a network treats them all alike"
             )
+
+
+def about_targets(train: pd.DataFrame, inputs: Sequence[str], learnt: Sequence[str]) -> Iterator[str]:
+    """Columns that tell the target of every training case.
+
+    Args:
+        train: training cases with ``label`` or ``value``, and all metadata columns.
+        inputs: names of the columns that networks or steps take.
+        learnt: names of auxiliary targets.
+    """
+    from goldfold.metadata.columns import PREFIX
+
+    for name in dict.fromkeys([*inputs, *learnt]):
+        if not _tells(train, train[f"{PREFIX}{name}"]):
+            continue
+        if name in learnt:
+            yield f"train.auxiliary: {name!r} is the target by another name in every training case, and teaches nothing"
+        if name in inputs:
+            yield (
+                f"metadata column {name!r} tells the target of every training case: scores will be perfect if it is known for "
+                f"new images too, and mean nothing if it was written down from the target. Remove it in that case"
+            )
+
+
+def _tells(train: pd.DataFrame, column: pd.Series[str]) -> bool:
+    """Whether a column has one level per class, or the number to predict."""
+    target = train.get("label", train.get("value"))
+    if target is None or target.nunique() < 2:
+        return False
+    pairs = train.assign(of_column=column, of_target=target)[["of_column", "of_target"]].drop_duplicates()
+    return len(pairs) == column.nunique() == target.nunique() < len(train)
