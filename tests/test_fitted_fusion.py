@@ -127,11 +127,60 @@ def test_a_floor_is_found_where_repeats_of_low_score_lower_the_score_of_an_objec
 def test_of_equal_settings_the_first_stays_and_one_member_is_not_fused() -> None:
     members, truth = noise(0)
     alone = fitted({"fitted_fusion": {"iou_threshold": [0.6, 0.5]}}, {"a": members["a"]}, truth)
-    assert alone.fitted == [{"weights": {"a": 1.0}, "iou_threshold": 0.6, "skip_threshold": 0.0}]
+    usual = {"skip_threshold": 0.0, "conf_type": "avg"}
+    assert alone.fitted == [{"weights": {"a": 1.0}, "iou_threshold": 0.6, **usual}]
     assert np.array_equal(alone.predictions["boxes"], members["a"]["boxes"])
     empty = truth.assign(boxes="[]")  # nothing can be scored
     (unknown,) = fitted("fitted_fusion", members, empty).fitted
-    assert unknown == {"weights": {"a": 0.5, "b": 0.5}, "iou_threshold": 0.55, "skip_threshold": 0.0}
+    assert unknown == {"weights": {"a": 0.5, "b": 0.5}, "iou_threshold": 0.55, **usual}
+
+
+def test_the_rule_is_found_where_a_member_finds_objects_that_the_other_does_not_know() -> None:
+    """One member alone finds half of the objects, with scores above those of its wrong boxes of the other half: averages with
+    the absent member halve the former, so that both members' wrong boxes come first."""
+    generator = np.random.default_rng(0)
+    corners = generator.uniform(0, 25, (24, 2))
+    true = [[[x, y, x + 20, y + 20]] for x, y in corners]
+    wrong = [[x + 45, y + 45, x + 65, y + 65] for x, y in corners]
+    finds = np.arange(24) % 2 == 0
+    one = [
+        ([*box, bad] if found else [bad], [0.9, 0.5] if found else [0.5])
+        for box, bad, found in zip(true, wrong, finds, strict=True)
+    ]
+    two = [
+        ([bad] if found else [*box, bad], [0.5] if found else [0.9, 0.5])
+        for box, bad, found in zip(true, wrong, finds, strict=True)
+    ]
+    members = {"a": predicted(one), "b": predicted(two)}
+    step = {"fitted_fusion": {"iou_threshold": 0.55, "skip_threshold": 0, "weights": [1]}}
+    made, truth = fitted(step, members, truth_of(true)), truth_of(true)
+    assert {one[0]["conf_type"] for one in [made.fitted, *made.without.values()]} == {"max"}
+    plain = fitted("average", members, truth)
+    assert value(plain.predictions, truth) < 0.6 < value(made.predictions, truth)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"conf_type": "mean"}, "conf_type = 'mean': must be of avg, max, box_and_model_avg"),
+        ({"conf_type": []}, "must be of avg"),
+        ({"conf_type": "max", "method": "nms"}, "conf_type: nms has no rules of confidence; remove it"),
+        ({"conf_type": "max", "method": {"wbf": {"conf_type": "avg"}}}, "conf_type: method has one already; remove it"),
+    ],
+)
+def test_rules_that_cannot_be_tried_are_refused(params: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        build(TASK, [{"fitted_fusion": params}], 1)
+
+
+def test_a_rule_of_the_method_is_kept() -> None:
+    members, truth = noise(0)
+    made = fitted(
+        {"fitted_fusion": {"method": {"wbf": {"conf_type": "max"}}, "iou_threshold": 0.5, "weights": [1]}},
+        members,
+        truth,
+    )
+    assert "conf_type" not in made.fitted[0]
 
 
 def test_soft_nms_has_no_iou_threshold_to_try() -> None:
@@ -193,7 +242,11 @@ def test_each_fold_has_the_boxes_of_the_settings_that_were_fitted_without_it() -
         (alone,) = [FittedFusion(TASK, 1).fit(members, others, folds[folds != fold], TASK.metric("ap50"))]
         assert made.without[fold] == [alone]
         weights = [alone["weights"][name] for name in members]
-        settings = {name: alone[name] for name in ("iou_threshold", "skip_threshold")}
+        settings = {
+            "iou_threshold": alone["iou_threshold"],
+            "skip_threshold": alone["skip_threshold"],
+            "method": {"wbf": {"conf_type": alone["conf_type"]}},
+        }
         kept = [member for member, weight in zip(members.values(), weights, strict=True) if weight]
         fused = TASK.fuse(kept, [weight for weight in weights if weight], **settings)
         wanted, found = (picked([(one, ids)]) for one in (fused, made.predictions))
@@ -207,14 +260,20 @@ def test_boxes_are_fused_once_for_all_folds_and_rounds_do_not_share_them(monkeyp
     monkeypatch.setattr(
         FittedFusion, "fuse", lambda step, parts, *more: counts.append(len(parts[0]["ids"])) or fuse(step, parts, *more)
     )
-    (step,) = build(TASK, [{"fitted_fusion": {"iou_threshold": [0.5, 0.7], "skip_threshold": 0, "weights": [1]}}], 1)
+    (step,) = build(
+        TASK,
+        [{"fitted_fusion": {"iou_threshold": [0.5, 0.7], "skip_threshold": 0, "weights": [1], "conf_type": "avg"}}],
+        1,
+    )
     nested([step], members, truth, folds_of(truth), TASK.metric("ap50"), picked)
     n = len(truth)
     assert sum(counts) == 2 * n + n + n, "two settings in the fits; then nested, and by the fit on all folds"
     swapped = {"a": members["b"], "b": {**members["a"], "scores": members["a"]["scores"] / 2}}
     again = nested([step], swapped, truth, folds_of(truth), TASK.metric("ap50"), picked)
     fresh = fitted(
-        {"fitted_fusion": {"iou_threshold": [0.5, 0.7], "skip_threshold": 0, "weights": [1]}}, swapped, truth
+        {"fitted_fusion": {"iou_threshold": [0.5, 0.7], "skip_threshold": 0, "weights": [1], "conf_type": "avg"}},
+        swapped,
+        truth,
     )
     assert sum(counts) == 3 * 4 * n
     assert again.fitted == fresh.fitted
@@ -256,7 +315,7 @@ def test_the_stage_writes_the_nested_score_the_optimistic_one_and_the_settings(t
     assert scores["optimistic"]["ap50"]["value"] > scores["oof"]["ap50"]["value"]
     known = json.loads((tmp_path / "ensemble/fitted.json").read_text())
     (step,), on_all = known["steps"], known["steps"][0]["fitted"]
-    assert set(on_all) == {"weights", "iou_threshold", "skip_threshold"}
+    assert set(on_all) == {"weights", "iou_threshold", "skip_threshold", "conf_type"}
     assert sorted(known["without_fold"]) == ["0", "1", "2"]
     weights = json.loads((tmp_path / "ensemble/weights.json").read_text())["weights"]
     assert weights == pytest.approx({f"{name}-seed0": on_all["weights"][f"{name}-seed0"] for name in "ab"})
@@ -276,7 +335,8 @@ def test_the_report_shows_the_settings_of_all_folds_and_without_each() -> None:
         ensemble={"method": step, "weights": made.fitted[0]["weights"]},
     )  # fmt: skip
     (table,) = [block for block in fits.blocks(results) if hasattr(block, "rows")]
-    assert [row[1] for row in table.rows] == ["iou_threshold", "skip_threshold"]
+    assert [row[1] for row in table.rows] == ["iou_threshold", "skip_threshold", "conf_type"]
+    assert table.rows[2][2] == made.fitted[0]["conf_type"]
     assert table.columns[2:] == ["on all folds", "without 0", "without 1", "without 2"]
     (weights,) = ensemble_section._members(results)
     assert weights.columns == ["member", "weight", "without a fold"]  # type: ignore[attr-defined]

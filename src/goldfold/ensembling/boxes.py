@@ -29,6 +29,8 @@ CONF_TYPES = ("avg", "max", "box_and_model_avg", "absent_model_aware_avg")
 """Ways of `wbf` to score a cluster."""
 ROUNDING = 1e-6
 """Numbers outside 0..1 by up to this are clipped."""
+BENT_FROM = 0.99
+"""Score from which scores are bent, by a rule that may lift them above 1."""
 TINY = 1e-12
 """Scores, and weights relative to the largest, count as 0 up to this: the library divides by them in float32."""
 LEAST_POOL_IMAGES = 256
@@ -42,7 +44,8 @@ def wbf(
 ) -> tuple[Any, Any, Any]:
     """Weighted boxes fusion (Solovyev et al. 2021): boxes of a cluster are averaged by score.
 
-    The score of a cluster is the mean over its boxes, scaled down if members are missing from it.
+    The score of a cluster is the mean over its boxes, scaled down if members are missing from it. ``avg`` may lift it above 1, of
+    several boxes of one member with a large weight; such scores are bent below 1 by `below_one`.
 
     Args:
         conf_type, allows_overflow: as in ensemble-boxes; `CONF_TYPES` are known.
@@ -57,7 +60,21 @@ def wbf(
     boxes, scores, labels = np.concatenate(members[0]), np.concatenate(members[1]), np.concatenate(members[2])
     of_members = np.repeat(np.arange(len(members[0])), [len(part) for part in members[0]])
     shares = np.ones(len(members[0])) if weights is None else np.array(weights)
-    return fused(boxes, scores, labels, of_members, shares, iou, conf_type, allows_overflow)
+    found = fused(boxes, scores, labels, of_members, shares, iou, conf_type, allows_overflow)
+    if conf_type == "avg" and (allows_overflow or shares.min() < shares.max()):
+        return found[0], below_one(found[1]), found[2]
+    return found
+
+
+def below_one(scores: Floats) -> Floats:
+    """Scores of 0 and more, those above `BENT_FROM` bent below 1: in the same order, so that no ranking changes.
+
+    >>> below_one(np.array([0.5, 0.99, 1.0, 2.0])).round(4).tolist()
+    [0.5, 0.99, 0.995, 0.9999]
+    """
+    room = 1 - BENT_FROM
+    over = (scores - BENT_FROM).clip(0)
+    return np.where(over > 0, 1 - room**2 / (over + room), scores)
 
 
 def nms(members: Lists, weights: list[float] | None, iou: float) -> tuple[Any, Any, Any]:
@@ -115,7 +132,7 @@ def fuse(
 ) -> Detections:
     """Fuse the members' detections of one image; sorted by descending score, then by label, then by coordinates.
 
-    The result of ensemble-boxes, except that scores are clipped at 1, and that members of weight 0, boxes of score 0 and
+    The result of ensemble-boxes, except that scores stay below 1 (see `wbf`), and that members of weight 0, boxes of score 0 and
     boxes without area are left out first (the library divides by zero on some of these).
 
     Args:

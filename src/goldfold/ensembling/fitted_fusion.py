@@ -1,4 +1,4 @@
-"""Fusion of boxes with fitted settings: IoU threshold, score floor and weights of the members."""
+"""Fusion of boxes with fitted settings: IoU threshold, score floor, rule of confidence and weights of the members."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError, shown
-from goldfold.components import Written, name_of
+from goldfold.components import Written, name_of, parse
+from goldfold.ensembling.boxes import CONF_TYPES
 from goldfold.ensembling.members import of_members
 from goldfold.ensembling.steps import WHOLE, Members, Metric, Scores, signed
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 Values = float | Sequence[float]
 """Values that are tried, or one that is given."""
+WBF = "wbf"
+"""Method with rules of confidence, and that of the task by default."""
 IOU_THRESHOLDS = (0.55, 0.45, 0.65, 0.75)
 MOST_IMAGES = 500
 """Most images that settings are fitted on: matching boxes with the truth takes 2 to 4 ms per image and setting."""
@@ -49,11 +52,14 @@ class Setting:
     skip_threshold: float
     weights: tuple[float, ...]
     """One per member, relative to each other."""
+    conf_type: str | None = None
+    """Rule by which `wbf` scores a cluster; None for other methods, and where `method` gives it."""
 
     @property
-    def thresholds(self) -> dict[str, float]:
+    def others(self) -> dict[str, Any]:
         """The settings besides the weights, by name."""
-        return {"iou_threshold": self.iou_threshold, "skip_threshold": self.skip_threshold}
+        rule = {} if self.conf_type is None else {"conf_type": self.conf_type}
+        return {"iou_threshold": self.iou_threshold, "skip_threshold": self.skip_threshold, **rule}
 
     @property
     def shares(self) -> list[float]:
@@ -62,10 +68,10 @@ class Setting:
 
 
 class FittedFusion:
-    """Fusion of boxes with the IoU threshold, score floor and weights that score best out of fold.
+    """Fusion of boxes with the IoU threshold, score floor, rule of confidence and weights that score best out of fold.
 
-    All pairs of the two thresholds are tried with equal weights, then the weights of one member after the other, and the pairs
-    again if a weight has changed. Of settings with the same score, the first stays.
+    All pairs of the two thresholds are tried with equal weights, then the rules, then the weights of one member after the other,
+    and pairs and rules again if a weight has changed. Of settings with the same score, the first stays.
     """
 
     is_by_image = True
@@ -78,6 +84,7 @@ class FittedFusion:
         iou_threshold: Values = IOU_THRESHOLDS,
         skip_threshold: Values = (0.0, 0.05),
         weights: Sequence[float] = (1.0, 0.0, 2.0),
+        conf_type: str | Sequence[str] | None = None,
         metric: Written | None = None,
     ) -> None:
         """Set up for a task.
@@ -87,6 +94,7 @@ class FittedFusion:
             iou_threshold: IoU from which boxes are one object, above 0 and below 1; values to try. `soft_nms` has none.
             skip_threshold: score below which boxes are left out before fusion, from 0 to below 1; values to try.
             weights: values to try for each member, relative to the others, which begin at 1; ``[1]``: equal weights.
+            conf_type: rules to try, of `goldfold.ensembling.boxes.CONF_TYPES`; default: all, of `wbf` without a rule of its own.
             metric: metric that the settings are fitted for; default: that of the config.
 
         Raises:
@@ -101,6 +109,7 @@ class FittedFusion:
                 )
             self.ious = self.ious[:1]
         self.floors = _values("skip_threshold", skip_threshold, "from 0 to below 1", lambda value: 0 <= value < 1)
+        self.rules = _rules(method, conf_type)
         self.shares = _values("weights", weights, "numbers from 0 to 100", lambda value: 0 <= value <= 100)
         if len(self.ious) * len(self.floors) > MOST_PAIRS:
             pairs = f"{len(self.ious)} x {len(self.floors)} pairs of iou_threshold and skip_threshold"
@@ -112,24 +121,50 @@ class FittedFusion:
         self.fused: dict[Setting, Any] = {}
 
     def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
-        """Return ``weights`` by member name, which sum to one, ``iou_threshold`` and ``skip_threshold``."""
+        """Return ``weights`` by member name, which sum to one, and the other settings by their names."""
         chosen = self.task.metric(self.metric) if self.metric else metric
         truth = _some(truth)
         search = _Search(self, *_named(self.task, members, truth), chosen)
         best = search.run(len(members))
         weights = {name: round(share, DIGITS) for name, share in zip(members, best.shares, strict=True)}
-        return {"weights": weights, **best.thresholds}
+        return {"weights": weights, **best.others}
 
     def apply(self, members: Members, fitted: Any) -> Members:
         """Fuse the members with weight above 0."""
-        thresholds = {name: fitted[name] for name in ("iou_threshold", "skip_threshold")}
+        settings = {name: value for name, value in fitted.items() if name != "weights"}
         weights = [fitted["weights"][name] for name in members]
-        return {WHOLE: self.fuse([*members.values()], weights, thresholds)}
+        return {WHOLE: self.fuse([*members.values()], weights, settings)}
 
-    def fuse(self, members: Sequence[Any], weights: Sequence[float], thresholds: dict[str, float]) -> Any:
+    def fuse(self, members: Sequence[Any], weights: Sequence[float], settings: dict[str, Any]) -> Any:
         """Fuse by the method of this step."""
-        method = {"method": self.method} if self.method else {}
-        return of_members(self.task, members, weights, {**method, **thresholds}, self.workers)
+        given = dict(settings)
+        rule, method = given.pop("conf_type", None), self.method
+        if rule is not None:
+            method = {WBF: {**parse(method or WBF)[1], "conf_type": rule}}
+        return of_members(
+            self.task, members, weights, {**({"method": method} if method else {}), **given}, self.workers
+        )
+
+
+def _rules(method: Written | None, given: str | Sequence[str] | None) -> list[str | None]:
+    """Rules of confidence to try; None alone for a method without them or with one of its own.
+
+    Raises:
+        ConfigError: the method has none, or one is given twice or unknown.
+    """
+    fixed = parse(method)[1].get("conf_type") if method else None
+    has_rules = method is None or name_of(method) == WBF
+    if given is None:
+        return [*CONF_TYPES] if has_rules and fixed is None else [None]
+    if not has_rules or fixed is not None:
+        why = "method has one already" if has_rules else f"{name_of(method or WBF)} has no rules of confidence"
+        raise ConfigError(f"ensemble: fitted_fusion: conf_type: {why}; remove it")
+    rules = [given] if isinstance(given, str) else list(given) if isinstance(given, list | tuple) else []
+    if not rules or not all(rule in CONF_TYPES for rule in rules):
+        raise ConfigError(
+            f"ensemble: fitted_fusion: conf_type = {shown(given)}: must be of {', '.join(CONF_TYPES)}, or a list of such"
+        )
+    return [*dict.fromkeys(rules)]
 
 
 def _values(name: str, given: Any, allowed: str, fits: Any) -> list[float]:
@@ -190,17 +225,21 @@ class _Search:
     def run(self, n: int) -> Setting:
         """Return the best setting of ``n`` members."""
         if n == 1:  # a single member is not fused
-            return Setting(self.step.ious[0], self.step.floors[0], (1.0,))
-        best = equal = self._with_thresholds((1.0,) * n)
+            return Setting(self.step.ious[0], self.step.floors[0], (1.0,), self.step.rules[0])
+        best = equal = self._with_rules(self._with_thresholds((1.0,) * n))
         for _ in range(SWEEPS):
             if (found := self._with_weights(best)) == best:
                 break
             best = found
-        return best if best.weights == equal.weights else self._with_thresholds(best.weights, best)
+        return best if best.weights == equal.weights else self._with_rules(self._with_thresholds(best.weights, best))
 
     def _with_thresholds(self, weights: tuple[float, ...], best: Setting | None = None) -> Setting:
-        tried = [Setting(*pair, weights) for pair in product(self.step.ious, self.step.floors)]
+        rule = best.conf_type if best else self.step.rules[0]
+        tried = [Setting(*pair, weights, rule) for pair in product(self.step.ious, self.step.floors)]
         return self._best([*([best] if best else []), *tried])
+
+    def _with_rules(self, best: Setting) -> Setting:
+        return self._best([best, *(replace(best, conf_type=rule) for rule in self.step.rules)])
 
     def _with_weights(self, best: Setting) -> Setting:
         for place in range(len(best.weights)):
@@ -228,6 +267,6 @@ class _Search:
         parts = [] if kept is None or len(known) > MOST_KEPT else [(kept, kept["ids"].tolist())]
         if missing := [name for name in wanted if not parts or name not in known]:
             members = [self.step.task.picked([(member, missing)]) for member in self.members]
-            parts.append((self.step.fuse(members, setting.shares, setting.thresholds), missing))
+            parts.append((self.step.fuse(members, setting.shares, setting.others), missing))
         self.step.fused[setting] = made = self.step.task.picked(parts) if len(parts) > 1 else parts[0][0]
         return made

@@ -60,8 +60,8 @@ def refuse_other_folds(
     """
     if blank := next((id for id, fold in given if id in folds and not fold.strip()), None):
         raise DataError(
-            f"{where}: {column} is empty for {blank[:SHOWN]!r}, which this run validates. Write the fold whose networks predicted "
-            f"it."
+            f"{where}: {column} is empty for {blank[:SHOWN]!r}, which this run validates. Write the fold whose networks "
+            f"predicted it."
         )
     pairs: dict[tuple[str, str], str] = {}
     for id, fold in given:

@@ -27,7 +27,7 @@ MEANINGS = {
     "vote": "the weighted share of the members that choose a class; ties are decided by the mean probability",
     "fitted_average": "the weighted mean of the members' predictions, with the weights that score best",
     "hill_climbing": "the mean of members chosen one after the other, each time the one that helps most, with repetition",
-    "fitted_fusion": "fusion of boxes with the IoU threshold, score floor and weights that score best",
+    "fitted_fusion": "fusion of boxes with the IoU threshold, score floor, rule of confidence and weights that score best",
     "simplex": "the weighted mean of the members' predictions, with the weights of the least log loss or squared error",
     "stacking": "a linear model of the members' predictions",
     "boosted_stacking": "gradient-boosted trees on the members' predictions",
