@@ -168,6 +168,12 @@ def test_checkpoints_that_hold_code_or_no_text_tower_are_refused(checkpoint: str
     torch.save({"x": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
     with pytest.raises(ConfigError, match=r"model\.safetensors"):
         models.build("clip", pretrained=True, checkpoint=str(tmp_path), **given)
+    whole = (Path(checkpoint) / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ConfigError, match=r"Give a folder with config\.json"):
+        models.build("clip", pretrained=True, checkpoint=str(tmp_path), **given)
+    with pytest.raises(ConfigError, match="checkpoint = 5: must be the name of a model on the hub, or a folder"):
+        models.build("clip", pretrained=True, checkpoint=5, **given)
     ViTModel(ViTConfig(**SMALL, image_size=32, patch_size=8)).save_pretrained(tmp_path / "vit")
     with pytest.raises(ConfigError, match="ViTModel has no image and text tower; use one of CLIP or SigLIP"):
         models.build("clip", pretrained=True, checkpoint=str(tmp_path / "vit"), **given)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -207,13 +208,15 @@ def _statistics(checkpoint: str) -> tuple[Sequence[float], Sequence[float]]:
 @contextmanager
 def _readable(checkpoint: str) -> Iterator[None]:
     """Turn errors of transformers about a checkpoint into a ConfigError."""
+    if not isinstance(checkpoint, str):
+        raise ConfigError(f"checkpoint = {checkpoint!r}: must be the name of a model on the hub, or a folder")
     try:
         yield
     except ModuleNotFoundError as error:
         if error.name != "transformers":
             raise
         raise ConfigError(EXTRA) from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ConfigError(
             f"checkpoint {checkpoint!r}: {cause(error)}. Give a folder with config.json, model.safetensors and the tokenizer's "
             f"files, or the name of such a model on the hub."
