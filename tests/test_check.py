@@ -141,12 +141,30 @@ def test_a_class_that_external_rows_lack_is_doubted() -> None:
 
 
 @pytest.mark.usefixtures("in_tmp")
-def test_a_note_on_a_network_that_can_be_used_is_a_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
-    note = "goldfold: models (a): note: 2 of 4 parameters get no gradient\n"
-    monkeypatch.setattr("goldfold.trials.run", lambda *_, **__: subprocess.CompletedProcess([], 0, stderr=note))
+def test_of_what_a_trial_prints_its_own_lines_alone_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    note = "goldfold: models (a): note: 2 of 4 parameters get no gradient"
+
+    def ends(status: int, *lines: str) -> Any:
+        done = subprocess.CompletedProcess([], status, stderr="\n".join(lines))
+        monkeypatch.setattr("goldfold.trials.run", lambda *_, **__: done)
+        return check("config.yaml", with_networks=True)
+
     write()
     assert check("config.yaml").doubts == []
-    assert check("config.yaml", with_networks=True).doubts == ["models (a): 2 of 4 parameters get no gradient"]
+    assert ends(0, "50%|#####|", note).doubts == ["models (a): 2 of 4 parameters get no gradient"]
+    assert ends(1, note, "50%|#####|", "goldfold: models (b): no").error == "models (b): no"
+    assert "status -9, as for lack of memory: 50%" in str(ends(-9, "50%|#####|").error)
+
+
+@pytest.mark.usefixtures("in_tmp")
+def test_a_metadata_column_that_test_lacks_is_an_error() -> None:
+    write()
+    pd.read_csv("train.csv", dtype=str).assign(site=["x", "y"] * 12).to_csv("train.csv", index=False)
+    pd.DataFrame({"id": ["00"]}).to_csv("test.csv", index=False)
+    data: Any = {**CONFIG["data"], "test": "test.csv", "metadata": {"categorical": ["site"]}, "duplicates": "ignore"}
+    values = {**CONFIG, "data": data, "models": [{**CONFIG["models"][0], "metadata": True}]}
+    Path("config.yaml").write_text(yaml.safe_dump(values))
+    assert "there is no column 'site', which models with metadata: true take" in str(check("config.yaml").error)
 
 
 @pytest.mark.usefixtures("in_tmp")

@@ -148,6 +148,20 @@ def test_a_file_that_does_not_fit_is_refused(changes: dict[str, Any], text: str,
         read(tmp_path)
 
 
+@pytest.mark.parametrize("column", ["p_C", "C", "p_other"])
+def test_a_column_that_looks_like_that_of_a_class_is_refused(column: str, tmp_path: Path) -> None:
+    written(tmp_path).rename(columns={"c": column, "p_c": column}).to_csv(tmp_path / "oof.csv", index=False)
+    with pytest.raises(DataError, match=rf"column '{column}' is of no class of the run, and class 'c' has no column"):
+        read(tmp_path)
+
+
+def test_one_known_class_says_nothing(tmp_path: Path) -> None:
+    table = written(tmp_path)
+    table[[name for name in table if name not in ("b", "c", "p_b", "p_c")]].to_csv(tmp_path / "oof.csv", index=False)
+    with pytest.raises(DataError, match="only class 'a' has a column"):
+        read(tmp_path)
+
+
 def test_probabilities_of_some_classes_sum_to_at_most_1(tmp_path: Path) -> None:
     written(tmp_path, a=0.45, b=0.45).drop(columns="c").to_csv(tmp_path / "oof.csv", index=False)
     read(tmp_path)

@@ -1084,7 +1084,7 @@ def test_the_config_is_commented_line_by_line_and_says_what_is_next() -> None:
         "Wrote mine.yaml: classification, accuracy, 5 folds (stratified), resnet10t at 28 x 36 px, 50 epochs." in text
     )
     assert text.endswith(
-        "Next: goldfold check --config mine.yaml, which reads every image; then snakemake -n --configfile mine.yaml."
+        "Next: goldfold check --config mine.yaml, which tries images and networks; then snakemake -n --configfile mine.yaml."
     )
 
 

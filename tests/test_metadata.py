@@ -72,7 +72,11 @@ def test_a_column_that_tells_the_target_is_doubted() -> None:
     (copy,) = about_targets(cases, [], ["age", "site"])
     assert copy.startswith("train.auxiliary: 'site' is the target by another name")
     assert list(about_targets(cases[:4].assign(label=[*"abca"]), ["age", "site"], [])) == []
-    assert list(about_targets(table("1 2 1", "- - -").assign(value=["0.5", "7", "0.5"]), ["age"], [])) != []
+    numbers = table("1 2 4 -", "- - - -").assign(value=["0.5", "1", "2", "9"])
+    assert list(about_targets(numbers, ["age"], [])) != [], "proportional where it is known"
+    assert list(about_targets(numbers.assign(value=["0.5", "1", "1", "9"]), ["age"], [])) == []
+    several = table("- - - - - -", "x x y y z z").assign(label=[*"aabbbb"])
+    assert list(about_targets(several, ["site"], [])) != [], "two levels of one class"
     assert list(about_targets(cases.drop(columns="label").assign(labels="a"), ["site"], [])) == [], (
         "several labels per case"
     )

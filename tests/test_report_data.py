@@ -152,7 +152,7 @@ def test_no_copies_and_nothing_left_out_are_said(build: Build) -> None:
     assert 'id="copies"' not in html
     assert 'id="quarantine"' not in html
     said = words(section(html, "data"))
-    holds(said, "No image was left out", "There are no duplicate images", "goldfold check found no other problem")
+    holds(said, "No image was left out", "There are no duplicate images", "No other doubts about images")
 
 
 @pytest.mark.parametrize("is_worse", [True, False])

@@ -136,6 +136,10 @@ def test_the_only_member_is_not_listed_beside_the_ensemble() -> None:
     table = round_gains.blocks(found)[1]
     assert isinstance(table, Table)
     assert [row[1] for row in table.rows] == ["ensemble"]
+    several = results([entry("ensemble", 0.0, 0.0), entry("net", 0.0, 0.0), entry("other", 0.0, 0.0)])
+    table = round_gains.blocks(several)[1]
+    assert isinstance(table, Table)
+    assert len(table.rows) == 3
 
 
 def test_results_without_gains_of_rounds_have_no_table() -> None:

@@ -100,7 +100,7 @@ def test_numbers_sets_and_ordered_classes_learn_from_embeddings_too(name: str) -
     if name == "regression":
         assert np.abs(found["values"] - labels).mean() < 0.4
     else:
-        assert (found["probabilities"].argmax(axis=1) == labels).mean() > 0.9
+        assert (found["probabilities"].argmax(axis=1) == labels).mean() > 0.85
 
 
 # --- no leak

@@ -330,7 +330,7 @@ def test_rows_without_the_columns_are_refused_by_the_folds_and_before_the_first_
     made_run.enter(folder)
     asked: list[Any] = []
     done = SimpleNamespace(returncode=0)
-    monkeypatch.setattr("subprocess.run", lambda command: asked.append(json.loads(command[-1])) or done)
+    monkeypatch.setattr("goldfold.trials.run", lambda trials: asked.append(trials) or done)
     made_run.session()._preflight()
     (check,) = (one for one in asked[0] if "stacked" in one)
     (folder / "results/tiny/folds/test-metadata.csv").write_text("id,meta_age\n")

@@ -142,7 +142,8 @@ def _members(run: Finished) -> dict[str, Arrays]:
         if all(path.exists() for path in paths):
             found[member.name] = output.join([load(path) for path in paths])
     others = {name: load(path) for name, path in _external(run).items() if path.exists()}
-    return completed(tasks.external(task, classes), found, others) if others else found
+    silent = [] if run.settings.get("fusion") else [name for name, weight in run.weights.items() if not weight]
+    return completed(tasks.external(task, classes), found, others, silent) if others else found
 
 
 def _external(run: Finished) -> dict[str, Path]:

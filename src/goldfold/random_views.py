@@ -45,11 +45,16 @@ class _Pixels:
 
     def of(self, batch: Batch, x: Tensor) -> NDArray[np.uint8]:
         """Images (n, height, width, channels) uint8."""
-        if batch is not self.batch or (x.data_ptr(), x.shape) != (self.x.data_ptr(), self.x.shape):
+        if batch is not self.batch or _place(x) != _place(self.x):
             rounded = x if x.dtype == torch.uint8 else x.round().clamp(0, 255).to(torch.uint8)
             self.batch, self.x = batch, x
             self.pixels = rounded.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         return self.pixels
+
+
+def _place(x: Tensor) -> tuple[Any, ...]:
+    """What tells apart tensors that exist at the same time."""
+    return x.data_ptr(), x.shape, x.stride(), x.dtype
 
 
 def _view(built: Any, pixels: _Pixels, seed: int, number: int) -> View:

@@ -110,7 +110,8 @@ def _classes(manifest: "Manifest") -> Iterator[str]:
     yield "## Training data"
     yield ""
     others = how.get("never_validated", 0)
-    yield f"{count(how['images'], row)} that are validated{f', and {others:,} that are only trained on' if others else ''}."
+    more = f", and {others:,} that are not (external, or first in the order)" if others else ""
+    yield f"{count(how['images'], row)} that are validated{more}."
     yield ""
     yield f"| {how['kind']} | {unit} |"
     yield "|---|---|"

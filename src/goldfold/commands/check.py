@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 FEWEST_CLASSES = 2
 """Classes of made-up predictions where the config names none."""
+TOLD, NOTE = "goldfold: ", ": note: "
+"""Start of a line of the preflight, and part of one about a network that can be used."""
 
 
 def check(path: str | Path, *, with_networks: bool = False) -> Check:
@@ -81,11 +83,15 @@ def _try_networks(config: Config, folds: Path, found: Check) -> None:
     Raises:
         GoldfoldError: one cannot be used.
     """
-    done = trials.run(trials.trials(config, plan_of(config), str(folds)), stderr=subprocess.PIPE)
-    said = [line.removeprefix("goldfold: ") for line in done.stderr.splitlines()]
+    asked = trials.trials(config, plan_of(config), str(folds))
+    done = trials.run(asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    lines = done.stderr.splitlines()  # libraries and user-defined code may print too
+    said = [line.removeprefix(TOLD) for line in lines if line.startswith(TOLD)]
+    notes = [line for line in said if NOTE in line]
     if done.returncode:
-        raise ConfigError("\n".join(said))
-    found.doubts += [line.replace(": note: ", ": ", 1) for line in said]
+        ended = f"the trial of the networks ended with status {done.returncode}, as for lack of memory: {' '.join(lines[-3:])}"
+        raise ConfigError("\n".join(line for line in said if line not in notes) or ended)
+    found.doubts += [line.replace(NOTE, ": ", 1) for line in notes]
 
 
 def _run_stages(config: Config, folder: Path, found: Check) -> None:
@@ -115,8 +121,9 @@ def _run_stages(config: Config, folder: Path, found: Check) -> None:
     if config.holdout:
         _look_at_holdout(folder / "folds", tasks.target(settings["task"], names), found)
     _look_at_folds(folder / "folds", names, found)
+    found.doubts += _about_columns(config, tables)
     if config.externals:
-        check_external(config, folder)
+        found.doubts += check_external(config, folder)
     found.doubts += about_classes(found.classes)
     found.doubts += about_rare_boxes(tables["train"], names, config.folds.n_folds)
     found.doubts += frozen.doubts(config)
@@ -143,7 +150,6 @@ def _look_at_tables(config: Config, tables: dict[str, pd.DataFrame], task: dict[
     _refuse_pasting(config, cases.lacking(tables["train"]))
     found.doubts += about_unread(config.data.raw_paths())
     found.doubts += about_masks(tables["train"], task)
-    found.doubts += _about_columns(config, tables)
     listed = [path for name, table in images.items() if name != "answers" for path in table["path"]]
     listed += [row["path"] for row in found.left_out]
     found.doubts += about_unlisted(config.data.listed_folders, listed)

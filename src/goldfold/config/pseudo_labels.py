@@ -129,7 +129,7 @@ class PseudoLabels(Labelling):
     from round to round."""
     adapt: ByCounts | None = UNSET
     """Moves the threshold of each class by what the teacher knows about it: `{by: counts}`. Classification only."""
-    sources: Annotated[list[Literal["test", "unlabeled"]], Unique] = ["test", "unlabeled"]
+    sources: Annotated[list[Literal["test", "unlabeled"]], Field(min_length=1), Unique] = ["test", "unlabeled"]
     """Splits to label."""
     weight: Number = Field(1.0, gt=0, le=1)
     """Weight of a pseudo-labelled image in the loss; labelled images have 1."""

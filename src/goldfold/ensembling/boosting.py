@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling.columns import Array, Targets
+from goldfold.ensembling.fold_effects import intercepts, means, numbered, shares
 from goldfold.ensembling.stacking import Stacking, cases_of
 
 MOST_TREES = 10_000
@@ -15,7 +16,7 @@ MOST_TREES = 10_000
 
 
 class Boosted:
-    """Gradient boosting of scikit-learn from a constant of 0."""
+    """Gradient boosting of scikit-learn from the means or shares of each fold, see `goldfold.ensembling.fold_effects`."""
 
     indicators = False
 
@@ -44,20 +45,44 @@ class Boosted:
             "n_estimators": self.trees, "max_depth": self.depth, "learning_rate": self.rate, "subsample": 0.8,
             "max_features": "sqrt", "min_samples_leaf": max(1, min(20, len(columns) // 20)), "random_state": 0,
         }  # fmt: skip
-        offset = float(target.mean()) if is_number else 0.0
-        model: Any = (GradientBoostingRegressor if is_number else GradientBoostingClassifier)(init="zero", **settings)
-        model.fit(columns.astype(np.float32), target - offset if is_number else target)
+        places = numbered(folds, len(target))
+        if is_number:
+            start = means(target.astype(float)[:, None], places)[places, 0]
+            model: Any = GradientBoostingRegressor(init="zero", **settings).fit(
+                columns.astype(np.float32), target - start
+            )
+        else:
+            start = shares(target, int(target.max()) + 1, places)
+            model = GradientBoostingClassifier(init=_Start(start), **settings).fit(columns.astype(np.float32), target)
         rounds = [[_as_lists(tree.tree_) for tree in one] for one in model.estimators_]
-        return {"offset": offset, "rate": self.rate, "rounds": rounds}
+        fitted = {"offset": [0.0] * len(rounds[0]), "rate": self.rate, "rounds": rounds}
+        outputs = self.outputs(columns, fitted)
+        added = np.array([target.mean() - outputs.mean()]) if is_number else intercepts(outputs, target)
+        return {**fitted, "offset": added.tolist()}
 
     def outputs(self, columns: Array, fitted: Any) -> Array:
         """Return the sum of the trees (n, outputs)."""
         rows = columns.astype(np.float32)  # trees compare in this precision
-        found = np.full((len(columns), len(fitted["rounds"][0])), float(fitted["offset"]))
+        found = np.zeros((len(columns), len(fitted["rounds"][0]))) + np.array(fitted["offset"])
         for one in fitted["rounds"]:
             for place, tree in enumerate(one):
                 found[:, place] += fitted["rate"] * _values(rows, tree)
         return found
+
+
+class _Start:
+    """Classifier that gives its own probabilities (n, classes) to the cases that boosting is fitted on."""
+
+    def __init__(self, probabilities: Array) -> None:
+        self.probabilities = probabilities
+
+    def fit(self, columns: Any, target: Any, sample_weight: Any = None) -> "_Start":
+        """Nothing is fitted."""
+        return self
+
+    def predict_proba(self, columns: Any) -> Array:
+        """Return the probabilities, whatever the columns."""
+        return self.probabilities
 
 
 def _as_lists(tree: Any) -> dict[str, list[Any]]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_GAIN = 1e-12
+MOST = 1000
+"""Most steps, and most bags: a step is fitted for a trial before any job, so that a slip of the pen must not take hours there."""
 
 
 class HillClimbing:
@@ -42,8 +44,10 @@ class HillClimbing:
             metric: metric that is climbed; default: that of the config.
         """
         for name, number in (("steps", steps), ("bags", bags)):
-            if not isinstance(number, int) or number < 1:
-                raise ConfigError(f"ensemble: hill_climbing: {name} = {number}: must be a whole number of at least 1")
+            if not isinstance(number, int) or not 1 <= number <= MOST:
+                raise ConfigError(
+                    f"ensemble: hill_climbing: {name} = {number}: must be a whole number from 1 to {MOST:,}"
+                )
         self.task, self.metric, self.method, self.steps, self.bags = task, metric, method, steps, bags
         self.average = FittedAverage(task, workers, method)
         self.is_by_image = self.average.is_by_image

@@ -8,9 +8,12 @@ from scipy.special import expit, log_softmax
 
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling.columns import Array
+from goldfold.ensembling.fold_effects import intercepts, means, numbered
 
 PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
 """Penalties to choose from. 10 suits a few good members; members of noise need more, the more they are."""
+SCALE_OF_FOLDS = 30.0
+"""Size of the indicator of a fold in units of a standardised column: its coefficient is penalised 900 times less."""
 PARTS = 3
 """Parts of the cases on which each penalty is scored in turn: whole folds, so that groups stay together."""
 MOST_CHOSEN_ON = 2000
@@ -43,26 +46,46 @@ class Linear:
     ) -> Any:
         """Return coefficients (outputs, columns), intercepts (outputs,) and the penalty."""
         penalty = self.penalty or _chosen(columns, target, is_number, n_of_cases, folds)
-        return _fitted(columns, target, is_number, n_of_cases, penalty)
+        return _fitted(columns, target, is_number, n_of_cases, penalty, numbered(folds, len(target)))
 
     def outputs(self, columns: Array, fitted: Any) -> Array:
         """Return the linear outputs (n, outputs)."""
         return np.asarray(columns @ np.array(fitted["coefficients"]).T + np.array(fitted["intercepts"]))
 
 
-def _fitted(columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int, penalty: float) -> dict[str, Any]:
-    from sklearn.linear_model import LogisticRegression, Ridge
-
+def _fitted(
+    columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int, penalty: float, places: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Fit with one intercept per fold (``places``, (n,)), and then one for all; see `goldfold.ensembling.fold_effects`."""
     centre, spread = columns.mean(axis=0), columns.std(axis=0)
     spread = np.where(spread > 0, spread, 1)
     spread[len(spread) - n_of_cases :] = 1
     scaled = columns - centre
     scaled /= spread
-    model: Any = Ridge(alpha=penalty) if is_number else LogisticRegression(C=1 / penalty, max_iter=5000)
-    model.fit(scaled, target)
-    coefficients = np.atleast_2d(model.coef_) / spread
-    intercepts = np.atleast_1d(model.intercept_) - coefficients @ centre
-    return {"coefficients": coefficients.tolist(), "intercepts": intercepts.tolist(), "penalty": penalty}
+    coefficients = (_ridge if is_number else _logistic)(scaled, target, penalty, places) / spread
+    outputs = columns @ coefficients.T
+    added = np.array([target.mean() - outputs.mean()]) if is_number else intercepts(outputs, target)
+    return {"coefficients": coefficients.tolist(), "intercepts": added.tolist(), "penalty": penalty}
+
+
+def _ridge(scaled: Array, target: NDArray[Any], penalty: float, places: NDArray[np.int64]) -> Array:
+    """Coefficients (1, columns)."""
+    from sklearn.linear_model import Ridge
+
+    values = target.astype(float)[:, None]
+    within, left = scaled - means(scaled, places)[places], values - means(values, places)[places]
+    return np.atleast_2d(Ridge(alpha=penalty, fit_intercept=False).fit(within, left[:, 0]).coef_)
+
+
+def _logistic(scaled: Array, target: NDArray[Any], penalty: float, places: NDArray[np.int64]) -> Array:
+    """Coefficients (outputs, columns)."""
+    from sklearn.linear_model import LogisticRegression
+
+    n = scaled.shape[1]
+    if n_folds := places.max() + 1 if places.any() else 0:
+        scaled = np.concatenate([scaled, SCALE_OF_FOLDS * np.eye(n_folds)[places]], axis=1)
+    model = LogisticRegression(C=1 / penalty, max_iter=5000).fit(scaled, target)
+    return np.atleast_2d(model.coef_)[:, :n]
 
 
 def _chosen(
@@ -82,19 +105,36 @@ def _chosen(
     for part in np.unique(parts):
         own, rest = parts == part, parts != part
         if is_number or ({*target[own].tolist()} <= {*target[rest].tolist()} and len({*target[rest].tolist()}) > 1):
-            losses += [_loss(columns, target, own, is_number, n_of_cases, penalty) for penalty in PENALTIES]
+            losses += [_loss(columns, target, own, is_number, n_of_cases, penalty, numbers) for penalty in PENALTIES]
     return PENALTIES[int(np.argmin(losses))]
 
 
 def _loss(
-    columns: Array, target: NDArray[Any], own: NDArray[np.bool_], is_number: bool, n_of_cases: int, penalty: float
+    columns: Array,
+    target: NDArray[Any],
+    own: NDArray[np.bool_],
+    is_number: bool,
+    n_of_cases: int,
+    penalty: float,
+    folds: NDArray[np.int64],
 ) -> float:
-    """Sum of losses over the ``own`` cases of a model that is fitted on the others."""
+    """Sum of losses over the ``own`` cases of a model that is fitted on the others, with the best intercept of each fold."""
     model = Linear(penalty)
-    outputs = model.outputs(columns[own], model.fit(columns[~own], target[~own], is_number, n_of_cases))
-    if is_number:
-        return float(((outputs[:, 0] - target[own]) ** 2).sum())
-    places = np.searchsorted(np.unique(target[~own]), target[own])
+    places = np.unique(target[~own], return_inverse=True)[1]
+    rest = target[~own] if is_number else places
+    outputs = model.outputs(columns[own], model.fit(columns[~own], rest, is_number, n_of_cases, folds[~own]))
+    wanted = target[own] if is_number else np.searchsorted(np.unique(target[~own]), target[own])
+    of_folds = (folds[own] == number for number in np.unique(folds[own]))
+    return sum((_numbers if is_number else _classes)(outputs[rows], wanted[rows]) for rows in of_folds)
+
+
+def _numbers(outputs: Array, target: NDArray[Any]) -> float:
+    left = target - outputs[:, 0]
+    return float(((left - left.mean()) ** 2).sum())
+
+
+def _classes(outputs: Array, places: NDArray[Any]) -> float:
+    outputs = outputs + intercepts(outputs, places, once_more=True)
     logs = np.log(np.clip(two(outputs), TINY, 1)) if outputs.shape[1] == 1 else log_softmax(outputs, axis=1)
     return -float(logs[np.arange(len(places)), places].sum())
 

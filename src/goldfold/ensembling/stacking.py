@@ -99,13 +99,20 @@ class Stacking:
         return {"members": [*members], **statistics, "models": models}
 
     def _one(self, columns: Array, target: NDArray[Any], n_of_cases: int, folds: NDArray[np.int64]) -> dict[str, Any]:
-        """Fit the model of one target: the classes that were seen, and parameters where there is something to learn."""
+        """Fit the model of one target: the classes that were seen, and parameters where there is something to learn.
+
+        A class of one fold alone counts as not seen, since differences between folds are not learnt.
+        """
         if self.task.target == "value":
             return {"fitted": self.model.fit(columns, target, True, n_of_cases, folds)}
-        seen = np.unique(target)
-        places = np.searchsorted(seen, target)
-        fitted = self.model.fit(columns, places, False, n_of_cases, folds) if len(seen) > 1 else None
-        return {"seen": seen.tolist(), "fitted": fitted}
+        n_folds = {name: len({*folds[target == name].tolist()}) for name in np.unique(target).tolist()}
+        fewest = min(2, len({*folds.tolist()}))
+        seen = np.array([name for name, n in n_folds.items() if n >= fewest], dtype=target.dtype)
+        if len(seen) < 2:
+            return {"seen": seen.tolist(), "fitted": None}
+        rows = np.isin(target, seen)
+        places = np.searchsorted(seen, target[rows])
+        return {"seen": seen.tolist(), "fitted": self.model.fit(columns[rows], places, False, n_of_cases, folds[rows])}
 
     def apply(self, members: Members, fitted: Any) -> Members:
         """Predict with the fitted models; the spread of numbers is that of the members' mean."""

@@ -32,6 +32,8 @@ class Neighbours:
 
     def choose(self, features: Array, target: NDArray[Any], held: Array, truth: NDArray[Any]) -> int:
         """Return the number of neighbours."""
+        if len(self.numbers) == 1:
+            return self.numbers[0]
         numbers = [k for k in self.numbers if k <= len(features)] or [len(features)]
         found = self.voted(features, target, held, numbers)
         losses = [loss(outputs, truth, self.target) for outputs in found]

@@ -1,7 +1,7 @@
 """Metrics with their properties."""
 
 from collections.abc import Callable, Mapping
-from copy import copy
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -59,13 +59,19 @@ class Metric:
         decided = getattr(evidence, "decided", None) if self.of_labels else None
         arguments = (decided or evidence.arguments)(rows)
         if not self._is_own:
-            own = {id(part) for part in vars(evidence).values()}
-            arguments = tuple(copy(part) if id(part) in own else part for part in arguments)
+            own = {id(part) for part in (evidence, *_parts(evidence))}
+            arguments = tuple(deepcopy(part) if id(part) in own else part for part in arguments)
         return float(self.function(*arguments))
 
     @property
     def _is_own(self) -> bool:
         return str(getattr(parts_of(self.function)[0], "__module__", "")).startswith("goldfold.")
+
+
+def _parts(evidence: Evidence) -> list[Any]:
+    """Values of the attributes of an evidence, also of one with slots."""
+    slots = [name for kind in type(evidence).__mro__ for name in getattr(kind, "__slots__", ())]
+    return [*getattr(evidence, "__dict__", {}).values(), *(getattr(evidence, name, None) for name in slots)]
 
 
 def build(written: components.Written, entries: Mapping[str, str]) -> Metric:

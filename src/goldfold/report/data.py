@@ -89,8 +89,19 @@ def _doubts(results: Results, clusters: list[Cluster], doubts: list[str]) -> lis
     heading = "Doubts"
     known = f"{quarantine.sentence(results)} {copies.sentence(clusters)}"
     if not doubts:
-        return [Text(f"{known} The command goldfold check found no other problem.", heading)]
-    return [Lines(doubts, heading, f"{known} Doubts, as also printed by the command goldfold check:")]
+        return [
+            Text(
+                f"{known} No other doubts about images and classes; goldfold check also looks at metadata and networks.",
+                heading,
+            )
+        ]
+    return [
+        Lines(
+            doubts,
+            heading,
+            f"{known} Doubts about images and classes; goldfold check also looks at metadata and networks:",
+        )
+    ]
 
 
 def _samples(results: Results) -> list[Block]:

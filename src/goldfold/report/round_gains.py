@@ -56,7 +56,9 @@ def blocks(results: Results) -> list[Text | Table]:
 
 
 def _different(compared: list[tuple[dict[str, Any], Gain]]) -> list[tuple[dict[str, Any], Gain]]:
-    """Without the models whose gain is that of the ensemble, as the only member's is."""
+    """Without the only model, if its gain is that of the ensemble."""
+    if len({one["of"] for one, _ in compared} - {ENSEMBLE}) > 1:
+        return compared
     whole = [(one["before"], one["after"], gain) for one, gain in compared if one["of"] == ENSEMBLE]
     return [
         (one, gain)

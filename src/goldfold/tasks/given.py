@@ -19,13 +19,15 @@ PREFIX = "p_"
 """Prefix of the columns of classes in goldfold's own tables, which another table may leave out."""
 SMALLEST = 1e-7
 """Smallest probability: one of 0 has no logit."""
+LARGEST_LOGIT = 1e6
+"""Logits beyond it, such as the logarithm of 0, are this: their probabilities are the same."""
 
 
 def class_columns(table: pd.DataFrame, classes: Sequence[str], where: str) -> dict[str, str]:
     """Return class -> column, for the classes that have one, named like the class or ``p_<class>``.
 
     Raises:
-        DataError: no class has a column, or a class has two.
+        DataError: no class has a column, a class has two, or a class has none while a column looks like that of a class.
     """
     known_names = {*classes}
     for name in classes:
@@ -38,7 +40,21 @@ def class_columns(table: pd.DataFrame, classes: Sequence[str], where: str) -> di
             f"{where}: no column has the name of a class; there must be one per class with its probability, such as "
             f"{PREFIX + classes[0]!r} or {classes[0]!r}. Its columns: {listed}."
         )
+    _refuse_like_a_class(table, [name for name, column in found.items() if column is None], [*known.values()], where)
     return known
+
+
+def _refuse_like_a_class(table: pd.DataFrame, lacking: Sequence[str], taken: Sequence[str], where: str) -> None:
+    """Refuse a column that could be that of a class without one: ``p_...``, or its name in other letters."""
+    if not lacking:
+        return
+    names = {name.strip().casefold() for name in lacking}
+    for column in map(str, table.columns):
+        if column not in taken and (column.startswith(PREFIX) or column.strip().casefold() in names):
+            raise DataError(
+                f"{where}: column {column!r} is of no class of the run, and class {lacking[0]!r} has no column. Name it "
+                f"{PREFIX + lacking[0]!r}; or remove it, if this tool does not know the class."
+            )
 
 
 def _refuse_two_columns(table: pd.DataFrame, name: str, classes: set[str], where: str) -> None:
@@ -195,6 +211,7 @@ def with_logits(
         given = numeric(arrays, "probabilities", shape, where, "one per image and class").astype(np.float64)
         refuse_no_probabilities(given, arrays["ids"], where)
         values = inverse(given)
+    values = np.clip(values, -LARGEST_LOGIT, LARGEST_LOGIT)  # of float64 some would be infinite in float32
     return {"ids": arrays["ids"], "classes": arrays["classes"], "logits": values.astype(np.float32)}
 
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 MOST_SINGLE = 0.5
 """Largest share of training cases whose level no other training case has."""
+FEWEST_OF_LEVEL = 2
+"""Least mean number of cases of a level: where each case has its own, a level of one class means nothing."""
+SAME = 0.9999
+"""Correlation from which two columns of numbers are the same but for scale and offset."""
 MOST_UNKNOWN = 0.2
 """Largest share of test cases whose level no training case has."""
 
@@ -67,9 +71,20 @@ def about_targets(train: pd.DataFrame, inputs: Sequence[str], learnt: Sequence[s
 
 
 def _tells(train: pd.DataFrame, column: pd.Series[str]) -> bool:
-    """Whether a column has one level per class, or the number to predict."""
+    """Whether a column tells the target of all cases where it is known: each of its levels has one class, or the numbers are in
+    proportion."""
+    import numpy as np
+    import pandas as pd
+
+    is_known = column != ""
     target = train.get("label", train.get("value"))
-    if target is None or target.nunique() < 2:
+    if target is None or is_known.sum() < MOST_SINGLE * len(train) or target[is_known].nunique() < 2:
         return False
-    pairs = train.assign(of_column=column, of_target=target)[["of_column", "of_target"]].drop_duplicates()
-    return len(pairs) == column.nunique() == target.nunique() < len(train)
+    known, of_case = column[is_known], target[is_known]
+    if "value" in train:
+        values = pd.to_numeric(known, errors="coerce").to_numpy(float)
+        together = np.corrcoef(values, of_case.astype(float))[0, 1] if np.ptp(values) > 0 else 0.0
+        return bool(abs(together) > SAME)
+    levels = known.nunique()
+    pairs = len(pd.DataFrame({"level": known, "target": of_case}).drop_duplicates())
+    return pairs == levels and levels * FEWEST_OF_LEVEL <= len(known)

@@ -44,7 +44,7 @@ def as_text(path: str, readings: Sequence[Reading], misses: Sequence[Miss], doub
     lines += _listed(doubts, out)
     lines += [
         f"Wrote {out}: {_summary(chosen)}.",
-        f"Next: goldfold check --config {out}, which reads every image; then snakemake -n --configfile {out}.",
+        f"Next: goldfold check --config {out}, which tries images and networks; then snakemake -n --configfile {out}.",
     ]
     return printable("\n".join(lines))
 

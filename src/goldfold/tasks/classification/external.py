@@ -34,9 +34,14 @@ class External:
         Probabilities of the classes that it knows are scaled to sum to 1 per image.
 
         Raises:
-            DataError: values that are not probabilities, or that do not sum to 1.
+            DataError: values that are not probabilities, or that do not sum to 1; or a single class is known.
         """
         known = given.class_columns(table, self.classes, where)
+        if len(known) == 1:
+            raise DataError(
+                f"{where}: only class {next(iter(known))!r} has a column. A member has a say between the classes that it knows, of "
+                f"which it needs two or more; give the probability of another class too."
+            )
         values = given.numbers(table, list(known.values()), where)
         given.refuse_no_probabilities(values, table["id"].to_numpy(), where)
         scaled = _scaled(values, table["id"].to_numpy(), len(known) == len(self.classes), where)
