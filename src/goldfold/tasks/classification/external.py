@@ -39,8 +39,8 @@ class External:
         known = given.class_columns(table, self.classes, where)
         if len(known) == 1:
             raise DataError(
-                f"{where}: only class {next(iter(known))!r} has a column. A member has a say between the classes that it knows, of "
-                f"which it needs two or more; give the probability of another class too."
+                f"{where}: only class {next(iter(known))!r} has a column. A member has a say between the classes that it knows, "
+                f"so it needs two or more; give the probability of another class too."
             )
         values = given.numbers(table, list(known.values()), where)
         given.refuse_no_probabilities(values, table["id"].to_numpy(), where)
