@@ -30,9 +30,7 @@ def means(values: Array, places: NDArray[np.int64]) -> Array:
         values: (n, columns).
         places: fold of each row, as of `numbered`.
     """
-    sums = np.zeros((places.max() + 1, values.shape[1]))
-    np.add.at(sums, places, values)
-    return sums / np.bincount(places)[:, None]
+    return np.stack([values[places == place].mean(axis=0) for place in range(places.max() + 1)])
 
 
 def shares(target: NDArray[Any], n_classes: int, places: NDArray[np.int64]) -> Array:

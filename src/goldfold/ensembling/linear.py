@@ -60,32 +60,35 @@ def _fitted(
     centre, spread = columns.mean(axis=0), columns.std(axis=0)
     spread = np.where(spread > 0, spread, 1)
     spread[len(spread) - n_of_cases :] = 1
-    scaled = columns - centre
-    scaled /= spread
-    coefficients = (_ridge if is_number else _logistic)(scaled, target, penalty, places) / spread
+    n_folds = 0 if is_number or not places.any() else places.max() + 1
+    scaled = np.empty((len(columns), len(spread) + n_folds))  # one array, since it may be large
+    np.subtract(columns, centre, out=scaled[:, : len(spread)])
+    scaled[:, : len(spread)] /= spread
+    coefficients = (_ridge if is_number else _logistic)(scaled, target, penalty, places)[:, : len(spread)] / spread
     outputs = columns @ coefficients.T
     added = np.array([target.mean() - outputs.mean()]) if is_number else intercepts(outputs, target)
     return {"coefficients": coefficients.tolist(), "intercepts": added.tolist(), "penalty": penalty}
 
 
 def _ridge(scaled: Array, target: NDArray[Any], penalty: float, places: NDArray[np.int64]) -> Array:
-    """Coefficients (1, columns)."""
+    """Coefficients (1, columns); ``scaled`` is changed."""
     from sklearn.linear_model import Ridge
 
-    values = target.astype(float)[:, None]
-    within, left = scaled - means(scaled, places)[places], values - means(values, places)[places]
-    return np.atleast_2d(Ridge(alpha=penalty, fit_intercept=False).fit(within, left[:, 0]).coef_)
+    left = target.astype(float)
+    for values in (scaled, left[:, None]):
+        for place, mean in enumerate(means(values, places)):
+            values[places == place] -= mean
+    return np.atleast_2d(Ridge(alpha=penalty, fit_intercept=False).fit(scaled, left).coef_)
 
 
 def _logistic(scaled: Array, target: NDArray[Any], penalty: float, places: NDArray[np.int64]) -> Array:
-    """Coefficients (outputs, columns)."""
+    """Coefficients (outputs, columns); the last columns of ``scaled`` become indicators of the folds."""
     from sklearn.linear_model import LogisticRegression
 
-    n = scaled.shape[1]
-    if n_folds := places.max() + 1 if places.any() else 0:
-        scaled = np.concatenate([scaled, SCALE_OF_FOLDS * np.eye(n_folds)[places]], axis=1)
-    model = LogisticRegression(C=1 / penalty, max_iter=5000).fit(scaled, target)
-    return np.atleast_2d(model.coef_)[:, :n]
+    if places.any():
+        n_folds = places.max() + 1
+        scaled[:, -n_folds:] = SCALE_OF_FOLDS * np.eye(n_folds)[places]
+    return np.atleast_2d(LogisticRegression(C=1 / penalty, max_iter=5000).fit(scaled, target).coef_)
 
 
 def _chosen(
