@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image as Picture
 
+from goldfold import tasks
 from goldfold.audit.adversarial import Auc
 from goldfold.audit.doubts.submission import about_formulas
 from goldfold.audit.shift import Feature, Shift
@@ -18,8 +19,12 @@ from goldfold.drawing.blocks import Table
 from goldfold.drawing.figures import learning_curves
 from goldfold.drawing.tables import order_in_words, worst_first
 from goldfold.metrics import Score
+from goldfold.metrics.classification import Labelled
+from goldfold.metrics.multilabel import MultiLabelled
+from goldfold.metrics.regression import Valued
+from goldfold.metrics.segmentation import Overlap
 from goldfold.planning.full import NOTHING
-from goldfold.report import ensemble, notes, shift, training
+from goldfold.report import chance, ensemble, notes, shift, training
 from goldfold.report.answers import note
 from goldfold.report.results import Results, Run
 from goldfold.targets.mask_coding import Coding
@@ -262,3 +267,27 @@ def test_what_steps_were_fitted_to_stands_in_the_section_of_the_ensemble_of_one_
     assert table.rows == [["thresholds(metric=f1_macro)", "thresholds.yes", "0.25", "0.2", "0.3"]]
     made.steps = steps[:1]
     assert ensemble.section(made) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "is_said"), [(0.55, 0.7, True), (0.8, 0.9, False), (0.1, 0.5, True), (None, None, False)]
+)
+def test_a_score_that_needs_no_image_is_said(low: float | None, high: float | None, is_said: bool) -> None:
+    """Six of ten images are of the first class."""
+    labels = np.array([0] * 6 + [1] * 4)
+    evidence = Labelled(np.random.default_rng(0).dirichlet([1, 1], 10), labels, np.full(10, 0.3))
+    entry = {"value": 0.7, "low": low, "high": high}
+    found: Any = SimpleNamespace(
+        metric="accuracy", metrics={"oof": {"accuracy": entry}}, evidence=evidence, greater_is_better=True, row="image",
+        chosen_metric=tasks.score({"name": "classification"}, ["a", "b"]).metric("accuracy"),
+    )  # fmt: skip
+    said = [one.text for one in chance.notes(found)]
+    assert len(said) == is_said
+    assert all("The shares of the classes of the validated images" in text and "score 0.6000" in text for text in said)
+
+
+def test_constants_of_sets_of_labels_and_numbers() -> None:
+    several = chance.constant(MultiLabelled(np.eye(2), np.array([[1, 0], [1, 1]], np.uint8), 0.9))
+    assert (several.probabilities.tolist(), several.threshold) == ([[1, 0.5], [1, 0.5]], 0.5)
+    assert chance.constant(Valued(np.zeros(2), np.array([1.0, 3.0]))).predicted.tolist() == [2, 2]
+    assert chance.constant(Overlap(*[np.zeros((2, 1), np.int64)] * 3)) is None

@@ -83,8 +83,10 @@ def nested(
         others, own = truth[folds != number].reset_index(drop=True), truth["id"][folds == number].tolist()
         without[number] = fit(rest, members, others, folds[folds != number], metric, pick)
         parts += _of_images(rest, members, without[number], own, pick)
+    predictions = pick(parts)
+    parts.clear()  # as large as the result
     return Nested(
-        pick(parts),
+        predictions,
         applied(rest, members, fitted) if any(map(_changes_scores, rest)) else None,
         [*nothing, *fitted],
         {number: [*nothing, *own] for number, own in without.items()},
