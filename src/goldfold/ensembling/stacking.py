@@ -110,9 +110,10 @@ class Stacking:
         seen = np.array([name for name, n in n_folds.items() if n >= fewest], dtype=target.dtype)
         if len(seen) < 2:
             return {"seen": seen.tolist(), "fitted": None}
-        rows = np.isin(target, seen)
-        places = np.searchsorted(seen, target[rows])
-        return {"seen": seen.tolist(), "fitted": self.model.fit(columns[rows], places, False, n_of_cases, folds[rows])}
+        if not (rows := np.isin(target, seen)).all():  # without a copy of all columns where it can be
+            columns, target, folds = columns[rows], target[rows], folds[rows]
+        places = np.searchsorted(seen, target)
+        return {"seen": seen.tolist(), "fitted": self.model.fit(columns, places, False, n_of_cases, folds)}
 
     def apply(self, members: Members, fitted: Any) -> Members:
         """Predict with the fitted models; the spread of numbers is that of the members' mean."""
