@@ -441,7 +441,8 @@ NAMED = {"source": "folder", "train": "t"}
         (BASE | {"task": "regression", "data": {"source": "digits_ink"}, "ensemble": ["thresholds"]},
          "ensemble[0] = 'thresholds': allowed with regression: average, fitted_average, "
             "hill_climbing, simplex, stacking, boosted_stacking, prediction_intervals, package.module:function"),
-        (MASKS | {"ensemble": ["fitted_average"]}, "allowed with segmentation: average, thresholds, package.module:function"),
+        (MASKS | {"ensemble": ["fitted_average"]},
+         "allowed with segmentation: average, thresholds, components, package.module:function"),
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
         (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': nearest is 'pf1'; allowed with multilabel"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
@@ -457,7 +458,6 @@ NAMED = {"source": "folder", "train": "t"}
          "'log_loss' does not depend on thresholds, so none can be fitted for it; write {thresholds: {metric: ...}} with one of "
          "accuracy, balanced_accuracy, f1_macro, f1_micro, quadratic_kappa, f1, mcc"),
         (BASE | {"ensemble": [{"thresholds": {"metric": "ownsteps:own_metric"}}]}, "'own_metric' does not depend on thresholds"),
-        (MASKS | {"ensemble": ["thresholds"]}, "thresholds apply to masks of one class, but there are 2"),
         (BASE | {"data": {**NAMED, "classes": ["a", "b", "c"]}, "ensemble": ["thresholds"]},
          "thresholds decide between two classes, but there are 3; remove the step"),
         (LABELS | {"ensemble": ["thresholds"], "task_params": {"threshold": 0.3}}, "task_params.threshold has no effect if"),

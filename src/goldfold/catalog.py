@@ -208,7 +208,10 @@ ENSEMBLES: dict[str, Entries] = {
         "mean": "goldfold.ensembling.values:mean",
         "median": "goldfold.ensembling.values:median",
     },
-    "mask": {name: _AVERAGES[name] for name in ("probability", "geometric", "logit", "power")},
+    "mask": {
+        **{name: _AVERAGES[name] for name in ("probability", "geometric", "logit", "power")},
+        "vote": "goldfold.ensembling.maps:vote",
+    },
     "boxes": {
         **_of("goldfold.ensembling.boxes", "wbf nms soft_nms nmw"),
     },
@@ -241,7 +244,7 @@ POSTPROCESSING: dict[str, Entries] = {
     },
     "labels": _DECISIONS,
     "value": {"prediction_intervals": "goldfold.ensembling.sets:PredictionIntervals"},
-    "mask": _THRESHOLDS,
+    "mask": {**_THRESHOLDS, "components": "goldfold.ensembling.mask_components:components"},
     "boxes": {},
 }
 """Later steps of the ensemble, which change the combined prediction."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from goldfold import tasks
 from goldfold.predictions.arrays import picked
+from goldfold.tasks.protocol import Cleans
 
 if TYPE_CHECKING:
     from goldfold.heads.of_cases import EmbeddedCases
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ForSteps:
-    """Fusion, scores and, if the task has thresholds, decisions, see `goldfold.ensembling.steps`."""
+    """Fusion, scores and, if the task has them, decisions and cleaning of masks, see `goldfold.ensembling.steps`."""
 
     def __init__(
         self,
@@ -29,3 +30,5 @@ class ForSteps:
         self.fuse, self.evidence, self.metric = tasks.output(spec, classes).fuse, score.evidence, score.metric
         if decide is not None:
             self.decided_classes, self.decidable, self.decide = decide.decided_classes, decide.decidable, decide.decide
+        if isinstance(decide, Cleans):
+            self.cleanable, self.clean = decide.cleanable, decide.clean
