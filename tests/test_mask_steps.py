@@ -16,17 +16,16 @@ from scipy import ndimage
 
 from goldfold.base.errors import ConfigError
 from goldfold.config import parse, with_classes
-from goldfold.ensembling import average
+from goldfold.ensembling import average, regions
 from goldfold.ensembling.maps import vote
 from goldfold.ensembling.nested import Nested, nested
+from goldfold.ensembling.regions import Setting
 from goldfold.ensembling.steps import FittedStep, build
 from goldfold.metrics.segmentation import LEVELS
 from goldfold.predictions.arrays import Arrays, OneByOne, load, picked, save
 from goldfold.predictions.maps import resized, to_stored, with_first_channel
 from goldfold.report import fits, overfitted
 from goldfold.submission.form import Form
-from goldfold.tasks.segmentation import components
-from goldfold.tasks.segmentation.components import Setting
 from goldfold.tasks.segmentation.spec import Spec
 from test_config import BASE, OF_TASK
 from whole_task import whole
@@ -158,13 +157,13 @@ def test_masks_are_cleaned_as_by_a_slow_search(
     generator: np.random.Generator, first: Setting, second: Setting, height: int, width: int
 ) -> None:
     channels = generator.choice(3, (height, width), p=generator.dirichlet([1, 1, 1])).astype(np.uint8)
-    assert np.array_equal(components.cleaned(channels, [first, second]), slowly(channels, [first, second]))
+    assert np.array_equal(regions.cleaned(channels, [first, second]), slowly(channels, [first, second]))
 
 
 def test_a_hole_has_one_class_around_it_and_no_border() -> None:
     rows = ["111111..", "1.11.1..", "111111..", "11122222", "1..12..2", "11122222", "2222....", "2.22...."]
     mask = np.array([[".12".index(one) for one in row] for row in rows], np.uint8)
-    made = components.cleaned(mask, [Setting(holes=2), Setting(holes=1)])
+    made = regions.cleaned(mask, [Setting(holes=2), Setting(holes=1)])
     wanted = mask.copy()
     wanted[1, [1, 4]] = 1
     wanted[4, 1:3] = 1
@@ -176,9 +175,9 @@ def test_pixels_counted_by_setting_are_those_of_cleaned_masks() -> None:
     for size in ((1, 1), (9, 30), (40, 40)):
         channels = generator.choice(3, size, p=[0.4, 0.35, 0.25]).astype(np.uint8)
         truth = generator.choice([0, 1, 2, 255], size).astype(np.uint8)
-        both, predicted = components.counts(channels, truth, 2, SETTINGS)
+        both, predicted = regions.counts(channels, truth, 2, SETTINGS)
         for place, setting in enumerate(SETTINGS):
-            made = components.cleaned(channels, [setting, setting])
+            made = regions.cleaned(channels, [setting, setting])
             n_changed += not np.array_equal(made, channels)
             for channel in (1, 2):
                 of_class = made == channel

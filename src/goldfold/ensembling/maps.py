@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goldfold.ensembling import average
 from goldfold.ensembling.average import Array
@@ -43,3 +44,14 @@ def vote(stack: Array, weights: Sequence[float]) -> Array:
             return steps.clip(min=0) / FULL
         steps[level, rival[level]] -= 1
         steps[level, winner[level]] += 1
+
+
+def against_background(channels: Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the most probable class of each pixel, and its share p / (p + p of the background).
+
+    Args:
+        channels: (channels, height, width) probabilities, the background first.
+    """
+    p = channels.astype(np.float64)
+    best, most = p[1:].argmax(axis=0), p[1:].max(axis=0)
+    return best, np.divide(most, most + p[0], out=np.zeros_like(most), where=most > 0)

@@ -61,7 +61,7 @@ def components(
     metric: Written | None = None,
     per_class: bool = True,
 ) -> "Cleaning | FittedCleaning":
-    """Build the step: fitted if there are several values of a setting, else with those given.
+    """Connected components of masks: small ones removed, holes filled, only the largest kept; given, or fitted per class.
 
     Args:
         smallest: components of fewer pixels are removed; pixels are those of the image.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from goldfold.predictions.arrays import with_same, with_thresholds
 from goldfold.tasks.segmentation.decided import decided
 from goldfold.tasks.segmentation.kept import Kept, key
-from goldfold.tasks.segmentation.maps import COMPONENTS, against_background, mask, regions
+from goldfold.tasks.segmentation.maps import COMPONENTS, mask, regions
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -67,13 +67,16 @@ class Decide:
 
     def _by_level(self, predictions: Arrays, row: int, placed: Placement, true: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Count the true pixels of each class, and those predicted at each level in and outside it (classes, 1 + 2 levels)."""
+        from goldfold.ensembling.maps import against_background
         from goldfold.metrics.segmentation import count_levels
-        from goldfold.predictions.maps import resized
+        from goldfold.predictions.maps import resized, with_first_channel
         from goldfold.targets.mask_coding import IGNORE
 
         values, classes = resized(predictions[f"maps/{row}"], placed.part), range(1, len(self.spec.classes) + 1)
         is_one = self.spec.n_channels == 2
-        best, shares = (np.zeros(placed.part, int), values[0]) if is_one else against_background(values)
+        best, shares = (
+            (np.zeros(placed.part, int), values[0]) if is_one else against_background(with_first_channel(values))
+        )
         best, shares = placed.put_back(best + 1), placed.put_back(shares)
         known = true != IGNORE
         by_class = [count_levels(shares, true == one, known & (best == one), includes=is_one) for one in classes]
@@ -84,8 +87,8 @@ class Decide:
     def cleanable(
         self, predictions: Arrays, truth: pd.DataFrame, settings: Sequence[tuple[int, int, bool]]
     ) -> Uncleaned:
-        """Count the pixels of masks cleaned by each of ``settings``: smallest, holes, largest, see `components.Setting`."""
-        from goldfold.tasks.segmentation.components import Setting, counts
+        """Count the pixels of masks cleaned by each of ``settings``, see `goldfold.ensembling.regions.Setting`."""
+        from goldfold.ensembling.regions import Setting, counts
 
         def make(predictions: Arrays, row: int, placed: Placement, true: NDArray[np.uint8]) -> NDArray[np.int32]:
             found = counts(mask(self.spec, predictions, row, placed), true, n, tried)

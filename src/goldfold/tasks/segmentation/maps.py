@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from goldfold.predictions.arrays import Arrays
 
 COMPONENTS = "components"
-"""Entry (n, classes, 3) with the settings of `goldfold.tasks.segmentation.components`: smallest, holes, largest."""
+"""Entry (n, classes, 3) with the settings of `goldfold.ensembling.regions`: smallest, holes, largest."""
 
 
 def header_entries(
@@ -66,7 +66,7 @@ def mask(spec: Spec, predictions: Arrays, row: int, placed: Placement) -> NDArra
     channels: NDArray[np.uint8] = placed.put_back(_decided(spec, predictions, row, placed.part))
     if COMPONENTS not in predictions:
         return channels
-    from goldfold.tasks.segmentation.components import Setting, cleaned
+    from goldfold.ensembling.regions import Setting, cleaned
 
     return cleaned(channels, [Setting(a, b, bool(c)) for a, b, c in predictions[COMPONENTS][row].tolist()])
 
@@ -79,22 +79,11 @@ def _decided(spec: Spec, predictions: Arrays, row: int, size: tuple[int, int]) -
     if spec.n_channels == 2:
         return (values[0] >= _threshold(spec, predictions, row)).astype(np.uint8)
     if "thresholds" in predictions:
-        best, shares = against_background(values)
+        from goldfold.ensembling.maps import against_background
+
+        best, shares = against_background(with_first_channel(values))
         return np.where(shares > predictions["thresholds"][row][best], best + 1, 0).astype(np.uint8)
     return with_first_channel(values).argmax(axis=0).astype(np.uint8)
-
-
-def against_background(values: NDArray[np.floating[Any]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the most probable class of each pixel besides the background, and its share p / (p + p of the background).
-
-    Args:
-        values: (classes, height, width) probabilities without the background.
-    """
-    from goldfold.predictions.maps import with_first_channel
-
-    channels = with_first_channel(values).astype(np.float64)
-    best, p = channels[1:].argmax(axis=0), channels[1:].max(axis=0)
-    return best, np.divide(p, p + channels[0], out=np.zeros_like(p), where=p > 0)
 
 
 def _threshold(spec: Spec, predictions: Arrays, row: int) -> float:
