@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from goldfold import components, tasks
 from goldfold.base.errors import ConfigError, cause, nearest, shown
-from goldfold.catalog import TASKS
+from goldfold.catalog import OF_MASKS, TASKS
 from goldfold.components import name_of, parse
 from goldfold.config import kinds, slices, stacked
 from goldfold.config.root import Averaging, Config
@@ -127,10 +127,24 @@ def _thresholds(step: components.Written, config: Config, task: Facts) -> Iterat
             tasks.decided(slices.late_task(config), classes)
     except ConfigError as error:
         yield str(error)
+    yield from _of_counts(step, config, task)
+
+
+def _of_counts(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
+    """Problem of a metric of masks that is no function of counts of pixels, which these steps are fitted by."""
+    name, params = parse(step)
+    written = params.get("metric") or config.metric or next(iter(task.metrics))
+    if task.target == "mask" and name_of(written) in OF_MASKS:
+        others = ", ".join(one for one in task.metrics if one not in OF_MASKS)
+        yield (
+            f"metric {components.label(written)!r} needs the masks, and the step is fitted by counts of pixels; write {{{name}: "
+            f"{{metric: ...}}}} with one of {others}"
+        )
 
 
 def _components(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
     yield from _range(step, config, task)
+    yield from _of_counts(step, config, task)
     if classes := config.data.named_classes:
         try:
             tasks.decided(slices.late_task(config), classes)

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.metrics.metric import Rows
+
+if TYPE_CHECKING:
+    from goldfold.metrics.surfaces import Pairs
 
 Counts = NDArray[np.integer[Any]]
 
@@ -22,13 +25,18 @@ class Overlap:
     """Only in the prediction (false positives)."""
     true: Counts
     """Only in the truth (false negatives)."""
+    pairs: "Pairs | None" = None
+    """Masks of all images, for metrics that need more than counts."""
+    rows: Rows | None = None
+    """Rows among these that are counted here; None for all."""
 
     def __len__(self) -> int:
         return len(self.both)
 
     def arguments(self, rows: Rows) -> tuple["Overlap"]:
         """Return the counts of some of the images, as the only argument."""
-        return (Overlap(self.both[rows], self.predicted[rows], self.true[rows]),)
+        own = rows if self.rows is None else self.rows[rows]
+        return (Overlap(self.both[rows], self.predicted[rows], self.true[rows], self.pairs, own),)
 
 
 def count(prediction: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], first: int, last: int, ignore: int
