@@ -160,7 +160,18 @@ def test_a_bundle_cleans_masks_as_the_run_does(
     assert found.table.equals(pd.read_csv(results / "ensemble/test.csv"))
     columns = submit.form(None, "", {"id_column": "id"}, "dice")
     assert submit.submission(wanted, columns).equals(submit.submission(found.arrays, columns))
-    assert "components(smallest=[5, 20], holes=30)" in (in_tmp / "bundle" / form.CARD).read_text()
+    assert "components(smallest=[5, 20], holes=30), fitted to `{" in (in_tmp / "bundle" / form.CARD).read_text()
+    fuse(
+        tiny_masks,
+        results,
+        {"net": 1.0},
+        postprocessing=[{"components": {"smallest": 20, "holes": 9, "largest": True}}],
+    )
+    export(results, in_tmp / "given")
+    assert "components(smallest=20, holes=9, largest=True)." in (in_tmp / "given" / form.CARD).read_text()
+    wanted = load_arrays(results / "ensemble/test.npz")
+    again = goldfold.load(in_tmp / "given").predict(test_paths(tiny_masks)).masks()
+    assert all(np.array_equal(own, mask) for (_, own), mask in zip(again, output.masks(wanted, ids), strict=True))
 
 
 def test_masks_are_written_beside_the_table_at_the_size_of_the_images(

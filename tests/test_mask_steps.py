@@ -411,9 +411,13 @@ def test_the_report_shows_the_settings_of_all_folds_and_without_each(tmp_path: P
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ([{"components": {"smallest": -1}}], "smallest = -1: must be a whole number of pixels, at least 0, or a list"),
+        (
+            [{"components": {"smallest": -1}}],
+            "smallest = -1: must be a whole number of pixels from 0 to 1,000,000,000, or a list",
+        ),
         ([{"components": {"smallest": [0, 1.5]}}], r"smallest = \[0, 1.5\]: must be a whole number of pixels"),
         ([{"components": {"smallest": []}}], r"smallest = \[\]: must be a whole number"),
+        ([{"components": {"holes": 10**10}}], "holes = 10000000000: must be a whole number of pixels"),
         ([{"components": {"holes": True}}], "holes = True: must be a whole number of pixels"),
         ([{"components": {"largest": "yes"}}], "largest = 'yes': must be true or false, or a list of both"),
         ([{"components": {"largest": [0, 1]}}], r"largest = \[0, 1\]: must be true or false"),

@@ -21,6 +21,7 @@ Values = tuple[int, int, bool]
 NAMES = ("smallest", "holes", "largest")
 MOST_SETTINGS = 200
 """Most combinations that are tried; their counts are in memory, 8 bytes per image, class and combination."""
+MOST_PIXELS = 10**9
 SWEEPS = 2
 """Most passes over the classes: for means over all classes, the best setting of one depends on the others."""
 LEAST_GAIN = 1e-9
@@ -89,9 +90,11 @@ def _sizes(name: str, given: Any) -> list[int]:
         ConfigError: there are none, or one is no number of pixels.
     """
     values = list(given) if isinstance(given, list | tuple) else [given]
-    if not values or not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in values):
+    are_whole = all(isinstance(one, int) and not isinstance(one, bool) for one in values)
+    if not values or not are_whole or not all(0 <= one <= MOST_PIXELS for one in values):
         raise ConfigError(
-            f"ensemble: components: {name} = {shown(given)}: must be a whole number of pixels, at least 0, or a list of such"
+            f"ensemble: components: {name} = {shown(given)}: must be a whole number of pixels from 0 to {MOST_PIXELS:,}, or a "
+            f"list of such"
         )
     return [*dict.fromkeys(values)]
 
