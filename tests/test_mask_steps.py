@@ -293,6 +293,18 @@ def test_no_fit_counts_an_image_twice(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (again.fitted, again.without) == (made.fitted, made.without)
 
 
+def test_counts_of_other_thresholds_are_other_counts(tmp_path: Path) -> None:
+    scenes = of_noise(tmp_path, 6, TWO)
+    both = [
+        scenes.task.cleanable(
+            scenes.task.decide(scenes.predictions, [level, level]), scenes.truth, [(0, 0, False)]
+        ).both
+        for level in (0.3, 0.7)
+    ]
+    assert (both[0] >= both[1]).all()
+    assert both[0].sum() > both[1].sum()
+
+
 def test_given_values_are_applied_without_a_fit(tmp_path: Path) -> None:
     scenes = with_specks(tmp_path, 2)
     step = {"components": {"smallest": 6, "holes": 0, "largest": True}}
@@ -330,6 +342,13 @@ def test_half_is_the_most_probable_class_and_levels_are_those_of_the_masks(tmp_p
             assert np.array_equal(getattr(found, part), getattr(direct, part)), (first, second)
         seen.add(found.both.sum())
     assert len(seen) > 5
+
+
+def test_a_class_as_probable_as_the_background_is_background_at_half(tmp_path: Path) -> None:
+    maps = [np.array([[[127, 128]], [[0, 0]]]) / 255]
+    scenes = Scenes(tmp_path, TWO, maps, [np.zeros((1, 3))])  # the pixel between the two has 0.5
+    for predictions in (scenes.predictions, scenes.task.decide(scenes.predictions, [0.5, 0.5])):
+        assert next(scenes.task.masks(predictions, scenes.ids)).tolist() == [[0, 0, 1]]
 
 
 def replace_entry(predictions: OneByOne, rois: Any) -> OneByOne:
