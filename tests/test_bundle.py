@@ -142,7 +142,7 @@ def test_a_bundle_applies_the_steps_as_they_were_fitted_in_the_run(
 def test_a_bundle_cleans_masks_as_the_run_does(
     tiny_masks: Tiny, results_of: Callable[[str], Path], in_tmp: Path
 ) -> None:
-    results = Path(shutil.copytree(results_of("segmentation"), in_tmp / "run"))
+    results = Path(shutil.copytree(results_of("segmentation"), in_tmp / "segmentation"))
     steps = ["thresholds", {"components": {"smallest": [5, 20], "holes": 30}}]
     fuse(tiny_masks, results, {"net": 1.0}, postprocessing=steps)
     fitted = json.loads((results / "ensemble/fitted.json").read_text())["steps"]
@@ -157,7 +157,7 @@ def test_a_bundle_cleans_masks_as_the_run_does(
     masks, uncleaned = ([*output.masks(one, ids)] for one in (wanted, plain))
     assert all(np.array_equal(own, mask) for (_, own), mask in zip(found.masks(), masks, strict=True))
     assert any(not np.array_equal(own, mask) for own, mask in zip(masks, uncleaned, strict=True))
-    assert found.table.equals(pd.read_csv(results / "ensemble/test.csv"))
+    assert found.table.astype(str).equals(pd.read_csv(results / "ensemble/test.csv", dtype=str))
     columns = submit.form(None, "", {"id_column": "id"}, "dice")
     assert submit.submission(wanted, columns).equals(submit.submission(found.arrays, columns))
     assert "components(smallest=[5, 20], holes=30), fitted to `{" in (in_tmp / "bundle" / form.CARD).read_text()

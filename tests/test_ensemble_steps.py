@@ -488,15 +488,15 @@ def test_steps_that_cannot_be_are_one_error_of_the_config(changes: dict[str, Any
 def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/ensembling.md").read_text(), re.DOTALL)
     of_ours = {**LABELS, "models": [MODEL, {**MODEL, "name": "big"}]}
-    of_boxes = {**of_ours, **OF_TASK["detection"]}
     found = map(yaml.safe_load, blocks)
     made = [
         parse(
-            {**(of_boxes if "task" in one else of_ours), **one, **({"task": "classification"} if "data" in one else {})}
+            {**of_ours, **OF_TASK.get(one.get("task"), {}), **one}
+            | ({"task": "classification"} if "data" in one else {})
         )
         for one in found
     ]
-    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}, {}, {}, {}, {}, {}]
+    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}, {}, {}, {}, {}, {}, {}]
     assert made[2].postprocessing == ["thresholds"]
     assert [one.stacks_metadata for one in made].count(True) == 1
     assert [(one.on_all_rows.rounds, one.on_all_rows.test) for one in made if one.full_data] == [

@@ -52,6 +52,5 @@ def against_background(channels: Array) -> tuple[NDArray[np.int64], NDArray[np.f
     Args:
         channels: (channels, height, width) probabilities, the background first.
     """
-    p = channels.astype(np.float64)
-    best, most = p[1:].argmax(axis=0), p[1:].max(axis=0)
-    return best, np.divide(most, most + p[0], out=np.zeros_like(most), where=most > 0)
+    best, most = channels[1:].argmax(axis=0), channels[1:].max(axis=0).astype(np.float64)
+    return best, np.divide(most, most + channels[0], out=np.zeros_like(most), where=most > 0)
