@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from goldfold import components
 
@@ -188,17 +188,6 @@ class Decide(Protocol):
 
     def decide(self, predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
         """Return the predictions with these decision thresholds attached."""
-
-
-@runtime_checkable
-class Cleans(Protocol):
-    """Optional, with `Decide`: settings by which masks are cleaned, fitted by the step `components`."""
-
-    def cleanable(self, predictions: Arrays, truth: pd.DataFrame, settings: Sequence[tuple[int, int, bool]]) -> Any:
-        """Pair predictions with the truth, for each of the settings, see `goldfold.ensembling.mask_components.Cleanable`."""
-
-    def clean(self, predictions: Arrays, settings: Sequence[tuple[int, int, bool]]) -> Arrays:
-        """Return the predictions with settings per class attached: smallest, holes and largest."""
 
 
 class External(Protocol):

@@ -1,15 +1,28 @@
 """Facets of a task used by ensemble steps, as one object."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from goldfold import tasks
 from goldfold.predictions.arrays import picked
-from goldfold.tasks.protocol import Cleans
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from goldfold.heads.of_cases import EmbeddedCases
     from goldfold.metadata.of_cases import OfCases
+    from goldfold.predictions.arrays import Arrays
+
+
+@runtime_checkable
+class Cleans(Protocol):
+    """Optional members of the facet `Decide`: settings by which masks are cleaned, fitted by the step `components`."""
+
+    def cleanable(self, predictions: "Arrays", truth: "pd.DataFrame", settings: Sequence[tuple[int, int, bool]]) -> Any:
+        """Pair predictions with the truth, for each of the settings, see `goldfold.ensembling.mask_components.Cleanable`."""
+
+    def clean(self, predictions: "Arrays", settings: Sequence[tuple[int, int, bool]]) -> "Arrays":
+        """Return the predictions with settings per class attached: smallest, holes and largest."""
 
 
 class ForSteps:

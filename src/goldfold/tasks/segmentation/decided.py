@@ -1,7 +1,6 @@
 """Classes with a decision threshold and components that can be cleaned; used before training."""
 
 from goldfold.base.errors import ConfigError
-from goldfold.targets.mask_values import values_of
 from goldfold.tasks.segmentation.spec import Spec
 
 
@@ -11,6 +10,8 @@ def decided(spec: Spec) -> list[str]:
     Raises:
         ConfigError: there is no background.
     """
+    from goldfold.targets.mask_values import values_of
+
     values = values_of(spec.classes, spec.mask_values)
     if 0 in values:
         name = spec.classes[values.index(0)]
