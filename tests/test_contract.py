@@ -589,7 +589,8 @@ def test_maps_are_fused_as_the_rows_of_their_pixels(name: str) -> None:
     stack = stack_of(images=35)
     fused = METHODS[name](stack, [1, 2, 3])
     pictures = [part.T.reshape(4, 5, 7) for part in stack]
-    assert maps.fused(pictures, [1, 2, 3], PIXELWISE[name]) == pytest.approx(fused.T.reshape(4, 5, 7), abs=1e-12)
+    within = 2 / 255 if name == "vote" else 1e-12  # votes are rounded as maps are stored
+    assert maps.fused(pictures, [1, 2, 3], PIXELWISE[name]) == pytest.approx(fused.T.reshape(4, 5, 7), abs=within)
     assert set(PIXELWISE) < set(METHODS), "a rank over images cannot be taken pixel by pixel"
 
 
