@@ -392,7 +392,12 @@ OF_ONE_TASK = {
         "losses/segmentation.py": {"train"},
         "models/smp_models.py": {"train", "predict"},
         "ensembling/maps.py": {"manifest", "pseudo_label", "ensemble", "submit"},
-        "ensembling/regions.py": {"manifest", "pseudo_label", "ensemble", "submit"},  # masks are cleaned when they are read
+        "ensembling/regions.py": {
+            "manifest",
+            "pseudo_label",
+            "ensemble",
+            "submit",
+        },  # masks are cleaned when they are read
         "predictions/maps.py": {"manifest", "train", "pseudo_label", "ensemble", "submit"},
     },
     "detection": {
