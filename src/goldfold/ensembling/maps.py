@@ -46,11 +46,14 @@ def vote(stack: Array, weights: Sequence[float]) -> Array:
         steps[level, winner[level]] += 1
 
 
-def against_background(channels: Array) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def against_background(channels: Array) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Return the most probable class of each pixel, and its share p / (p + p of the background).
 
     Args:
-        channels: (channels, height, width) probabilities, the background first.
+        channels: (channels, height, width) probabilities, the background first, at most 255.
     """
-    best, most = channels[1:].argmax(axis=0), channels[1:].max(axis=0).astype(np.float64)
-    return best, np.divide(most, most + channels[0], out=np.zeros_like(most), where=most > 0)
+    best, most = channels[1:].argmax(axis=0).astype(np.uint8), channels[1:].max(axis=0).astype(np.float64)
+    shares = most + channels[0]
+    np.divide(most, shares, out=shares, where=most > 0)  # in place: images may have many megapixels
+    shares[most == 0] = 0
+    return best, shares

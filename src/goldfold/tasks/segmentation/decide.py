@@ -75,7 +75,7 @@ class Decide:
         values, classes = resized(predictions[f"maps/{row}"], placed.part), range(1, len(self.spec.classes) + 1)
         is_one = self.spec.n_channels == 2
         best, shares = (
-            (np.zeros(placed.part, int), values[0]) if is_one else against_background(with_first_channel(values))
+            (np.zeros(placed.part, np.uint8), values[0]) if is_one else against_background(with_first_channel(values))
         )
         best, shares = placed.put_back(best + 1), placed.put_back(shares)
         known = true != IGNORE
