@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 import goldfold
 from conftest import REPO, Tiny, picture, save_picture
-from goldfold import cli
+from goldfold import cli, tasks
 from goldfold.base.errors import DataError, GoldfoldError
 from goldfold.base.files import sealed
 from goldfold.bundles import form
@@ -137,6 +137,41 @@ def test_a_bundle_applies_the_steps_as_they_were_fitted_in_the_run(
     assert f"Then: thresholds(metric=f1_macro), fitted to `{json.dumps(fitted[1]['fitted'])}`" in card
     if len(bundle.members) > 1:  # the ensemble's thresholds are not those of a member
         assert "thresholds" not in bundle.predict(test_paths(tiny_of[task])[:1], member="net-seed0").arrays
+
+
+def test_a_bundle_cleans_masks_as_the_run_does(
+    tiny_masks: Tiny, results_of: Callable[[str], Path], in_tmp: Path
+) -> None:
+    results = Path(shutil.copytree(results_of("segmentation"), in_tmp / "segmentation"))
+    steps = ["thresholds", {"components": {"smallest": [5, 20], "holes": 30}}]
+    fuse(tiny_masks, results, {"net": 1.0}, postprocessing=steps)
+    fitted = json.loads((results / "ensemble/fitted.json").read_text())["steps"]
+    manifest = export(results, in_tmp / "bundle")
+    assert [one.model_dump() for one in manifest.postprocessing] == fitted[1:]
+    found = goldfold.load(in_tmp / "bundle").predict(test_paths(tiny_masks))
+    wanted = load_arrays(results / "ensemble/test.npz")
+    assert np.array_equal(found.arrays["components"], wanted["components"])
+    assert set(wanted["components"][..., 0].ravel().tolist()) <= {5, 20}
+    output, submit = (facet(tiny_masks.task, tiny_masks.classes) for facet in (tasks.output, tasks.submit))
+    ids, plain = wanted["ids"].tolist(), load_arrays(results_of("segmentation") / "ensemble/test.npz")
+    masks, uncleaned = ([*output.masks(one, ids)] for one in (wanted, plain))
+    assert all(np.array_equal(own, mask) for (_, own), mask in zip(found.masks(), masks, strict=True))
+    assert any(not np.array_equal(own, mask) for own, mask in zip(masks, uncleaned, strict=True))
+    assert found.table.astype(str).equals(pd.read_csv(results / "ensemble/test.csv", dtype=str))
+    columns = submit.form(None, "", {"id_column": "id"}, "dice")
+    assert submit.submission(wanted, columns).equals(submit.submission(found.arrays, columns))
+    assert "components(smallest=[5, 20], holes=30), fitted to `{" in (in_tmp / "bundle" / form.CARD).read_text()
+    fuse(
+        tiny_masks,
+        results,
+        {"net": 1.0},
+        postprocessing=[{"components": {"smallest": 20, "holes": 9, "largest": True}}],
+    )
+    export(results, in_tmp / "given")
+    assert "components(smallest=20, holes=9, largest=True)." in (in_tmp / "given" / form.CARD).read_text()
+    wanted = load_arrays(results / "ensemble/test.npz")
+    again = goldfold.load(in_tmp / "given").predict(test_paths(tiny_masks)).masks()
+    assert all(np.array_equal(own, mask) for (_, own), mask in zip(again, output.masks(wanted, ids), strict=True))
 
 
 def test_masks_are_written_beside_the_table_at_the_size_of_the_images(

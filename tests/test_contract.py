@@ -34,6 +34,7 @@ from test_bad_targets import write_voc
 from whole_task import classification, whole
 
 LOSSES, METRICS, MASK_METRICS = ALL_LOSSES["label"], ALL_METRICS["label"], ALL_METRICS["mask"]
+COUNTED = [name for name in MASK_METRICS if name not in catalog.OF_MASKS]
 METHODS, PIXELWISE = ALL_METHODS["label"], ALL_METHODS["mask"]
 
 every = pytest.mark.parametrize
@@ -401,7 +402,7 @@ def by_scikit_learn(name: str, found: np.ndarray, true: np.ndarray) -> float:
     return float(np.mean([of(*pair) for pair in zip(found, true, strict=True)])) if "image" in name else of(found, true)
 
 
-@every("name", MASK_METRICS)
+@every("name", COUNTED)
 @every("seed", range(4))
 def test_metric_of_masks_agrees_with_scikit_learn_pixel_by_pixel(name: str, seed: int) -> None:
     found, true = masks(seed)
@@ -415,7 +416,7 @@ def test_metric_of_masks_agrees_with_scikit_learn_pixel_by_pixel(name: str, seed
     assert drawn == pytest.approx(by_scikit_learn(name, found[rows], true[rows]), abs=1e-12)
 
 
-@every("name", MASK_METRICS)
+@every("name", COUNTED)
 def test_right_masks_have_the_best_score_and_a_wrong_pixel_costs(name: str) -> None:
     metric, (_, true) = MASK_METRICS[name], masks(0)
     right = np.where(true == 255, 2, true)
@@ -588,7 +589,8 @@ def test_maps_are_fused_as_the_rows_of_their_pixels(name: str) -> None:
     stack = stack_of(images=35)
     fused = METHODS[name](stack, [1, 2, 3])
     pictures = [part.T.reshape(4, 5, 7) for part in stack]
-    assert maps.fused(pictures, [1, 2, 3], PIXELWISE[name]) == pytest.approx(fused.T.reshape(4, 5, 7), abs=1e-12)
+    within = 2 / 255 if name == "vote" else 1e-12  # votes are rounded as maps are stored
+    assert maps.fused(pictures, [1, 2, 3], PIXELWISE[name]) == pytest.approx(fused.T.reshape(4, 5, 7), abs=within)
     assert set(PIXELWISE) < set(METHODS), "a rank over images cannot be taken pixel by pixel"
 
 

@@ -441,7 +441,8 @@ NAMED = {"source": "folder", "train": "t"}
         (BASE | {"task": "regression", "data": {"source": "digits_ink"}, "ensemble": ["thresholds"]},
          "ensemble[0] = 'thresholds': allowed with regression: average, fitted_average, "
             "hill_climbing, simplex, stacking, boosted_stacking, prediction_intervals, package.module:function"),
-        (MASKS | {"ensemble": ["fitted_average"]}, "allowed with segmentation: average, thresholds, package.module:function"),
+        (MASKS | {"ensemble": ["fitted_average"]},
+         "allowed with segmentation: average, thresholds, components, package.module:function"),
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
         (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': nearest is 'pf1'; allowed with multilabel"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
@@ -457,7 +458,6 @@ NAMED = {"source": "folder", "train": "t"}
          "'log_loss' does not depend on thresholds, so none can be fitted for it; write {thresholds: {metric: ...}} with one of "
          "accuracy, balanced_accuracy, f1_macro, f1_micro, quadratic_kappa, f1, mcc"),
         (BASE | {"ensemble": [{"thresholds": {"metric": "ownsteps:own_metric"}}]}, "'own_metric' does not depend on thresholds"),
-        (MASKS | {"ensemble": ["thresholds"]}, "thresholds apply to masks of one class, but there are 2"),
         (BASE | {"data": {**NAMED, "classes": ["a", "b", "c"]}, "ensemble": ["thresholds"]},
          "thresholds decide between two classes, but there are 3; remove the step"),
         (LABELS | {"ensemble": ["thresholds"], "task_params": {"threshold": 0.3}}, "task_params.threshold has no effect if"),
@@ -488,15 +488,15 @@ def test_steps_that_cannot_be_are_one_error_of_the_config(changes: dict[str, Any
 def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (repo / "docs/ensembling.md").read_text(), re.DOTALL)
     of_ours = {**LABELS, "models": [MODEL, {**MODEL, "name": "big"}]}
-    of_boxes = {**of_ours, **OF_TASK["detection"]}
     found = map(yaml.safe_load, blocks)
     made = [
         parse(
-            {**(of_boxes if "task" in one else of_ours), **one, **({"task": "classification"} if "data" in one else {})}
+            {**of_ours, **OF_TASK.get(one.get("task"), {}), **one}
+            | ({"task": "classification"} if "data" in one else {})
         )
         for one in found
     ]
-    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}, {}, {}, {}, {}, {}]
+    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}, {}, {}, {}, {}, {}, {}]
     assert made[2].postprocessing == ["thresholds"]
     assert [one.stacks_metadata for one in made].count(True) == 1
     assert [(one.on_all_rows.rounds, one.on_all_rows.test) for one in made if one.full_data] == [

@@ -391,7 +391,13 @@ OF_ONE_TASK = {
         "metrics/segmentation.py": {"train", "ensemble"},  # the manifest asks which classes are decided, no more
         "losses/segmentation.py": {"train"},
         "models/smp_models.py": {"train", "predict"},
-        "ensembling/maps.py": {"pseudo_label", "ensemble"},
+        "ensembling/maps.py": {"manifest", "pseudo_label", "ensemble", "submit"},
+        "ensembling/regions.py": {
+            "manifest",
+            "pseudo_label",
+            "ensemble",
+            "submit",
+        },  # masks are cleaned when they are read
         "predictions/maps.py": {"manifest", "train", "pseudo_label", "ensemble", "submit"},
     },
     "detection": {

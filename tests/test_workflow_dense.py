@@ -32,6 +32,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "data": {**MASKS, "test_answers": "raw/test_masks", "shards": 2},
         "models": [{"name": "net", **NETS["segmentation"], "resize": "pad"}],
         "rounds": [{}, {"start": "previous", "teacher": {"threshold": 0.3, "weight": 0.5}}],
+        "ensemble": ["average", {"components": {"smallest": [0, 6], "holes": 9, "largest": [False, True]}}],
         **SHARED,
     },
     "detection": {
@@ -94,6 +95,9 @@ def test_everything_is_made_in_all_rounds_and_folds(task: str, finished: dict[st
 
 def test_masks_are_submitted_as_run_lengths_and_as_pictures_that_agree(finished: dict[str, Path]) -> None:
     results = finished["segmentation"] / "results/t"
+    fitted = json.loads((results / "ensemble/fitted.json").read_text())
+    assert fitted["steps"][1]["fitted"]["holes"] == dict.fromkeys(SHAPES, 9)
+    assert "smallest.dim" in (results / "report/report.html").read_text()
     submission = pd.read_csv(results / "submission.csv", dtype=str, keep_default_na=False)
     assert list(submission.columns) == ["id", "class", "rle"]
     assert list(zip(submission["id"], submission["class"], strict=True)) == [

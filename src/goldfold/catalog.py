@@ -186,6 +186,8 @@ METRICS: dict[str, Entries] = {
         "iou": "goldfold.metrics.segmentation:iou_of_set",
         "dice_per_image": "goldfold.metrics.segmentation:dice_per_image",
         "iou_per_image": "goldfold.metrics.segmentation:iou_per_image",
+        **_of("goldfold.metrics.surfaces", "boundary_iou boundary_f1"),
+        "hausdorff": "goldfold.metrics.surfaces:HAUSDORFF",
     },
     "boxes": {
         "ap": "goldfold.metrics.detection:AP",
@@ -198,6 +200,8 @@ METRICS: dict[str, Entries] = {
         "f1": "goldfold.metrics.detection:F1",
     },
 }
+OF_MASKS = frozenset({"boundary_iou", "boundary_f1", "hausdorff"})
+"""Metrics that read masks, where others take counts of pixels: they are computed only where a config asks for them."""
 _AVERAGES: Entries = {
     **_of("goldfold.ensembling.average", "probability geometric logit rank power vote"),
 }
@@ -208,7 +212,10 @@ ENSEMBLES: dict[str, Entries] = {
         "mean": "goldfold.ensembling.values:mean",
         "median": "goldfold.ensembling.values:median",
     },
-    "mask": {name: _AVERAGES[name] for name in ("probability", "geometric", "logit", "power")},
+    "mask": {
+        **{name: _AVERAGES[name] for name in ("probability", "geometric", "logit", "power")},
+        "vote": "goldfold.ensembling.maps:vote",
+    },
     "boxes": {
         **_of("goldfold.ensembling.boxes", "wbf nms soft_nms nmw"),
     },
@@ -241,7 +248,7 @@ POSTPROCESSING: dict[str, Entries] = {
     },
     "labels": _DECISIONS,
     "value": {"prediction_intervals": "goldfold.ensembling.sets:PredictionIntervals"},
-    "mask": _THRESHOLDS,
+    "mask": {**_THRESHOLDS, "components": "goldfold.ensembling.mask_components:components"},
     "boxes": {},
 }
 """Later steps of the ensemble, which change the combined prediction."""

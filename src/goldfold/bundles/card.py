@@ -173,7 +173,8 @@ def _images(manifest: "Manifest") -> Iterator[str]:
     yield f"Averaged views: {views}. Networks are fused by {fused}. Batch normalisation: {manifest.batch_norm}."
     yield ""
     for one in manifest.postprocessing:
-        yield f"Then: {components.label(one.step)}, fitted to `{json.dumps(one.fitted)}`."
+        fitted = "" if one.fitted is None else f", fitted to `{json.dumps(one.fitted)}`"
+        yield f"Then: {components.label(one.step)}{fitted}."
         yield ""
 
 

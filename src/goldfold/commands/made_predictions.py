@@ -9,8 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.metrics.segmentation import Overlap
+from goldfold.metrics.surfaces import Pairs
 from goldfold.targets import boxes
 from goldfold.targets.label_sets import to_text
+from goldfold.targets.mask_coding import IGNORE
 from goldfold.tasks.detection.boxes import arrays as of_boxes
 from goldfold.tasks.regression.output import arrays as of_numbers
 
@@ -72,8 +74,10 @@ def _mask(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> M
     head = {"ids": ids, "classes": np.array(classes), "sizes": np.full((N_CASES, 2), SIDE, np.int32)}
     maps = [draw.integers(0, 128, (N_CASES, 1, SIDE, SIDE)).astype(np.uint8) for _ in range(2)]
     members = [{**head, **{f"maps/{row}": one for row, one in enumerate(own)}} for own in maps]
-    counts = (draw.integers(1, SIDE, (N_CASES, len(classes))) for _ in range(3))
-    return Made("segmentation", classes, members, pd.DataFrame({"id": ids}), Overlap(*counts))
+    both, predicted, true = (draw.integers(1, SIDE, (N_CASES, len(classes))) for _ in range(3))
+    masks = draw.integers(0, 1 + len(classes), (N_CASES, 2, SIDE, SIDE)).astype(np.uint8)
+    pairs = Pairs(lambda: ((one[0], one[1]) for one in masks), range(1, 1 + len(classes)), IGNORE)
+    return Made("segmentation", classes, members, pd.DataFrame({"id": ids}), Overlap(both, predicted, true, pairs))
 
 
 def _boxes(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> Made:

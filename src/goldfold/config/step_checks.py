@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from goldfold import components, tasks
 from goldfold.base.errors import ConfigError, cause, nearest, shown
-from goldfold.catalog import TASKS
+from goldfold.catalog import OF_MASKS, TASKS
 from goldfold.components import name_of, parse
 from goldfold.config import kinds, slices, stacked
 from goldfold.config.root import Averaging, Config
@@ -15,6 +15,8 @@ from goldfold.tasks.facts import Facts
 
 WITH_RANGES = ("hill_climbing", "stacking", "boosted_stacking", "fitted_fusion")
 """Steps that check their parameters when they are built, which needs no task."""
+
+THRESHOLDS, COMPONENTS = "thresholds", "components"
 
 
 def average_key(config: Config) -> str:
@@ -52,6 +54,8 @@ def _order(config: Config, task: Facts) -> Iterator[str]:
             yield f"{key}: comes after {first!r}, which needs the combined prediction; put the average first"
         elif name in names[:place]:
             yield f"{key}: is listed twice; remove one"
+        elif name == THRESHOLDS and COMPONENTS in names[:place]:
+            yield f"{key}: decides the masks that {COMPONENTS!r} cleans; put it first"
     for place, name in enumerate(names[:-1]):
         if name in KEEP_SCORES:
             yield (
@@ -81,9 +85,8 @@ def _parameters(step: components.Written, config: Config, task: Facts) -> Iterat
             called = kind.get(task.target, kinds.OPEN) if config.task in TASKS else kinds.OPEN
             found += [f"{key} {shown(params[key])}: {one}" for one in components.problems(params[key], called, known)]
     found += stacked.problems(step, config)
-    more = {"thresholds": _thresholds, "unknown": _unknown, **dict.fromkeys((*WITH_RANGES, *KEEP_SCORES), _range)}.get(
-        name
-    )
+    ranges = dict.fromkeys((*WITH_RANGES, *KEEP_SCORES), _range)
+    more = {THRESHOLDS: _thresholds, COMPONENTS: _components, "unknown": _unknown, **ranges}.get(name)
     yield from found or (more(step, config, task) if more else ())
 
 
@@ -124,6 +127,29 @@ def _thresholds(step: components.Written, config: Config, task: Facts) -> Iterat
             tasks.decided(slices.late_task(config), classes)
     except ConfigError as error:
         yield str(error)
+    yield from _of_counts(step, config, task)
+
+
+def _of_counts(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
+    """Problem of a metric of masks that is no function of counts of pixels, which these steps are fitted by."""
+    name, params = parse(step)
+    written = params.get("metric") or config.metric or next(iter(task.metrics))
+    if task.target == "mask" and name_of(written) in OF_MASKS:
+        others = ", ".join(one for one in task.metrics if one not in OF_MASKS)
+        yield (
+            f"metric {components.label(written)!r} needs the masks, and the step is fitted by counts of pixels; write {{{name}: "
+            f"{{metric: ...}}}} with one of {others}"
+        )
+
+
+def _components(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
+    yield from _range(step, config, task)
+    yield from _of_counts(step, config, task)
+    if classes := config.data.named_classes:
+        try:
+            tasks.decided(slices.late_task(config), classes)
+        except ConfigError as error:
+            yield str(error)
 
 
 def _decides(config: Config, metric: components.Written) -> bool:

@@ -9,6 +9,9 @@ from goldfold.config.trial_keys import as_written, written_keys
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
+DECISIONS = ("thresholds", "components")
+"""Steps that some sets of classes do not have."""
+
 
 def settings(config: Config) -> dict[str, Any]:
     """Arguments of `goldfold.stages.manifest.run` by which it checks these settings."""
@@ -20,8 +23,8 @@ def settings(config: Config) -> dict[str, Any]:
 
 
 def _has_thresholds(config: Config) -> bool:
-    """Return whether decisions use fitted thresholds; checked with the classes, and only part of the ensemble's recipe."""
-    return any(name_of(step) == "thresholds" for step in config.postprocessing)
+    """Return whether decisions are fitted or cleaned; checked with the classes, and only part of the ensemble's recipe."""
+    return any(name_of(step) in DECISIONS for step in config.postprocessing)
 
 
 def _weighted_classes(config: Config) -> dict[str, list[str]]:

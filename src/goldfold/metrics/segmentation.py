@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.metrics.metric import Rows
+
+if TYPE_CHECKING:
+    from goldfold.metrics.surfaces import Pairs
 
 Counts = NDArray[np.integer[Any]]
 
@@ -22,13 +25,18 @@ class Overlap:
     """Only in the prediction (false positives)."""
     true: Counts
     """Only in the truth (false negatives)."""
+    pairs: "Pairs | None" = None
+    """Masks of all images, for metrics that need more than counts."""
+    rows: Rows | None = None
+    """Rows among these that are counted here; None for all."""
 
     def __len__(self) -> int:
         return len(self.both)
 
     def arguments(self, rows: Rows) -> tuple["Overlap"]:
         """Return the counts of some of the images, as the only argument."""
-        return (Overlap(self.both[rows], self.predicted[rows], self.true[rows]),)
+        own = rows if self.rows is None else self.rows[rows]
+        return (Overlap(self.both[rows], self.predicted[rows], self.true[rows], self.pairs, own),)
 
 
 def count(prediction: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], first: int, last: int, ignore: int
@@ -52,12 +60,15 @@ LEVELS = np.arange(1, 100) / 100
 
 @dataclass(frozen=True)
 class Undecided:
-    """Numbers of pixels (n, `LEVELS`) whose probability of one class reaches each level: in the class, and outside it."""
+    """Numbers of pixels (n, classes, `LEVELS`) that are predicted as each class at each level: in the class, and outside it.
+
+    The pixels of a class depend on its own threshold alone.
+    """
 
     hits: Counts
     misses: Counts
     true: Counts
-    """Pixels of the class (n,)."""
+    """Pixels of the classes (n, classes)."""
 
     def __len__(self) -> int:
         return len(self.hits)
@@ -67,21 +78,29 @@ class Undecided:
         return LEVELS
 
     def at(self, thresholds: Sequence[float]) -> Overlap:
-        """Return the overlap of masks decided by one of `LEVELS`."""
-        place = [int(np.flatnonzero(np.isclose(LEVELS, thresholds[0]))[0])]
-        both = self.hits[:, place]
-        return Overlap(both, self.misses[:, place], self.true[:, None] - both)
+        """Return the overlap of masks decided by one of `LEVELS` per class."""
+        places = [int(np.flatnonzero(np.isclose(LEVELS, one))[0]) for one in thresholds]
+        classes = range(len(places))
+        both = self.hits[:, classes, places]
+        return Overlap(both, self.misses[:, classes, places], self.true - both)
+
+    def of_class(self, column: int) -> "Undecided":
+        """Return the counts of one class."""
+        chosen = slice(column, column + 1)
+        return Undecided(self.hits[:, chosen], self.misses[:, chosen], self.true[:, chosen])
 
 
 def count_levels(
-    values: NDArray[np.float32], is_class: NDArray[np.bool_], is_known: NDArray[np.bool_]
+    values: NDArray[np.floating[Any]], is_class: NDArray[np.bool_], is_known: NDArray[np.bool_], includes: bool = True
 ) -> tuple[Counts, Counts]:
     """Count the pixels whose probability reaches each of `LEVELS`, in the class and outside it.
 
     Args:
-        values: (height, width) probabilities; pixels outside ``is_known`` are skipped.
+        values: probabilities; those outside ``is_known`` are skipped.
+        includes: whether a probability equal to a level reaches it.
     """
-    reached = np.searchsorted(LEVELS.astype(np.float32), values, side="right")
+    side: Literal["left", "right"] = "right" if includes else "left"
+    reached = np.searchsorted(LEVELS.astype(values.dtype), values, side=side)
     counts = [
         np.bincount(reached[is_known & of], minlength=len(LEVELS) + 1)[::-1].cumsum()[::-1][1:]
         for of in (is_class, ~is_class)

@@ -141,11 +141,16 @@ def _picked(
 
 def with_thresholds(predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
     """Attach decision thresholds (classes,) to predictions, as the entry ``thresholds`` (n, classes), one row per image."""
-    rows = np.tile(np.asarray(thresholds, dtype=np.float64), (len(predictions["ids"]), 1))
+    return with_same(predictions, "thresholds", np.asarray(thresholds, dtype=np.float64))
+
+
+def with_same(predictions: Arrays, name: str, value: NDArray[Any]) -> Arrays:
+    """Attach an array to predictions as the entry ``name`` (n, ...), the same for every image."""
+    rows = np.tile(value, (len(predictions["ids"]), *[1] * value.ndim))
     if isinstance(predictions, OneByOne):
         single = next(iter(predictions.rows), "/").split("/")[0]
-        return OneByOne({**predictions.arrays, "thresholds": rows}, single, len(predictions.rows), predictions.make)
-    return {**predictions, "thresholds": rows}
+        return OneByOne({**predictions.arrays, name: rows}, single, len(predictions.rows), predictions.make)
+    return {**predictions, name: rows}
 
 
 def thresholds_of(predictions: Arrays, ids: Sequence[str] | None = None) -> NDArray[np.float64] | None:

@@ -197,11 +197,14 @@ def span(values: Sequence[Any], digits: str = ".4g") -> str:
     if all(isinstance(value, Real) and not isinstance(value, bool) for value in values):
         low, high = (f"{end:{digits}}" for end in (min(values), max(values)))
         return low if low == high else f"{low} to {high}"
-    texts = {
-        f"[{', '.join(format(one, digits) for one in value)}]" if isinstance(value, list) else str(value)
-        for value in values
-    }
+    texts = {_as_text(value, digits) for value in values}
     return texts.pop() if len(texts) == 1 else "differ"
+
+
+def _as_text(value: Any, digits: str) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(format(one, digits) for one in value)}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def blocks(results: Results) -> list[Block]:

@@ -1,18 +1,32 @@
 """Facets of a task used by ensemble steps, as one object."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from goldfold import tasks
 from goldfold.predictions.arrays import picked
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from goldfold.heads.of_cases import EmbeddedCases
     from goldfold.metadata.of_cases import OfCases
+    from goldfold.predictions.arrays import Arrays
+
+
+@runtime_checkable
+class Cleans(Protocol):
+    """Optional members of the facet `Decide`: settings by which masks are cleaned, fitted by the step `components`."""
+
+    def cleanable(self, predictions: "Arrays", truth: "pd.DataFrame", settings: Sequence[tuple[int, int, bool]]) -> Any:
+        """Pair predictions with the truth, for each of the settings, see `goldfold.ensembling.mask_components.Cleanable`."""
+
+    def clean(self, predictions: "Arrays", settings: Sequence[tuple[int, int, bool]]) -> "Arrays":
+        """Return the predictions with settings per class attached: smallest, holes and largest."""
 
 
 class ForSteps:
-    """Fusion, scores and, if the task has thresholds, decisions, see `goldfold.ensembling.steps`."""
+    """Fusion, scores and, if the task has them, decisions and cleaning of masks, see `goldfold.ensembling.steps`."""
 
     def __init__(
         self,
@@ -29,3 +43,5 @@ class ForSteps:
         self.fuse, self.evidence, self.metric = tasks.output(spec, classes).fuse, score.evidence, score.metric
         if decide is not None:
             self.decided_classes, self.decidable, self.decide = decide.decided_classes, decide.decidable, decide.decide
+        if isinstance(decide, Cleans):
+            self.cleanable, self.clean = decide.cleanable, decide.clean

@@ -1,49 +1,125 @@
-"""Decision for one class per pixel by a threshold."""
+"""Decisions by fitted thresholds, and fitted cleaning of the components of masks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from goldfold.predictions.arrays import with_thresholds
+from goldfold.predictions.arrays import with_same, with_thresholds
 from goldfold.tasks.segmentation.decided import decided
-from goldfold.tasks.segmentation.maps import regions
+from goldfold.tasks.segmentation.kept import Kept, key
+from goldfold.tasks.segmentation.maps import COMPONENTS, mask, regions
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.metrics.segmentation import Undecided
+    from goldfold.images.geometry import Placement
+    from goldfold.metrics.segmentation import Overlap, Undecided
     from goldfold.predictions.arrays import Arrays
 
 
+@dataclass(frozen=True)
+class Uncleaned:
+    """Numbers of pixels (n, classes, settings) of masks cleaned by each setting."""
+
+    both: NDArray[np.int32]
+    predicted: NDArray[np.int32]
+    """All pixels of the class with known truth."""
+    true: NDArray[np.int32]
+    """True pixels (n, classes)."""
+
+    def __len__(self) -> int:
+        return len(self.true)
+
+    def at(self, places: Sequence[int]) -> Overlap:
+        """Return the overlap of masks cleaned by one setting per class, given by its place."""
+        from goldfold.metrics.segmentation import Overlap
+
+        classes = range(len(places))
+        both, predicted = self.both[:, classes, places], self.predicted[:, classes, places]
+        return Overlap(both, predicted - both, self.true - both)
+
+
 class Decide:
-    """Decides for the class at or above the threshold."""
+    """Decides for the most probable class where it reaches its threshold, else for the background; cleans components."""
 
     def __init__(self, spec: Spec) -> None:
-        self.spec = spec
+        self.spec, self.kept = spec, Kept()
 
     def decided_classes(self) -> list[str]:
-        """Return the only class."""
+        """Return the classes without the background."""
         return decided(self.spec)
+
+    decide = staticmethod(with_thresholds)
 
     def decidable(self, predictions: Arrays, truth: pd.DataFrame) -> Undecided:
         """Count pixels by probability level, at the size of the masks on disk."""
-        from goldfold.metrics.segmentation import LEVELS, Undecided, count_levels
-        from goldfold.predictions.arrays import rows_of
-        from goldfold.predictions.maps import resized
+        from goldfold.metrics.segmentation import LEVELS, Undecided
+
+        shape = len(self.spec.classes), len(LEVELS) * 2 + 1
+        found = self._counted("levels", predictions, truth, shape, self._by_level)
+        return Undecided(found[..., 1 : len(LEVELS) + 1], found[..., len(LEVELS) + 1 :], found[..., 0])
+
+    def _by_level(self, predictions: Arrays, row: int, placed: Placement, true: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Count the true pixels of each class, and those predicted at each level in and outside it (classes, 1 + 2 levels)."""
+        from goldfold.ensembling.maps import against_background
+        from goldfold.metrics.segmentation import count_levels
+        from goldfold.predictions.maps import resized, with_first_channel
         from goldfold.targets.mask_coding import IGNORE
 
-        placed, hits, misses, n_true = regions(predictions), list[Any](), list[Any](), list[int]()
-        for row, path in zip(rows_of(predictions, list(truth["id"])), truth["mask"], strict=True):
-            values = placed[row].put_back(resized(predictions[f"maps/{row}"], placed[row].part)[0])
-            true = self.spec.true_mask(path)
-            of_image = count_levels(values, true == 1, true != IGNORE)
-            hits.append(of_image[0])
-            misses.append(of_image[1])
-            n_true.append(int((true == 1).sum()))
-        counts = [np.reshape(part, (-1, len(LEVELS))).astype(np.int64) for part in (hits, misses)]
-        return Undecided(counts[0], counts[1], np.array(n_true, dtype=np.int64))
+        values, classes = resized(predictions[f"maps/{row}"], placed.part), range(1, len(self.spec.classes) + 1)
+        is_one = self.spec.n_channels == 2
+        best, shares = (
+            (np.zeros(placed.part, np.uint8), values[0]) if is_one else against_background(with_first_channel(values))
+        )
+        best, shares = placed.put_back(best + 1), placed.put_back(shares)
+        known = true != IGNORE
+        by_class = [count_levels(shares, true == one, known & (best == one), includes=is_one) for one in classes]
+        return np.array(
+            [[(true == one).sum(), *hits, *misses] for one, (hits, misses) in zip(classes, by_class, strict=True)]
+        )
 
-    decide = staticmethod(with_thresholds)
+    def cleanable(
+        self, predictions: Arrays, truth: pd.DataFrame, settings: Sequence[tuple[int, int, bool]]
+    ) -> Uncleaned:
+        """Count the pixels of masks cleaned by each of ``settings``, see `goldfold.ensembling.regions.Setting`."""
+        from goldfold.ensembling.regions import Setting, counts
+
+        def make(predictions: Arrays, row: int, placed: Placement, true: NDArray[np.uint8]) -> NDArray[np.int32]:
+            found = counts(mask(self.spec, predictions, row, placed), true, n, tried)
+            of_true = [(true == one).sum() for one in range(1, n + 1)]
+            return np.concatenate([np.array(of_true, np.int32)[:, None], *found], axis=1)
+
+        n, wide, tried = len(self.spec.classes), len(settings), [Setting(*one) for one in settings]
+        found = self._counted(tuple(settings), predictions, truth, (n, 1 + 2 * wide), make)
+        return Uncleaned(found[..., 1 : wide + 1], found[..., wide + 1 :], found[..., 0])
+
+    def clean(self, predictions: Arrays, settings: Sequence[tuple[int, int, bool]]) -> Arrays:
+        """Return the predictions with the settings of the classes attached."""
+        return with_same(predictions, COMPONENTS, np.array(settings, dtype=np.int32))
+
+    def _counted(
+        self,
+        what: Any,
+        predictions: Arrays,
+        truth: pd.DataFrame,
+        shape: tuple[int, ...],
+        make: Callable[[Arrays, int, Placement, NDArray[np.uint8]], NDArray[Any]],
+    ) -> NDArray[np.int32]:
+        """Count the pixels of each image (n, *shape), one image at a time; those that an earlier fit has counted are kept."""
+        from goldfold.predictions.arrays import rows_of
+
+        placed, made = regions(predictions), np.zeros((len(truth), *shape), np.int32)
+        rows = rows_of(predictions, list(truth["id"])).tolist()
+        for place, (row, path) in enumerate(zip(rows, truth["mask"], strict=True)):
+
+            def count(row: int = row, path: str = path) -> NDArray[np.int32]:
+                return make(predictions, row, placed[row], self.spec.true_mask(path)).astype(np.int32)
+
+            made[place] = self.kept.of(key(predictions, row, what, path), count)
+        return made

@@ -1,15 +1,22 @@
-"""Classes with a decision threshold; used before training."""
+"""Classes with a decision threshold and components that can be cleaned; used before training."""
 
 from goldfold.base.errors import ConfigError
 from goldfold.tasks.segmentation.spec import Spec
 
 
 def decided(spec: Spec) -> list[str]:
-    """Return the only class.
+    """Return the classes, which are decided against the background.
 
     Raises:
-        ConfigError: there are several classes.
+        ConfigError: there is no background.
     """
-    if (n := len(spec.classes)) != 1:
-        raise ConfigError(f"thresholds apply to masks of one class, but there are {n} classes; remove the step")
+    from goldfold.targets.mask_values import values_of
+
+    values = values_of(spec.classes, spec.mask_values)
+    if 0 in values:
+        name = spec.classes[values.index(0)]
+        raise ConfigError(
+            f"thresholds and components need a background, but the pixel value 0 is the class {name!r}; remove the step, or the "
+            f"class"
+        )
     return spec.classes

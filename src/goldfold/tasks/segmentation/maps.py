@@ -3,7 +3,8 @@
 Predictions have ``sizes`` (n, 2), the original height and width of the images, and ``maps/<row>``, the probabilities of one
 image: uint8 (channels - 1, height, width), 255 for probability 1, at the network's resolution, without the padding. The
 first channel (the background) is 1 minus the others. If images are cropped, ``rois`` (n, 4), x1, y1, x2, y2 in pixels of
-the image, is the region of each map; pixels around it are background.
+the image, is the region of each map; pixels around it are background. Steps of the ensemble add ``thresholds`` (n, classes)
+and `COMPONENTS`, by which `masks` decides and cleans.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from goldfold.tasks.segmentation.spec import Spec
 if TYPE_CHECKING:
     from goldfold.images.geometry import Placement
     from goldfold.predictions.arrays import Arrays
+
+COMPONENTS = "components"
+"""Entry (n, classes, 3) with the settings of `goldfold.ensembling.regions`: smallest, holes, largest."""
 
 
 def header_entries(
@@ -48,16 +52,38 @@ def masks(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the channel of every pixel per image, at the original size; with ``sizes``, of the cropped region at these."""
     from goldfold.predictions.arrays import rows_of
-    from goldfold.predictions.maps import resized, with_first_channel
 
     placed = regions(predictions)
-    for place, row in enumerate(rows_of(predictions, ids)):
-        values = resized(predictions[f"maps/{row}"], sizes[place] if sizes is not None else placed[row].part)
-        if spec.n_channels == 2:
-            channels = (values[0] >= _threshold(spec, predictions, int(row))).astype(np.uint8)
+    for place, row in enumerate(rows_of(predictions, ids).tolist()):
+        if sizes is not None:
+            yield _decided(spec, predictions, row, sizes[place])
         else:
-            channels = with_first_channel(values).argmax(axis=0).astype(np.uint8)
-        yield channels if sizes is not None else placed[row].put_back(channels)
+            yield mask(spec, predictions, row, placed[row])
+
+
+def mask(spec: Spec, predictions: Arrays, row: int, placed: Placement) -> NDArray[np.uint8]:
+    """Return the channel of every pixel of one image, at the original size."""
+    channels: NDArray[np.uint8] = placed.put_back(_decided(spec, predictions, row, placed.part))
+    if COMPONENTS not in predictions:
+        return channels
+    from goldfold.ensembling.regions import Setting, cleaned
+
+    return cleaned(channels, [Setting(a, b, bool(c)) for a, b, c in predictions[COMPONENTS][row].tolist()])
+
+
+def _decided(spec: Spec, predictions: Arrays, row: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the channel of every pixel of a map, at ``size`` (height, width)."""
+    from goldfold.predictions.maps import resized, with_first_channel
+
+    values = resized(predictions[f"maps/{row}"], size)
+    if spec.n_channels == 2:
+        return (values[0] >= _threshold(spec, predictions, row)).astype(np.uint8)
+    if "thresholds" in predictions:
+        from goldfold.ensembling.maps import against_background
+
+        best, shares = against_background(with_first_channel(values))
+        return np.where(shares > predictions["thresholds"][row][best], best + 1, 0).astype(np.uint8)
+    return with_first_channel(values).argmax(axis=0).astype(np.uint8)
 
 
 def _threshold(spec: Spec, predictions: Arrays, row: int) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goldfold import catalog, components
 from goldfold.tasks.segmentation.maps import masks
@@ -20,15 +23,33 @@ if TYPE_CHECKING:
     from goldfold.samples.dense import FramedMasks
 
 
+def kept(masks: Iterable[NDArray[np.uint8]]) -> Callable[[], Iterator[NDArray[np.uint8]]]:
+    """Read masks once and keep them compressed; return how to read them again."""
+    parts = [(mask.shape, zlib.compress(mask.tobytes(), 1)) for mask in masks]
+    return lambda: (np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape) for shape, data in parts)
+
+
+def pairs_of(
+    masks: Callable[[], Iterable[NDArray[np.uint8]]], true: Sequence[Callable[[], NDArray[np.uint8]]]
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Read pairs of predicted and true masks."""
+    return ((mask, of()) for mask, of in zip(masks(), true, strict=True))
+
+
 class Score:
     """Scores of masks."""
 
     def __init__(self, spec: Spec) -> None:
-        self.spec, self.classes = spec, spec.classes
+        self.spec, self.classes, self.keeps_masks = spec, spec.classes, False
 
     def evidence(self, predictions: Arrays, truth: pd.DataFrame, targets: FramedMasks | None = None) -> Overlap:
-        """Count the overlap at the size of the masks on disk; with ``targets``, at the network's resolution."""
+        """Count the overlap at the size of the masks on disk; with ``targets``, at the network's resolution.
+
+        Predictions are read again only by metrics of `catalog.OF_MASKS`. With ``targets`` they can be read only once: masks are
+        then kept, compressed, if such a metric was built.
+        """
         from goldfold.metrics.segmentation import Overlap, count
+        from goldfold.metrics.surfaces import Pairs
         from goldfold.targets.mask_coding import IGNORE
 
         ids, sizes = list(truth["id"]), None
@@ -37,18 +58,23 @@ class Score:
         else:
             true = [partial(targets.inner, row) for row in range(len(ids))]
             sizes = [targets.placement(row).inner for row in range(len(ids))]
-        pairs = zip(masks(self.spec, predictions, ids, sizes), true, strict=True)
-        last = self.spec.n_channels - 1
-        counts = [count(mask, of(), self.spec.first, last, IGNORE) for mask, of in pairs]
+        read: Callable[[], Iterator[NDArray[np.uint8]]] = partial(masks, self.spec, predictions, ids, sizes)
+        if targets is not None and self.keeps_masks:
+            read = kept(read())
+        first, last = self.spec.first, self.spec.n_channels - 1
+        counts = [count(*pair, first, last, IGNORE) for pair in pairs_of(read, true)]
         both, predicted, alone = (
             np.array([image[part] for image in counts]).reshape(-1, len(self.classes)) for part in range(3)
         )
-        return Overlap(both, predicted, alone)
+        again = partial(pairs_of, read, true)
+        can_read = targets is None or self.keeps_masks
+        return Overlap(both, predicted, alone, Pairs(again, range(first, last + 1), IGNORE) if can_read else None)
 
     def metric(self, wanted: components.Written) -> Metric:
         """Build a metric of the config."""
         from goldfold import metrics
 
+        self.keeps_masks |= components.name_of(wanted) in catalog.OF_MASKS
         return metrics.build(wanted, catalog.METRICS["mask"])
 
     def by_class(self, evidence: Overlap) -> pd.DataFrame:
