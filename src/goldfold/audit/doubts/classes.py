@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from goldfold.base.words import count, noun
-from goldfold.splits.training import is_train_only
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +48,8 @@ def about_classes(classes: dict[str, dict[str, float]]) -> Iterator[str]:
 
 def about_external(train: pd.DataFrame) -> Iterator[str]:
     """Classes that are not among the rows that are only trained on, which a model with ``train.rows: external`` never sees."""
+    from goldfold.splits.training import is_train_only
+
     if "label" not in train:
         return
     is_external = is_train_only(train)
