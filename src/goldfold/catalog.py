@@ -57,6 +57,7 @@ NETWORKS: dict[str, Entries] = {
         "fcos": "goldfold.models.detectors:fcos",
         "retinanet": "goldfold.models.detectors:retinanet",
         "faster_rcnn": "goldfold.models.detectors:faster_rcnn",
+        **_of("goldfold.models.query_detectors", "rt_detr_v2 d_fine detr"),
     },
 }
 POOLINGS: Entries = {

@@ -104,8 +104,10 @@ def network_problems(model: Model, task: Facts) -> Iterator[str]:
         return
     takes = {parameter.name for parameter in read(task.networks[network]).parameters}
     yield from _interpolation(model)
-    if "backbone" in takes:
-        yield from _backbone(network, model.backbone)
+    if {"backbone", "checkpoint"} <= takes and "checkpoint" in model.params:
+        yield from _checkpoint(network, model)
+    elif "backbone" in takes:
+        yield from _backbone(network, model.backbone, " or params: {checkpoint: NAME}" * ("checkpoint" in takes))
     elif model.backbone is not None:
         yield f"backbone = {model.backbone!r}: network {network!r} takes none; remove it"
     if model.drop_path and "drop_path" not in takes:
@@ -119,9 +121,19 @@ def _interpolation(model: Model) -> Iterator[str]:
         yield "interpolation = 'own': is that of a backbone of timm, which this model has none of; name one, e.g. bicubic"
 
 
-def _backbone(network: str, backbone: str | None) -> Iterator[str]:
+def _checkpoint(network: str, model: Model) -> Iterator[str]:
+    if model.backbone is not None:
+        yield f"backbone = {model.backbone!r}: network {network!r} has that of params.checkpoint; remove one of the two"
+    if model.pretrained is False:
+        yield (
+            f"pretrained = false: network {network!r} would train random weights behind the frozen batch normalisation of the "
+            f"checkpoint; set pretrained: true, or name a backbone instead of a checkpoint"
+        )
+
+
+def _backbone(network: str, backbone: str | None, others: str) -> Iterator[str]:
     if backbone is None:
-        yield f"backbone: network {network!r} needs one, e.g. backbone: resnet18"
+        yield f"backbone: network {network!r} needs one, e.g. backbone: resnet18{others}"
     elif backbone.split(".")[0] not in timm_backbones() and not backbone.startswith(("hf-hub:", "local-dir:")):
         hint = nearest(backbone.split(".")[0], timm_backbones(), n=3)
         yield f"backbone = {backbone!r}: {hint}timm knows {len(timm_backbones())}: goldfold models --filter NAME"

@@ -62,7 +62,7 @@ def body(
     import timm
 
     arguments: dict[str, Any] = {**weights_from(pretrained, backbone), "features_only": True, "in_chans": in_channels}
-    arguments |= {"out_indices": _indices(backbone, strides)}
+    arguments |= {"out_indices": indices(backbone, strides)}
     arguments |= {"drop_path_rate": drop_path} if drop_path else {}
     height, width = (math.ceil(side / strides[-1]) * strides[-1] for side in image_size)
     with readable_errors(backbone):
@@ -72,7 +72,7 @@ def body(
     return body
 
 
-def _indices(backbone: str, strides: Sequence[int]) -> list[int]:
+def indices(backbone: str, strides: Sequence[int]) -> list[int]:
     """Return the indices of the backbone's features with these strides."""
     if not strides or any(later != 2 * earlier for earlier, later in pairwise(strides)):
         raise ConfigError(f"strides = {list(strides)}: each must be twice the previous, e.g. [8, 16, 32]")
