@@ -116,6 +116,9 @@ class Output:
 class QueryDetector(nn.Module):
     """Detector of transformers with a batch of normalised images as input, padded to a multiple of the stride."""
 
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
     def __init__(
         self, whole: Any, of: Family, strides: tuple[int, ...], score_threshold: float, max_boxes: int
     ) -> None:

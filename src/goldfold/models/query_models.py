@@ -87,7 +87,7 @@ class Features(nn.Module):
     def forward(self, images: Tensor, mask: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return maps (batch, channels, height, width) and masks (batch, height, width), which are true: images have one size."""
         found = self.body(images)
-        maps = found.feature_maps if isinstance(found, dict) else found
+        maps = getattr(found, "feature_maps", found)  # transformers wraps those of its own backbones
         maps = [one.permute(0, 3, 1, 2) for one in maps] if self.is_channels_last else maps
         return [(one, torch.ones_like(one[:, 0], dtype=torch.bool)) for one in maps]
 
