@@ -15,7 +15,7 @@ from goldfold import catalog, models
 from goldfold.base.errors import ConfigError
 from goldfold.models.detectors import DETECTORS as OF_TORCHVISION
 from goldfold.models.query_models import FAMILIES
-from goldfold.models.smp_models import ARCHITECTURES
+from goldfold.models.smp_models import ARCHITECTURES as OF_SMP
 from goldfold.models.wrapping import Normalised
 
 every = pytest.mark.parametrize
@@ -26,8 +26,10 @@ SLIM: dict[str, dict[str, Any]] = {
     "linknet": {},
     "pspnet": {"psp_out_channels": 32},
     "segformer": {"decoder_segmentation_channels": 32},
+    "fused_features": {"width": 32},
     "dpt": {"decoder_intermediate_channels": [16, 16, 32, 32], "decoder_fusion_channels": 32},
 }
+ARCHITECTURES = [*OF_SMP, "fused_features"]
 DETECTORS = [*OF_TORCHVISION, *FAMILIES]
 QUERIES: dict[str, Any] = {"queries": 12, "decoder_layers": 2}
 FEW: dict[str, dict[str, Any]] = {
@@ -79,9 +81,9 @@ def round_trip(model: Normalised, other: Normalised, path: Path) -> None:
 
 def test_every_architecture_is_tried() -> None:
     assert set(SLIM) == set(ARCHITECTURES)
-    assert len(ARCHITECTURES) >= 12
+    assert len(ARCHITECTURES) >= 13
     assert len(DETECTORS) >= 6
-    assert list(ARCHITECTURES) == list(catalog.NETWORKS["maps"])
+    assert list(catalog.NETWORKS["maps"]) == ARCHITECTURES
     assert list(catalog.NETWORKS["boxes"]) == DETECTORS
 
 
@@ -110,6 +112,8 @@ def test_architecture_gives_logits_of_the_input_s_size_and_learns_with_every_par
         ("segformer", "mobilenetv4_conv_small"),
         ("pspnet", "test_efficientnet"),
         ("dpt", "test_vit"),
+        ("fused_features", "swin_s3_tiny_224"),
+        ("fused_features", "hrnet_w18_small"),
     ],
 )
 def test_architecture_takes_other_backbones_and_channels(name: str, backbone: str, channels: int) -> None:
@@ -134,8 +138,25 @@ def test_network_is_built_without_memory_on_the_meta_device(name: str) -> None:
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
 
 
-def test_unet_takes_any_size() -> None:
-    assert dense("unet", image_size=(50, 67)).eval()(images((50, 67))).shape == (2, 2, 50, 67)
+@every("name", ["unet", "fused_features"])
+def test_any_size_is_taken(name: str) -> None:
+    assert dense(name, image_size=(50, 67)).eval()(images((50, 67))).shape == (2, 2, 50, 67)
+
+
+def test_features_of_all_stages_are_fused_at_the_place_where_they_are() -> None:
+    """Only pixels near a change move, and padding at the right and bottom does not shift what is cropped back."""
+    model = dense("fused_features", image_size=(128, 128), width=16, strides=[4, 8]).eval()
+    small, large = images((125, 123)), torch.zeros(2, 3, 128, 128, dtype=torch.uint8)
+    large[...] = model.mean.mul(255).round().byte()  # the value of the padding, up to rounding
+    large[..., :125, :123] = small
+    with torch.inference_mode():
+        found, wanted = model(small), model(large)[..., :125, :123]
+        torch.testing.assert_close(found, wanted, atol=0.02, rtol=0)
+        small[..., :8, :8] = 255
+        moved = (model(small) - found).abs().amax((0, 1)) > 0
+    assert moved[:8, :8].any()
+    assert not moved[64:].any()
+    assert not moved[:, 64:].any()
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {

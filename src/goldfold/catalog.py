@@ -49,10 +49,13 @@ NETWORKS: dict[str, Entries] = {
             for name in ("small_resnet", "densenet7x7", "dual_branch", "inception_fsd", "dilated_group_conv", "clip")
         },
     },
-    "maps": _of(
-        "goldfold.models.smp_models",
-        "unet unetplusplus fpn linknet manet pan pspnet deeplabv3 deeplabv3plus segformer upernet dpt",
-    ),
+    "maps": {
+        **_of(
+            "goldfold.models.smp_models",
+            "unet unetplusplus fpn linknet manet pan pspnet deeplabv3 deeplabv3plus segformer upernet dpt",
+        ),
+        "fused_features": "goldfold.models.fused_features:build",
+    },
     "boxes": {
         "fcos": "goldfold.models.detectors:fcos",
         "retinanet": "goldfold.models.detectors:retinanet",

@@ -1,4 +1,4 @@
-"""A timm backbone with a feature pyramid, for detectors."""
+"""A timm backbone with features at several strides, and a pyramid of these for detectors."""
 
 import math
 from collections import OrderedDict
@@ -53,8 +53,12 @@ def body(
     pretrained: Pretrained,
     drop_path: float,
     strides: Sequence[int],
+    **params: Any,
 ) -> nn.Module:
     """Build the backbone up to the coarsest stride, with features at ``strides``.
+
+    Args:
+        params: further parameters of the backbone in timm.
 
     Raises:
         ConfigError: the backbone lacks these strides or drop_path, or its weights are not available.
@@ -62,7 +66,7 @@ def body(
     import timm
 
     arguments: dict[str, Any] = {**weights_from(pretrained, backbone), "features_only": True, "in_chans": in_channels}
-    arguments |= {"out_indices": indices(backbone, strides)}
+    arguments |= {"out_indices": indices(backbone, strides), **params}
     arguments |= {"drop_path_rate": drop_path} if drop_path else {}
     height, width = (math.ceil(side / strides[-1]) * strides[-1] for side in image_size)
     with readable_errors(backbone):
