@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from goldfold.models.pyramid import body
+from goldfold.models.pyramid import Stages, body
 from goldfold.models.timm_models import Pretrained, with_statistics
 
 
@@ -66,20 +66,6 @@ class FusedFeatures(nn.Module):
         every = torch.cat([finest, *(_resized(one, finest.shape[-2:]) for one in others)], dim=1)
         logits = self.segmentation_head(self.dropout(self.fuse(every)))
         return _resized(logits, padded.shape[-2:])[..., :height, :width]
-
-
-class Stages(nn.Module):
-    """Backbone with the features of its stages (batch, channels, height, width), finest first."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-        self.is_channels_last = getattr(model, "output_fmt", None) == "NHWC"
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the features of all stages."""
-        features: list[Tensor] = self.model(images)
-        return [one.permute(0, 3, 1, 2) for one in features] if self.is_channels_last else features
 
 
 def _resized(maps: Tensor, size: Sequence[int]) -> Tensor:

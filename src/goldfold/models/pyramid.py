@@ -33,17 +33,33 @@ class Pyramid(nn.Module):
 
         super().__init__()
         self.body = body
-        self.is_channels_last = getattr(body, "output_fmt", None) == "NHWC"
         self.fpn = FeaturePyramidNetwork(body.feature_info.channels(), width, norm_layer=NORM)
         self.out_channels = width
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return features (batch, out_channels, height, width) per level, finest first."""
-        features = self.body(images)
-        if self.is_channels_last:
-            features = [level.permute(0, 3, 1, 2) for level in features]
-        levels = self.fpn(OrderedDict((str(index), level) for index, level in enumerate(features)))
+        levels = self.fpn(OrderedDict((str(index), level) for index, level in enumerate(maps_of(self.body, images))))
         return {name: level.float() for name, level in levels.items()}
+
+
+class Stages(nn.Module):
+    """Backbone with the features of its stages."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the features of all stages (batch, channels, height, width), finest first."""
+        return maps_of(self.model, images)
+
+
+def maps_of(body: nn.Module, images: Tensor) -> list[Tensor]:
+    """Return the features of a backbone of timm or transformers (batch, channels, height, width), finest first."""
+    found = body(images)
+    maps = getattr(found, "feature_maps", found)  # transformers wraps those of its own backbones
+    is_channels_last = getattr(body, "output_fmt", None) == "NHWC"
+    return [one.permute(0, 3, 1, 2) if is_channels_last else one for one in maps]
 
 
 def body(
@@ -84,3 +100,14 @@ def indices(backbone: str, strides: Sequence[int]) -> list[int]:
     if lacking := [stride for stride in strides if stride not in found]:
         raise ConfigError(f"strides: backbone {backbone!r} has no features at stride {lacking[0]}; available: {found}")
     return [found.index(stride) for stride in strides]
+
+
+def in_transformers(backbone: str, strides: Sequence[int]) -> dict[str, Any]:
+    """Return the configuration of a backbone without weights in transformers, to be replaced by that of `body`."""
+    return {
+        "model_type": "timm_backbone",
+        "backbone": backbone,
+        "out_indices": indices(backbone, strides),
+        "features_only": True,
+        "use_pretrained_backbone": False,
+    }

@@ -5,7 +5,7 @@ Either of a checkpoint, or new on any timm backbone. Inputs are normalised and o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from goldfold.base.errors import ConfigError, SizeError
-from goldfold.models.checkpoints import in_float32, statistics
+from goldfold.base.errors import SizeError
+from goldfold.models.checkpoints import in_float32, known, refuse_both, refuse_fixed, statistics, take_channels
 from goldfold.models.detectors import Boxes
 from goldfold.models.pyramid import body
-from goldfold.models.query_models import FAMILIES, Family, Features, known, of_checkpoint, on_backbone
+from goldfold.models.query_models import FAMILIES, OURS, Family, Features, of_checkpoint, on_backbone
 from goldfold.models.timm_models import Pretrained, to_channels, with_statistics
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -68,21 +68,20 @@ def build(
         ConfigError: the checkpoint, the backbone or the size does not fit, or the weights are not available.
     """
     of = FAMILIES[detector]
-    if (backbone is None) == (checkpoint is None):
-        raise ConfigError(
-            f"network {detector!r} needs a backbone or params: {{checkpoint: NAME}}, and only one of them"
-        )
-    given = {**known(of, params), "dropout": dropout, **({} if queries is None else {"num_queries": queries})}
+    refuse_both(detector, backbone, checkpoint)
+    given = {**known(of.name, params, OURS), "dropout": dropout}
+    given |= {} if queries is None else {"num_queries": queries}
     shape = tuple(strides or of.strides)
     if checkpoint is None:
         whole = on_backbone(of, str(backbone), n_classes, shape, width or WIDTH, given)
         features = Features(body(str(backbone), in_channels, image_size, pretrained, drop_path, shape))
     else:
         fixed = {"strides": strides, "width": width, "queries": queries if of.has_trained_queries else None}
-        _refuse_fixed(checkpoint, {**fixed, "drop_path": drop_path or None})
+        refuse_fixed(checkpoint, {**fixed, "drop_path": drop_path or None})
         whole = of_checkpoint(of, checkpoint, bool(pretrained), n_classes, given)
         shape = tuple(getattr(whole.config, "feat_strides", of.strides))
-        features = Features(whole.model.backbone.model).taking(in_channels)
+        features = Features(whole.model.backbone.model)
+        take_channels(features, in_channels)
     whole.model.backbone = features
     model = QueryDetector(whole, of, shape, score_threshold, max_boxes)
     model.refuse(*image_size)
@@ -90,15 +89,6 @@ def build(
         return with_statistics(model, features.body, in_channels)
     model.mean, model.std = (to_channels(one, in_channels) for one in statistics(checkpoint, detector, IMAGENET))
     return model
-
-
-def _refuse_fixed(checkpoint: str, given: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an argument that a checkpoint fixes."""
-    for name, value in given.items():
-        if value is not None:
-            raise ConfigError(
-                f"{name} = {value}: checkpoint {checkpoint!r} has its own; remove it, or name a backbone instead of a checkpoint"
-            )
 
 
 @dataclass(frozen=True)
