@@ -55,6 +55,7 @@ NETWORKS: dict[str, Entries] = {
             "unet unetplusplus fpn linknet manet pan pspnet deeplabv3 deeplabv3plus segformer upernet dpt",
         ),
         "fused_features": "goldfold.models.fused_features:build",
+        "mask2former": "goldfold.models.mask2former:build",
     },
     "boxes": {
         "fcos": "goldfold.models.detectors:fcos",
@@ -67,6 +68,8 @@ POOLINGS: Entries = {
     "gem": "goldfold.models.blocks:GeM",
 }
 """Poolings of maps (images, channels, height, width) to features (images, channels), for `models[].head`."""
+OWN_LOSS = frozenset({"mask2former"})
+"""Networks for masks whose outputs in training know their loss, so that `train.loss` has no effect on training."""
 LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
     NETWORKS["boxes"], frozenset({"score_threshold", "nms_iou", "max_boxes"})
 )

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from goldfold.base.errors import nearest, shown
-from goldfold.catalog import HOOKS, SCHEDULES, UPDATES
+from goldfold.catalog import HOOKS, OWN_LOSS, SCHEDULES, UPDATES
 from goldfold.components import name_of
 from goldfold.config import augmentation, hooks, kinds
 from goldfold.config.aggregation_checks import aggregation_problems, dropping_problems
@@ -84,6 +84,8 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from generated_problems(model, config, task)
     yield from auxiliary_problems(model, config, task)
     yield from _of_detectors(model.train, task)
+    if name_of(model.network) in OWN_LOSS and model.train.loss is not None:
+        yield f"train.loss: network {name_of(model.network)!r} has a loss of its own, whose weights are params; remove train.loss"
 
 
 def _of_detectors(settings: Train, task: Facts) -> Iterator[str]:
