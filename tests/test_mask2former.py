@@ -18,7 +18,7 @@ from goldfold.bundles.export import export
 from goldfold.cases import Batch, Inputs
 from goldfold.commands import preflight
 from goldfold.config import parse, slices
-from goldfold.losses.matching import PARTS, Queries, Weights
+from goldfold.models.mask_queries import PARTS, Queries, Weights
 from goldfold.models.wrapping import Normalised
 from goldfold.tasks.segmentation.learn import Learn
 from tiny_results import write_results

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from goldfold.losses.matching import Queries, Weights
 from goldfold.models.checkpoints import (
     configuration,
     known,
@@ -20,6 +19,7 @@ from goldfold.models.checkpoints import (
     statistics,
     take_channels,
 )
+from goldfold.models.mask_queries import Queries, Weights
 from goldfold.models.pyramid import Stages, body, in_transformers
 from goldfold.models.timm_models import Pretrained, to_channels, with_statistics
 

@@ -35,7 +35,7 @@ class Learn:
     def loss(self, loss: components.Several) -> Callable[[nn.Module, Batch], Losses]:
         """Return the mean over the batch; images of equal weight are grouped, as Dice is not a mean over images.
 
-        Outputs of a network that know their loss (`goldfold.losses.matching.Queries`) take its place, in training.
+        Outputs of a network that know their loss (`goldfold.models.mask_queries.Queries`) take its place, in training.
         """
         import torch
 

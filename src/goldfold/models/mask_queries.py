@@ -1,4 +1,4 @@
-"""Loss of queries that each predict a class and a mask: queries are matched to the classes of an image (Cheng et al. 2022)."""
+"""Queries that each predict a class and a mask, and their loss: they are matched to the classes of an image (Cheng et al. 2022)."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from goldfold.losses.segmentation import IGNORE
-
+IGNORE = 255
+"""Index of pixels that do not count."""
 PARTS = ("classes", "masks", "dice")
 """Parts of the loss: cross-entropy of the classes of queries, and cross-entropy and Dice of their masks."""
 
