@@ -257,13 +257,11 @@ def test_parts_of_the_network_are_those_of_other_detectors() -> None:
 
 
 def test_a_detector_is_trained_predicts_views_and_is_exported(tiny_boxes: Tiny, tmp_path: Path) -> None:
-    changes = {
-        "network": "rt_detr_v2",
-        "params": {**FEW["rt_detr_v2"], "width": 16, "strides": [4, 8, 16], "score_threshold": 0, "max_boxes": 8},
-    }
+    few = {**FEW["detr"], "queries": 5, "width": 16, "strides": [8, 16], "score_threshold": 0, "max_boxes": 4}
+    changes = {"network": "detr", "params": few}
     results = write_results(tiny_boxes, tmp_path / "results", **changes)
     history = pd.read_csv(next(results.glob("train/net/round0/fold0/seed0/history.csv")))
-    assert {"train_loss_vfl", "train_loss_bbox", "train_loss_giou"} <= set(history.columns)
+    assert {"train_loss_ce", "train_loss_bbox", "train_loss_giou"} <= set(history.columns)
     export(results, tmp_path / "bundle")
     found = goldfold.load(tmp_path / "bundle").predict(
         list(pd.read_csv(tiny_boxes.folds / "test.csv", dtype=str)["path"])

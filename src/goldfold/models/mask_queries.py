@@ -1,4 +1,4 @@
-"""Queries that each predict a class and a mask, and their loss: they are matched to the classes of an image (Cheng et al. 2022)."""
+"""Queries that each predict a class and a mask, and their loss by matching to the classes of an image (Cheng et al. 2022)."""
 
 from dataclasses import dataclass
 
