@@ -26,6 +26,10 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Mean and standard deviation of the pixels for checkpoints without ``preprocessor_config.json``."""
 WIDTH = 256
 """Default features per query, as published."""
+OTHERS = ("enc_topk_logits", "enc_topk_bboxes", "denoising_meta_values", "initial_reference_points")
+"""Outputs of RT-DETR v2 and D-FINE that their losses take besides."""
+CORNERS = "intermediate_predicted_corners"
+"""Output of D-FINE that its loss takes as ``predicted_corners``."""
 
 
 def build(
@@ -200,11 +204,6 @@ class QueryDetector(nn.Module):
             rows, labels = place[keep] // n_classes, place[keep] % n_classes
             found.append({"boxes": box[rows], "scores": score[keep], "labels": labels})
         return found
-
-
-OTHERS = ("enc_topk_logits", "enc_topk_bboxes", "denoising_meta_values", "initial_reference_points")
-"""Outputs of RT-DETR v2 and D-FINE that their losses take besides."""
-CORNERS = "intermediate_predicted_corners"
 
 
 class WithoutAutocast(nn.Module):
