@@ -50,7 +50,7 @@ def test_every_network_of_the_catalog_has_a_size_and_parameters(capsys: pytest.C
     from goldfold.models import speed
 
     own = [(name, kind) for kind, entries in NETWORKS.items() for name in entries if name not in OF_OTHERS]
-    assert len(own) == 20
+    assert len(own) == 25
     for name, kind in own:
         backbone = speed.backbone_of(NETWORKS[kind][name], name)
         assert (speed.n_parameters(name, backbone, speed.size_of(name, kind)) or 0) > 1e5, name

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from entries import LOSSES as ALL_LOSSES
 from goldfold import catalog, models
 from goldfold.base.errors import ConfigError
-from goldfold.models.detectors import DETECTORS
-from goldfold.models.smp_models import ARCHITECTURES
+from goldfold.models.detectors import DETECTORS as OF_TORCHVISION
+from goldfold.models.query_models import FAMILIES
+from goldfold.models.smp_models import ARCHITECTURES as OF_SMP
 from goldfold.models.wrapping import Normalised
 
 every = pytest.mark.parametrize
@@ -25,8 +26,18 @@ SLIM: dict[str, dict[str, Any]] = {
     "linknet": {},
     "pspnet": {"psp_out_channels": 32},
     "segformer": {"decoder_segmentation_channels": 32},
+    "fused_features": {"width": 32},
     "dpt": {"decoder_intermediate_channels": [16, 16, 32, 32], "decoder_fusion_channels": 32},
 }
+ARCHITECTURES = [*OF_SMP, "fused_features"]
+DETECTORS = [*OF_TORCHVISION, *FAMILIES]
+QUERIES: dict[str, Any] = {"queries": 12, "decoder_layers": 2}
+FEW: dict[str, dict[str, Any]] = {
+    "rt_detr_v2": {**QUERIES, "num_denoising": 8},
+    "d_fine": {**QUERIES, "num_denoising": 8},
+    "detr": {**QUERIES, "encoder_layers": 1},
+}
+"""Few queries and layers of detectors of transformers."""
 SIDES: dict[str, tuple[int, int]] = {"pan": (128, 128)}
 """(height, width); PAN halves its features at stride 16 three times."""
 
@@ -54,7 +65,10 @@ def images(size: tuple[int, int], channels: int = 3, n: int = 2) -> torch.Tensor
 
 
 def without_gradient(model: torch.nn.Module) -> list[str]:
-    return [name for name, value in model.named_parameters() if value.grad is None]
+    """Parameters that are trained but get no gradient; of D-FINE, two constants of its boxes are parameters and not trained."""
+    fixed = {name for name, value in model.named_parameters() if not value.requires_grad}
+    assert {name.rpartition(".")[2] for name in fixed} <= {"up", "reg_scale"}
+    return [name for name, value in model.named_parameters() if value.grad is None and name not in fixed]
 
 
 def round_trip(model: Normalised, other: Normalised, path: Path) -> None:
@@ -67,10 +81,10 @@ def round_trip(model: Normalised, other: Normalised, path: Path) -> None:
 
 def test_every_architecture_is_tried() -> None:
     assert set(SLIM) == set(ARCHITECTURES)
-    assert len(ARCHITECTURES) >= 12
-    assert len(DETECTORS) >= 3
-    assert list(ARCHITECTURES) == list(catalog.NETWORKS["maps"])
-    assert set(DETECTORS) == set(catalog.NETWORKS["boxes"])
+    assert len(ARCHITECTURES) >= 13
+    assert len(DETECTORS) >= 6
+    assert list(catalog.NETWORKS["maps"]) == [*ARCHITECTURES, "mask2former"], "whose outputs test_mask2former tries"
+    assert list(catalog.NETWORKS["boxes"]) == DETECTORS
 
 
 @every("name", ARCHITECTURES)
@@ -98,6 +112,8 @@ def test_architecture_gives_logits_of_the_input_s_size_and_learns_with_every_par
         ("segformer", "mobilenetv4_conv_small"),
         ("pspnet", "test_efficientnet"),
         ("dpt", "test_vit"),
+        ("fused_features", "swin_s3_tiny_224"),
+        ("fused_features", "hrnet_w18_small"),
     ],
 )
 def test_architecture_takes_other_backbones_and_channels(name: str, backbone: str, channels: int) -> None:
@@ -122,8 +138,25 @@ def test_network_is_built_without_memory_on_the_meta_device(name: str) -> None:
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
 
 
-def test_unet_takes_any_size() -> None:
-    assert dense("unet", image_size=(50, 67)).eval()(images((50, 67))).shape == (2, 2, 50, 67)
+@every("name", ["unet", "fused_features"])
+def test_any_size_is_taken(name: str) -> None:
+    assert dense(name, image_size=(50, 67)).eval()(images((50, 67))).shape == (2, 2, 50, 67)
+
+
+def test_features_of_all_stages_are_fused_at_the_place_where_they_are() -> None:
+    """Only pixels near a change move, and padding at the right and bottom does not shift what is cropped back."""
+    model = dense("fused_features", image_size=(128, 128), width=16, strides=[4, 8]).eval()
+    small, large = images((125, 123)), torch.zeros(2, 3, 128, 128, dtype=torch.uint8)
+    large[...] = model.mean.mul(255).round().byte()  # the value of the padding, up to rounding
+    large[..., :125, :123] = small
+    with torch.inference_mode():
+        found, wanted = model(small), model(large)[..., :125, :123]
+        torch.testing.assert_close(found, wanted, atol=0.02, rtol=0)
+        small[..., :8, :8] = 255
+        moved = (model(small) - found).abs().amax((0, 1)) > 0
+    assert moved[:8, :8].any()
+    assert not moved[64:].any()
+    assert not moved[:, 64:].any()
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -237,7 +270,7 @@ TARGETS = [
 
 def boxes(name: str, backbone: str = "test_resnet", channels: int = 3, **params: Any) -> Normalised:
     torch.manual_seed(0)
-    params = {"n_classes": 3, "image_size": FRAME, "width": 32, **params}
+    params = {"n_classes": 3, "image_size": FRAME, "width": 32, **FEW.get(name, {}), **params}
     return Normalised(models.build(name, backbone=backbone, in_channels=channels, **params), channels)
 
 
@@ -280,7 +313,8 @@ def test_detector_learns_from_images_without_boxes(name: str) -> None:
     assert total > 0
     total.backward()
     assert any(value.grad.abs().sum() > 0 for value in model.network.model.backbone.parameters())
-    regression = [value for key, value in losses.items() if "reg" in key or "ctrness" in key]
+    words = ("reg", "ctrness", "bbox", "giou", "fgl", "ddf")
+    regression = [value for key, value in losses.items() if any(word in key for word in words)]
     assert len(regression) >= 1
     assert all(value == 0 for value in regression)
 
@@ -309,7 +343,7 @@ def test_detector_trained_twice_has_the_same_bytes(name: str) -> None:
 def fitted(name: str) -> Normalised:
     """Trained on one picture: a bright square, of class 1, at the left edge."""
     model = boxes(name, image_size=(64, 64), n_classes=2, strides=[4, 8])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3 if name in FEW else 2e-3)
     for _ in range(60):
         optimizer.zero_grad()
         sum(model(*square()).values()).backward()

@@ -214,13 +214,20 @@ def test_position_embeddings_are_resampled_as_timm_does(size: tuple[int, int], t
 
 
 @every("backbone", ["test_resnet", "test_convnext"])
-@every(("network", "place"), [("unet", "encoder.model."), ("fcos", "model.backbone.body.")])
+@every(
+    ("network", "place"),
+    [("unet", "encoder.model."), ("fcos", "model.backbone.body."), ("detr", "model.backbone.body.")],
+)
 def test_weights_of_a_backbone_start_networks_for_masks_and_boxes(
     network: str, place: str, backbone: str, tmp_path: Path
 ) -> None:
     """A classifier's file, as timm publishes it; convnext's stages have other names inside these networks."""
-    slim = {"decoder_channels": [16, 12, 8, 8, 8]} if network == "unet" else {"width": 16, "head_convs": 1}
-    model = start(saved(donor(backbone), tmp_path / "w.pth"), network, backbone, in_channels=4, **slim)
+    slim = {
+        "unet": {"decoder_channels": [16, 12, 8, 8, 8]},
+        "fcos": {"width": 16, "head_convs": 1},
+        "detr": {"width": 16},
+    }
+    model = start(saved(donor(backbone), tmp_path / "w.pth"), network, backbone, in_channels=4, **slim[network])
     assert not [name for name in model.new if name.startswith(place)]
     assert any(name.startswith(place) for name, _ in model.named_parameters())
     assert all("state_dict" not in getattr(part, "pretrained_cfg", {}) for part in model.modules())

@@ -49,20 +49,27 @@ NETWORKS: dict[str, Entries] = {
             for name in ("small_resnet", "densenet7x7", "dual_branch", "inception_fsd", "dilated_group_conv", "clip")
         },
     },
-    "maps": _of(
-        "goldfold.models.smp_models",
-        "unet unetplusplus fpn linknet manet pan pspnet deeplabv3 deeplabv3plus segformer upernet dpt",
-    ),
+    "maps": {
+        **_of(
+            "goldfold.models.smp_models",
+            "unet unetplusplus fpn linknet manet pan pspnet deeplabv3 deeplabv3plus segformer upernet dpt",
+        ),
+        "fused_features": "goldfold.models.fused_features:build",
+        "mask2former": "goldfold.models.mask2former:build",
+    },
     "boxes": {
         "fcos": "goldfold.models.detectors:fcos",
         "retinanet": "goldfold.models.detectors:retinanet",
         "faster_rcnn": "goldfold.models.detectors:faster_rcnn",
+        **_of("goldfold.models.query_detectors", "rt_detr_v2 d_fine detr"),
     },
 }
 POOLINGS: Entries = {
     "gem": "goldfold.models.blocks:GeM",
 }
 """Poolings of maps (images, channels, height, width) to features (images, channels), for `models[].head`."""
+OWN_LOSS = frozenset({"mask2former"})
+"""Networks for masks whose outputs in training know their loss, so that `train.loss` has no effect on training."""
 LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
     NETWORKS["boxes"], frozenset({"score_threshold", "nms_iou", "max_boxes"})
 )

@@ -180,10 +180,12 @@ def _check_weights(model: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         build(
             model["network"], **params, pretrained=pretrained, partly_pretrained=model.get("partly_pretrained", False)
         )
-    elif pretrained and "checkpoint" in model["params"]:
+    elif pretrained and model["network"] == "clip":
         from goldfold.models import clip
 
         clip.fetch(model["params"]["checkpoint"], model.get("takes_texts", False))
+    elif pretrained and "checkpoint" in model["params"]:
+        build(model["network"], **params, pretrained=True)
     elif pretrained and model["backbone"]:
         try:
             fetch(model["backbone"])

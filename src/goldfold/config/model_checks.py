@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from goldfold.base.errors import nearest, shown
-from goldfold.catalog import HOOKS, SCHEDULES, UPDATES
+from goldfold.catalog import HOOKS, OWN_LOSS, SCHEDULES, UPDATES
 from goldfold.components import name_of
 from goldfold.config import augmentation, hooks, kinds
 from goldfold.config.aggregation_checks import aggregation_problems, dropping_problems
@@ -84,6 +84,8 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from generated_problems(model, config, task)
     yield from auxiliary_problems(model, config, task)
     yield from _of_detectors(model.train, task)
+    if name_of(model.network) in OWN_LOSS and model.train.loss is not None:
+        yield f"train.loss: network {name_of(model.network)!r} has a loss of its own, whose weights are params; remove train.loss"
 
 
 def _of_detectors(settings: Train, task: Facts) -> Iterator[str]:
@@ -104,8 +106,10 @@ def network_problems(model: Model, task: Facts) -> Iterator[str]:
         return
     takes = {parameter.name for parameter in read(task.networks[network]).parameters}
     yield from _interpolation(model)
-    if "backbone" in takes:
-        yield from _backbone(network, model.backbone)
+    if {"backbone", "checkpoint"} <= takes and "checkpoint" in model.params:
+        yield from _checkpoint(network, model)
+    elif "backbone" in takes:
+        yield from _backbone(network, model.backbone, " or params: {checkpoint: NAME}" * ("checkpoint" in takes))
     elif model.backbone is not None:
         yield f"backbone = {model.backbone!r}: network {network!r} takes none; remove it"
     if model.drop_path and "drop_path" not in takes:
@@ -119,9 +123,19 @@ def _interpolation(model: Model) -> Iterator[str]:
         yield "interpolation = 'own': is that of a backbone of timm, which this model has none of; name one, e.g. bicubic"
 
 
-def _backbone(network: str, backbone: str | None) -> Iterator[str]:
+def _checkpoint(network: str, model: Model) -> Iterator[str]:
+    if model.backbone is not None:
+        yield f"backbone = {model.backbone!r}: network {network!r} has that of params.checkpoint; remove one of the two"
+    if model.pretrained is False:
+        yield (
+            f"pretrained = false: network {network!r} would train random weights behind the frozen batch normalisation of the "
+            f"checkpoint; set pretrained: true, or name a backbone instead of a checkpoint"
+        )
+
+
+def _backbone(network: str, backbone: str | None, others: str) -> Iterator[str]:
     if backbone is None:
-        yield f"backbone: network {network!r} needs one, e.g. backbone: resnet18"
+        yield f"backbone: network {network!r} needs one, e.g. backbone: resnet18{others}"
     elif backbone.split(".")[0] not in timm_backbones() and not backbone.startswith(("hf-hub:", "local-dir:")):
         hint = nearest(backbone.split(".")[0], timm_backbones(), n=3)
         yield f"backbone = {backbone!r}: {hint}timm knows {len(timm_backbones())}: goldfold models --filter NAME"

@@ -7,7 +7,9 @@ from torch import nn
 
 BACKBONES = ("network.encoder.", "network.model.backbone.body.")
 """Prefixes of the backbone in a segmentation network of smp and in a detector."""
-OUTPUTS = ("segmentation_head", "cls_logits", "bbox_reg", "bbox_pred", "bbox_ctrness", "cls_score")
+OUTPUTS = (
+    "segmentation_head", "cls_logits", "bbox_reg", "bbox_pred", "bbox_ctrness", "cls_score", "class_embed", "bbox_embed",
+)  # fmt: skip
 """Names of the layers of these networks that give the output."""
 FUSION, VIEWS = "fusion.", "views."
 """Prefixes of a head for cases, with the metadata branch that it may have, and of the layers over the images of a case, see

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +44,12 @@ def summed(losses: Sequence[Losses]) -> Losses:
     first, *others = losses
     parts = {name: sum((other.parts[name] for other in others), part) for name, part in first.parts.items()}
     return Losses(sum((other.total for other in others), first.total), parts)
+
+
+def own(outputs: Any, target: Tensor) -> Losses:
+    """Return the loss of outputs that know it, by their method ``losses(target)``, which returns its parts by name."""
+    parts: dict[str, Tensor] = outputs.losses(target)
+    return Losses(torch.stack([*parts.values()]).sum(), {name: part.detach() for name, part in parts.items()})
 
 
 def combined(

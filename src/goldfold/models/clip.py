@@ -5,26 +5,20 @@ Only safetensors are read: a checkpoint that would run code when loaded is refus
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from goldfold.base.errors import ConfigError, SizeError, cause
+from goldfold.base.errors import ConfigError, SizeError
+from goldfold.models.checkpoints import NO_CODE, adapt, readable, statistics
 
-EXTRA = "network clip needs the library transformers, which is not installed: pip install 'goldfold[transformers]'"
-NEUTRAL = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-"""Mean and standard deviation of CLIP's training images, for checkpoints without ``preprocessor_config.json``."""
+CONTENTS = "config.json, model.safetensors and the tokenizer's files"
 TEXTS_AT_ONCE = 64
-NO_CODE: Any = {"trust_remote_code": False}
-"""Without it, transformers asks in a terminal whether it may run the code of a checkpoint."""
 
 
 def build(
@@ -46,7 +40,7 @@ def build(
         ConfigError: there is no such checkpoint, it is no pair of image and text towers, or transformers is not installed.
     """
     return ImageTower(
-        _whole(checkpoint, pretrained), n_classes, in_channels, image_size, dropout, _statistics(checkpoint)
+        _whole(checkpoint, pretrained), n_classes, in_channels, image_size, dropout, statistics(checkpoint, "clip")
     )
 
 
@@ -82,7 +76,7 @@ class ImageTower(nn.Module):
         self.resized = tuple(image_size) != (config.image_size, config.image_size)
         patches = self.vision.embeddings.patch_embedding
         if in_channels != patches.in_channels:
-            _adapt(patches, in_channels)
+            adapt(patches, in_channels)
         self.num_features = int(getattr(whole.config, "projection_dim", 0) or config.hidden_size)
         if isinstance(self.projection, nn.Identity):
             self.num_features = int(config.hidden_size)
@@ -142,7 +136,7 @@ class TextsOfClasses:
 
 def _embedded(whole: Any, checkpoint: str, texts: Sequence[str]) -> NDArray[np.float64]:
     """Return the embeddings (n, d) of texts, of length 1."""
-    with _readable(checkpoint):
+    with readable(checkpoint, "clip", CONTENTS):
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(checkpoint, **NO_CODE)
@@ -168,16 +162,8 @@ def _pooled(found: Any) -> Tensor:
     return pooled
 
 
-def _adapt(patches: nn.Conv2d, in_channels: int) -> None:
-    """Adapt the first convolution to the number of channels, as timm does: summed for one, repeated and scaled for more."""
-    from timm.models import adapt_input_conv
-
-    weight = adapt_input_conv(in_channels, patches.weight.data)
-    patches.weight, patches.in_channels = nn.Parameter(weight), in_channels
-
-
 def _whole(checkpoint: str, pretrained: bool) -> Any:
-    with _readable(checkpoint):
+    with readable(checkpoint, "clip", CONTENTS):
         from transformers import AutoConfig, AutoModel
 
         if pretrained:
@@ -190,34 +176,3 @@ def _whole(checkpoint: str, pretrained: bool) -> Any:
             f"checkpoint {checkpoint!r}: {type(model).__name__} has no image and text tower; use one of CLIP or SigLIP"
         )
     return model
-
-
-def _statistics(checkpoint: str) -> tuple[Sequence[float], Sequence[float]]:
-    """Return mean and standard deviation of the pixels of 0..1."""
-    with _readable(checkpoint):
-        from transformers.utils.hub import cached_file
-
-        path = cached_file(checkpoint, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
-    if path is None:
-        return NEUTRAL
-    with open(path, encoding="utf-8") as file:
-        found = json.load(file)
-    return found.get("image_mean", NEUTRAL[0]), found.get("image_std", NEUTRAL[1])
-
-
-@contextmanager
-def _readable(checkpoint: str) -> Iterator[None]:
-    """Turn errors of transformers about a checkpoint into a ConfigError."""
-    if not isinstance(checkpoint, str):
-        raise ConfigError(f"checkpoint = {checkpoint!r}: must be the name of a model on the hub, or a folder")
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name != "transformers":
-            raise
-        raise ConfigError(EXTRA) from error
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ConfigError(
-            f"checkpoint {checkpoint!r}: {cause(error)}. Give a folder with config.json, model.safetensors and the tokenizer's "
-            f"files, or the name of such a model on the hub."
-        ) from error

@@ -103,7 +103,7 @@ def with_statistics(model: M, backbone: nn.Module, channels: int) -> M:
 
     settings = timm.data.resolve_model_data_config(backbone)
     for name in ("mean", "std"):
-        setattr(model, name, _to_channels(settings[name], channels))
+        setattr(model, name, to_channels(settings[name], channels))
     return model
 
 
@@ -150,7 +150,8 @@ def offline(backbone: str, error: Exception) -> str:
     )
 
 
-def _to_channels(values: Sequence[float], channels: int) -> tuple[float, ...]:
+def to_channels(values: Sequence[float], channels: int) -> tuple[float, ...]:
+    """Return a statistic of the pixels per channel; their mean for another number of channels."""
     return tuple(values) if len(values) == channels else (sum(values) / len(values),) * channels
 
 

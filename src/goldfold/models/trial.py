@@ -189,13 +189,15 @@ def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) 
         images = Inputs.of(images)
     try:
         output = network(images) if targets is None else network(images, targets)
+        if knows_loss := wanted.gives == "maps" and hasattr(output, "losses"):
+            output = output.losses(torch.zeros(n, *wanted.size, dtype=torch.int64))
     except Exception as error:
         alone = n == 1 and "more than 1 value per channel" in str(error)
         way = " Use batches of two images (train.batch_size: 2), as batch normalisation needs several values." * alone
         raise _Failed(
             f"{doing} at {words(wanted.size)}, {count(n, 'image')} of {wanted.channels} channels: {cause(error)}.{way}"
         ) from error
-    if wrong := _wrong(output, n, wanted, network.training):
+    if wrong := _wrong_losses(output) if knows_loss else _wrong(output, n, wanted, network.training):
         raise _Failed(f"{doing} at {words(wanted.size)}: {wrong}.")
     parts = list(_learnable(output)) if network.training else []
     if parts:

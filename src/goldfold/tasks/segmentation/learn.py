@@ -33,19 +33,23 @@ class Learn:
         return stacked(samples, torch.from_numpy(np.stack([sample["mask"] for sample in samples])).long())
 
     def loss(self, loss: components.Several) -> Callable[[nn.Module, Batch], Losses]:
-        """Return the mean over the batch; images of equal weight are grouped, as Dice is not a mean over images."""
+        """Return the mean over the batch; images of equal weight are grouped, as Dice is not a mean over images.
+
+        Outputs of a network that know their loss (`goldfold.models.mask_queries.Queries`) take its place, in training.
+        """
         import torch
 
-        from goldfold.losses import combined, summed
+        from goldfold.losses import combined, own, summed
 
         criterion = combined(catalog.LOSSES["mask"], loss)
 
         def mean_loss(model: nn.Module, batch: Batch) -> Losses:
-            logits, groups = model(batch.inputs), []
+            outputs, groups = model(batch.inputs), []
+            of_outputs = own if hasattr(outputs, "losses") else criterion
             for weight in torch.unique(batch.weights):
                 rows = batch.weights == weight
                 share = weight * rows.float().mean()
-                groups.append(criterion(logits[rows], batch.targets[rows]).map(partial(torch.mul, share)))
+                groups.append(of_outputs(outputs[rows], batch.targets[rows]).map(partial(torch.mul, share)))
             return summed(groups)
 
         return mean_loss
