@@ -84,7 +84,7 @@ def nested(
         without[number] = fit(rest, members, others, folds[folds != number], metric, pick)
         parts += _of_images(rest, members, without[number], own, pick)
     predictions = pick(parts)
-    parts.clear()  # as large as the result
+    del parts  # as large as the result, unless it reads them on access
     return Nested(
         predictions,
         applied(rest, members, fitted) if any(map(_changes_scores, rest)) else None,
