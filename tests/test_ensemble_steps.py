@@ -445,7 +445,7 @@ NAMED = {"source": "folder", "train": "t"}
          "allowed with segmentation: average, thresholds, components, package.module:function"),
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
         (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': nearest is 'pf1'; allowed with multilabel"),
-        (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
+        (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number from 1 to 1,000"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": "ten"}}]}, "steps = 'ten': must be a whole number"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": -1}}]}, "penalty = -1: must be above 0"),
         (NUMBERS | {"ensemble": [{"stacking": {"penalty": "lots"}}]}, "penalty = 'lots': must be a number"),

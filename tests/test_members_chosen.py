@@ -377,8 +377,8 @@ def test_temperature_is_fitted_without_the_fold_and_picked_by_id() -> None:
 @pytest.mark.parametrize(
     ("step", "said"),
     [
-        ({"hill_climbing": {"steps": 0}}, "hill_climbing: steps = 0: must be a whole number of at least 1"),
-        ({"hill_climbing": {"bags": 0}}, "hill_climbing: bags = 0: must be a whole number of at least 1"),
+        ({"hill_climbing": {"steps": 0}}, "hill_climbing: steps = 0: must be a whole number from 1 to 1,000"),
+        ({"hill_climbing": {"bags": 0}}, "hill_climbing: bags = 0: must be a whole number from 1 to 1,000"),
         ({"stacking": {"penalty": 0}}, "stacking: penalty = 0: must be above 0"),
         ({"boosted_stacking": {"rate": 2}}, "boosted_stacking: rate = 2: must be above 0 and at most 1"),
         ({"boosted_stacking": {"trees": 0}}, "boosted_stacking: trees = 0: must be from 1 to 10,000"),

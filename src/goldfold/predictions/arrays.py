@@ -133,10 +133,24 @@ def _picked(
     if name == "classes" or first[name].ndim == 0:
         return first[name]
     if name not in PER_OBJECT or "counts" not in first:
-        return np.concatenate([part[name][own] for part, own in zip(parts, rows, strict=True)])[order]
+        return _in_order([part[name] for part in parts], rows, order)
     ends = [np.cumsum(part["counts"]) for part in parts]
     spans = [(number, int(ends[number][row]), int(parts[number]["counts"][row])) for number, row in chosen]
     return np.concatenate([parts[number][name][end - n : end] for number, end, n in spans])
+
+
+def _in_order(
+    values: Sequence[NDArray[Any]], rows: Sequence[NDArray[np.int64]], order: NDArray[np.int64]
+) -> NDArray[Any]:
+    """Rows of several arrays in the order of all of them, written part by part: only the result is as large as all."""
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    found = np.empty((len(order), *values[0].shape[1:]), np.result_type(*values))
+    start = 0
+    for one, own in zip(values, rows, strict=True):
+        found[places[start : start + len(own)]] = one[own]
+        start += len(own)
+    return found
 
 
 def with_thresholds(predictions: Arrays, thresholds: Sequence[float]) -> Arrays:
