@@ -140,7 +140,7 @@ def test_judges_are_of_the_last_round_that_has_some() -> None:
     [
         ("classification", {"steps": [{"stacking": {"penalty": 0}}]}, "stacking: penalty = 0: must be above 0"),
         ("classification", {"steps": [{"stacking": {"penalty": "x"}}]}, "fails on made-up values: TypeError"),
-        ("classification", {"steps": [{"hill_climbing": {"bags": 1.5}}]}, "bags = 1.5: must be a whole number of at"),
+        ("classification", {"steps": [{"hill_climbing": {"bags": 1.5}}]}, "bags = 1.5: must be a whole number from 1"),
         ("classification", {"steps": [{"boosted_stacking": {"trees": 2.5}}]}, "fails on made-up values"),
         (
             "classification",
@@ -162,7 +162,11 @@ def test_judges_are_of_the_last_round_that_has_some() -> None:
         ("classification", {"metric": {"map_at_k": {"k": 0}}}, "map_at_k: k = 0: must be at least 1"),
         ("classification", {"metric": {"partial_auc": {"max_fpr": 1}}}, "max_fpr = 1: must be above 0 and below 1"),
         ("multilabel", {"metric": {"gap": {"k": 0}}}, "gap: k = 0: must be at least 1"),
-        ("regression", {"steps": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number of at least 1"),
+        (
+            "regression",
+            {"steps": [{"hill_climbing": {"steps": 0}}]},
+            "steps = 0: must be a whole number from 1 to 1,000",
+        ),
         ("regression", {"metric": "math:hypot"}, "metric = 'math:hypot' fails on made-up values: TypeError"),
         (
             "segmentation",

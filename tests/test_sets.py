@@ -386,7 +386,7 @@ def test_a_coverage_is_checked_before_the_first_job_where_the_folds_are_made(
     made_run.finish(tmp_path / "run")
     asked: list[Any] = []
     done = SimpleNamespace(returncode=0)
-    monkeypatch.setattr("subprocess.run", lambda command: asked.append(json.loads(command[-1])) or done)
+    monkeypatch.setattr("goldfold.trials.run", lambda trials: asked.append(trials) or done)
     made_run.session()._preflight()
     made_run.session(ensemble=[{"prediction_sets": {"coverage": 0.99, "groups": False}}])._preflight()
     before, after = ([one for one in checks if "coverages" in one] for checks in asked)

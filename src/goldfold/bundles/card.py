@@ -110,8 +110,8 @@ def _classes(manifest: "Manifest") -> Iterator[str]:
     yield "## Training data"
     yield ""
     others = how.get("never_validated", 0)
-    more = f", and {others:,} that are not (external, or first in the order)" if others else ""
-    yield f"{count(how['images'], row)} that are validated{more}."
+    more = f" that are validated, and {others:,} that are not (external, or first in the order)" if others else ""
+    yield f"{count(how['images'], row)}{more}."
     yield ""
     yield f"| {how['kind']} | {unit} |"
     yield "|---|---|"

@@ -15,6 +15,8 @@ from goldfold.ensembling.with_metadata import without
 from goldfold.tasks import facts
 from goldfold.tasks.steps import ForSteps
 
+N_FOLDS = 3
+
 
 def check_ensemble(model: Mapping[str, Any], n_classes: int) -> None:
     """Score made-up predictions, fuse them, and fit the steps of the ensemble.
@@ -78,4 +80,5 @@ def _fit(task: ForSteps, made: Made, step: Written, metric: Written | None) -> N
         _fuse(task, made, params["method"])
     if isinstance(one, FittedStep) and name in task.fusions:
         chosen = task.metric(metric or next(iter(facts(made.task).metrics)))
-        one.fit(dict(zip("ab", made.members, strict=True)), made.truth, np.arange(N_CASES) % 3, chosen)
+        folds = np.arange(N_CASES) * N_FOLDS // N_CASES  # each with all classes, which a stack learns from
+        one.fit(dict(zip("ab", made.members, strict=True)), made.truth, folds, chosen)
