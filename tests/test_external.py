@@ -93,6 +93,16 @@ def test_goldfolds_own_tables_are_read_back(name: str, tmp_path: Path) -> None:
             assert fused[1][key] == pytest.approx(fused[0][key], abs=2e-5), key
 
 
+def test_logarithms_of_0_stay_finite(tmp_path: Path) -> None:
+    table = written(tmp_path)
+    logits = np.where(table[CLASSES].to_numpy() < 0.3, np.finfo(np.float64).min, 0.0)
+    arrays = {"ids": table["id"].to_numpy(str), "classes": np.array(CLASSES), "logits": logits}
+    save(tmp_path / "oof.npz", arrays.items())
+    found = read(tmp_path, fold=None, oof="oof.npz")["logits"]
+    assert np.isfinite(found).all()
+    assert softmax(found, axis=1) == pytest.approx(softmax(logits, axis=1))
+
+
 def test_an_ensemble_of_another_run_is_a_member(tmp_path: Path) -> None:
     table = written(tmp_path)
     arrays = {

@@ -30,6 +30,7 @@ from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.config.frozen import doubts
 from goldfold.embeddings import read
+from goldfold.heads import neighbours
 from goldfold.heads.components import Components
 from goldfold.heads.fitting import Standard, fitted
 from goldfold.heads.protocol import Head, loss
@@ -616,3 +617,10 @@ def test_heads_are_members_from_embeddings_to_report(code: Path, tmp_path: Path)
         export("results/tiny", "bundle", force=True)
     again = snakemake(tmp_path, "-n", code=code)
     assert "Nothing to be done" in again.stdout + again.stderr, again.stdout
+
+
+def test_a_given_number_of_neighbours_is_that_of_the_fit() -> None:
+    """The rows on which a number would be chosen are fewer than those of the fit."""
+    few, labels = np.eye(3)[np.arange(20) % 3], np.arange(20) % 3
+    assert neighbours.knn("label", 3, 25).choose(few, labels, few, labels) == 25
+    assert neighbours.knn("label", 3).choose(few, labels, few, labels) <= 20
