@@ -102,7 +102,7 @@ def _chosen(
     if len(rows) > MOST_CHOSEN_ON:
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:MOST_CHOSEN_ON])
     columns, target = columns[rows], target[rows]
-    numbers = np.unique(folds[rows], return_inverse=True)[1] if folds is not None else np.zeros(len(rows), int)
+    numbers = numbered(None if folds is None else folds[rows], len(rows))
     parts = (numbers if numbers.any() else np.arange(len(rows))) % PARTS
     losses = np.zeros(len(PENALTIES))
     for part in np.unique(parts):

@@ -36,7 +36,7 @@ def collect(
 ) -> list[Note]:
     """All notes, warnings first; a test score outside the out-of-fold interval comes before all others."""
     found = [
-        *_quick(results), *_by_chance(results), *_gain(results, compared),
+        *_quick(results), *(() if results.settings.get("quick") else chance.notes(results)), *_gain(results, compared),
         *fits.notes(results), *overfitted.notes(results), *choices.notes(results),
         *endings.notes(results), *limits.notes(results), *absent.notes(results),
         *unscored.notes(results), *_copies(clusters), *shift.notes(shifts),
@@ -46,11 +46,6 @@ def collect(
     first = answers.note(results, clusters, shifts)
     rest = sorted(found, key=lambda note: ("warn", "info", "good").index(note.level))
     return [first, *rest] if first else rest
-
-
-def _by_chance(results: Results) -> Iterator[Note]:
-    """Warn of a score that no image is needed for; not after a quick run, whose score means nothing anyway."""
-    return iter(()) if any(True for _ in _quick(results)) else chance.notes(results)
 
 
 def _gain(results: Results, compared: Comparison | None = None) -> Iterator[Note]:
