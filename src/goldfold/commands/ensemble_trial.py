@@ -16,6 +16,7 @@ from goldfold.tasks import facts
 from goldfold.tasks.steps import ForSteps
 
 N_FOLDS = 3
+"""Folds of the made-up cases that a step is fitted on."""
 
 
 def check_ensemble(model: Mapping[str, Any], n_classes: int) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling.columns import Array, Targets
-from goldfold.ensembling.fold_effects import intercepts, means, numbered, shares
+from goldfold.ensembling.fold_effects import common, means, numbered, shares
 from goldfold.ensembling.stacking import Stacking, cases_of
 
 MOST_TREES = 10_000
@@ -56,9 +56,7 @@ class Boosted:
             model = GradientBoostingClassifier(init=_Start(start), **settings).fit(columns.astype(np.float32), target)
         rounds = [[_as_lists(tree.tree_) for tree in one] for one in model.estimators_]
         fitted = {"offset": [0.0] * len(rounds[0]), "rate": self.rate, "rounds": rounds}
-        outputs = self.outputs(columns, fitted)
-        added = np.array([target.mean() - outputs.mean()]) if is_number else intercepts(outputs, target)
-        return {**fitted, "offset": added.tolist()}
+        return {**fitted, "offset": common(self.outputs(columns, fitted), target, is_number=is_number).tolist()}
 
     def outputs(self, columns: Array, fitted: Any) -> Array:
         """Return the sum of the trees (n, outputs)."""

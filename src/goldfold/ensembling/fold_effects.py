@@ -40,6 +40,11 @@ def shares(target: NDArray[Any], n_classes: int, places: NDArray[np.int64]) -> A
     return (counts / counts.sum(axis=1, keepdims=True))[places]
 
 
+def common(outputs: Array, target: NDArray[Any], *, is_number: bool) -> Array:
+    """Return the one intercept per output (outputs,) for the cases of all folds."""
+    return np.array([target.mean() - outputs.mean()]) if is_number else intercepts(outputs, target)
+
+
 def intercepts(outputs: Array, target: NDArray[Any], *, once_more: bool = False) -> Array:
     """Return what to add to the outputs (n, outputs) of all cases, so that the mean probability of each class is its share.
 

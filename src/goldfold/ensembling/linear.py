@@ -8,7 +8,7 @@ from scipy.special import expit, log_softmax
 
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling.columns import Array
-from goldfold.ensembling.fold_effects import intercepts, means, numbered
+from goldfold.ensembling.fold_effects import common, intercepts, means, numbered
 
 PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
 """Penalties to choose from. 10 suits a few good members; members of noise need more, the more they are."""
@@ -65,8 +65,7 @@ def _fitted(
     np.subtract(columns, centre, out=scaled[:, : len(spread)])
     scaled[:, : len(spread)] /= spread
     coefficients = (_ridge if is_number else _logistic)(scaled, target, penalty, places)[:, : len(spread)] / spread
-    outputs = columns @ coefficients.T
-    added = np.array([target.mean() - outputs.mean()]) if is_number else intercepts(outputs, target)
+    added = common(columns @ coefficients.T, target, is_number=is_number)
     return {"coefficients": coefficients.tolist(), "intercepts": added.tolist(), "penalty": penalty}
 
 
