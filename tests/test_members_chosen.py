@@ -15,6 +15,8 @@ from sklearn.linear_model import LogisticRegression
 
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling import average, boosting, nested, simplex, stacking, temperature
+from goldfold.ensembling.fold_effects import means
+from goldfold.ensembling.logistic import PENALTY_OF_FOLDS
 from goldfold.ensembling.steps import build
 from goldfold.predictions.arrays import Arrays, picked, with_thresholds
 from goldfold.targets.label_sets import to_text
@@ -240,9 +242,11 @@ def test_a_linear_stack_is_the_logistic_regression_of_scikit_learn() -> None:
     found, step = fitted({"stacking": {"penalty": 2}}, THREE, members, truth)
     logs = [np.log(one["probabilities"]) for one in members.values()]
     columns = np.concatenate([one - one.mean(axis=1, keepdims=True) for one in logs], axis=1)
-    scaled = (columns - columns.mean(axis=0)) / columns.std(axis=0)
-    folds = 30 * np.eye(4)[folds_of(len(truth))]
-    reference = LogisticRegression(C=0.5, max_iter=5000).fit(np.concatenate([scaled, folds], axis=1), truth["label"])
+    folds, scaled = folds_of(len(truth)), columns / columns.std(axis=0)
+    within = scaled - means(scaled, folds)[folds]
+    indicators = np.sqrt(2 / PENALTY_OF_FOLDS) * np.eye(4)[folds]
+    model = LogisticRegression(C=0.5, max_iter=5000, tol=1e-8, fit_intercept=False)
+    reference = model.fit(np.concatenate([within, indicators], axis=1), truth["label"])
     outputs, places = scaled @ reference.coef_[:, : scaled.shape[1]].T, np.searchsorted([*"abc"], truth["label"])
     rows = np.arange(len(places))
     best = minimize(lambda added: -log_softmax(outputs + added, axis=1)[rows, places].mean(), np.zeros(3)).x

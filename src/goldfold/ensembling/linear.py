@@ -9,11 +9,10 @@ from scipy.special import expit, log_softmax
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling.columns import Array
 from goldfold.ensembling.fold_effects import common, intercepts, means, numbered
+from goldfold.ensembling.logistic import coefficients
 
 PENALTIES = (10.0, 100.0, 1000.0, 10000.0)
 """Penalties to choose from. 10 suits a few good members; members of noise need more, the more they are."""
-SCALE_OF_FOLDS = 30.0
-"""Size of the indicator of a fold in units of a standardised column: its coefficient is penalised 900 times less."""
 PARTS = 3
 """Parts of the cases on which each penalty is scored in turn: whole folds, so that groups stay together."""
 MOST_CHOSEN_ON = 2000
@@ -57,37 +56,23 @@ def _fitted(
     columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int, penalty: float, places: NDArray[np.int64]
 ) -> dict[str, Any]:
     """Fit with one intercept per fold (``places``, (n,)), and then one for all; see `goldfold.ensembling.fold_effects`."""
-    centre, spread = columns.mean(axis=0), columns.std(axis=0)
+    spread = columns.std(axis=0)
     spread = np.where(spread > 0, spread, 1)
     spread[len(spread) - n_of_cases :] = 1
-    n_folds = 0 if is_number or not places.any() else places.max() + 1
-    scaled = np.empty((len(columns), len(spread) + n_folds))  # one array, since it may be large
-    np.subtract(columns, centre, out=scaled[:, : len(spread)])
-    scaled[:, : len(spread)] /= spread
-    coefficients = (_ridge if is_number else _logistic)(scaled, target, penalty, places)[:, : len(spread)] / spread
-    added = common(columns @ coefficients.T, target, is_number=is_number)
-    return {"coefficients": coefficients.tolist(), "intercepts": added.tolist(), "penalty": penalty}
+    found = (_ridge if is_number else coefficients)(columns, spread, target, penalty, places) / spread
+    added = common(columns @ found.T, target, is_number=is_number)
+    return {"coefficients": found.tolist(), "intercepts": added.tolist(), "penalty": penalty}
 
 
-def _ridge(scaled: Array, target: NDArray[Any], penalty: float, places: NDArray[np.int64]) -> Array:
-    """Coefficients (1, columns); ``scaled`` is changed."""
+def _ridge(columns: Array, spread: Array, target: NDArray[Any], penalty: float, places: NDArray[np.int64]) -> Array:
+    """Coefficients (1, columns) of columns divided by the ``spread``, by columns and numbers less their means in each fold."""
     from sklearn.linear_model import Ridge
 
-    left = target.astype(float)
-    for values in (scaled, left[:, None]):
+    left, numbers = columns / spread, target.astype(float)
+    for values in (left, numbers[:, None]):
         for place, mean in enumerate(means(values, places)):
             values[places == place] -= mean
-    return np.atleast_2d(Ridge(alpha=penalty, fit_intercept=False).fit(scaled, left).coef_)
-
-
-def _logistic(scaled: Array, target: NDArray[Any], penalty: float, places: NDArray[np.int64]) -> Array:
-    """Coefficients (outputs, columns); the last columns of ``scaled`` become indicators of the folds."""
-    from sklearn.linear_model import LogisticRegression
-
-    if places.any():
-        n_folds = places.max() + 1
-        scaled[:, -n_folds:] = SCALE_OF_FOLDS * np.eye(n_folds)[places]
-    return np.atleast_2d(LogisticRegression(C=1 / penalty, max_iter=5000).fit(scaled, target).coef_)
+    return np.atleast_2d(Ridge(alpha=penalty, fit_intercept=False).fit(left, numbers).coef_)
 
 
 def _chosen(

@@ -84,7 +84,7 @@ class Stacking:
         """Return the ``members`` in the order of their columns, statistics of ``cases``, and a fitted model per target."""
         known = self.task.evidence(self._alone(next(iter(members.values()))), truth)
         columns = self._columns(
-            values_of(self.task.evidence(self._alone(member), truth)) for member in members.values()
+            (values_of(self.task.evidence(self._alone(member), truth)) for member in members.values()), len(members)
         )
         ids, n = truth["id"].tolist(), columns.shape[1]
         statistics = {name: one.fit(ids) for name, one in self.cases.items()}
@@ -126,7 +126,7 @@ class Stacking:
         found = np.empty(mean[name].shape)
         for block in _blocks(len(mean["ids"])):
             several = [_of_rows(member, own[block]) for member, own in zip(members.values(), places, strict=True)]
-            columns = self._columns(self._alone(member)[name] for member in several)
+            columns = self._columns((self._alone(member)[name] for member in several), len(several))
             columns = self._with_cases(columns, {of: known[block] for of, known in rows.items()}, fitted)
             found[block] = self._predicted(columns, mean[name][block], fitted)
         return {WHOLE: {**mean, name: found}}
@@ -179,9 +179,16 @@ class Stacking:
         """Predictions of one member in the form of the ensemble's, ordered by id."""
         return self.task.fuse([member], [1.0])
 
-    def _columns(self, values: Iterable[Array]) -> Array:
-        """Columns (n, columns) from the predictions of one member after the other."""
-        return np.concatenate([self._logits(one) for one in values], axis=1)
+    def _columns(self, values: Iterable[Array], n_members: int) -> Array:
+        """Columns (n, columns) from the predictions of one member after the other, in one array, since there may be many."""
+        found, n = np.empty((0, 0)), 0
+        for place, one in enumerate(values):
+            logits = self._logits(one)
+            if not place:
+                n = logits.shape[1]
+                found = np.empty((len(logits), n * n_members))
+            found[:, place * n : (place + 1) * n] = logits
+        return found
 
     def _logits(self, values: Array) -> Array:
         if self.task.target == "value":
