@@ -13,13 +13,22 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import normalize
 
-from goldfold import models, optim
+from goldfold import models, optim, tasks
+from goldfold.backbones import backbone
 from goldfold.base.errors import ConfigError, GoldfoldError
+from goldfold.bundles import heads as bundled
+from goldfold.bundles.fitted_layers import Headed
+from goldfold.cases import Inputs
 from goldfold.commands import preflight
 from goldfold.config import parse, slices
 from goldfold.config.dependencies import recipe
 from goldfold.engine import depth
+from goldfold.head_fits import Facet
+from goldfold.heads.fitting import fitted
 from goldfold.heads.zero_shot import cosines, zero_shot
+from goldfold.inference.embedding import Embedder
+from goldfold.inference.predictor import build
+from goldfold.inference.views import identity
 from goldfold.models.clip import TextsOfClasses
 from goldfold.models.wrapping import Normalised
 from goldfold.planning.jobs import Job
@@ -229,7 +238,7 @@ def test_logits_are_scaled_cosines_and_templates_name_the_classes() -> None:
     assert cosines(features, np.eye(2, 3)).tolist() == [[0.6, 0.8], [0, 0], [0, 0]]
     (predict,) = head.fit(features, np.zeros(3), 0, [0])
     assert predict(features)[0].tolist() == pytest.approx([6, 8])
-    assert zero_shot("label", 2, texts, scale=2.0).logits(features)[0].tolist() == pytest.approx([1.2, 1.6])
+    assert zero_shot("label", 2, texts, scale=2.0)(features)[0].tolist() == pytest.approx([1.2, 1.6])
 
 
 @pytest.mark.parametrize(
@@ -278,6 +287,27 @@ def test_a_member_that_has_seen_no_label_from_images_to_predictions(checkpoint: 
     found = load(tmp_path / "lit/m/round0/fold0/seed0/oof.npz")
     scale = facts["head"]["chosen"]["0"]
     assert np.abs(found["logits"]).max() <= scale
+
+
+def test_a_bundle_has_the_classes_as_its_last_layer(checkpoint: str) -> None:
+    model: dict[str, Any] = {
+        "network": "clip", "backbone": None, "params": {"checkpoint": checkpoint}, "pretrained": True, "size": [16, 16],
+        "partly_pretrained": False,
+    }  # fmt: skip
+    frozen, task = backbone(model, 1), tasks.infer({"name": "classification"}, ["dim", "lit"])
+    inputs = Inputs.of(torch.from_numpy(np.random.default_rng(0).integers(0, 255, (6, 1, 16, 16), dtype=np.uint8)))
+    with torch.inference_mode():
+        features = Embedder().predict(frozen, inputs, [identity()])["features"]
+    facet = Facet({"name": "classification"}, ["dim", "lit"], checkpoint)
+    head = zero_shot("label", 2, **facet.more)
+    (fit,) = fitted(head, features, np.zeros(6), np.arange(6) % 3, 0, [0])
+    described = {key: value for key, value in model.items() if key not in bundled.OF_TRAINING}
+    network = build(task, described, 1).eval()
+    bundled._filled(network, frozen, fit, "m", "zero_shot", "label")
+    loaded = build(Headed(task, "zero_shot", "label", 2), described, 1).eval()
+    loaded.load_state_dict(network.state_dict())
+    with torch.inference_mode():
+        assert loaded(inputs).numpy() == pytest.approx(fit(features), abs=1e-4)
 
 
 # --- config

@@ -462,7 +462,7 @@ def test_a_head_is_the_last_layer_of_its_network(target: str, name: str, kept: s
 @pytest.mark.parametrize(
     ("head", "views", "tta", "said"),
     [
-        ({"zero_shot": {"scale": 4}}, ["identity"], ["identity"], r"zero_shot\(scale=4\), of task 'classification': a bundle"),
+        ({"mine.lda": {"rate": 4}}, ["identity"], ["identity"], r"mine\.lda\(rate=4\), of task 'classification': a bundle"),
         ({"knn": {"k": 4}}, ["identity"], ["identity"], r"knn\(k=4\), fitted to the mean embedding over the images of a case"),
         ("logistic", ["identity", "hflip"], ["identity"], "fitted to the mean embedding over 2 views"),
         ("logistic", ["identity"], ["hflip"], "fitted to the view identity alone, while tta has other views"),

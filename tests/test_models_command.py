@@ -8,7 +8,7 @@ import pytest
 
 from goldfold import cli
 from goldfold.catalog import NETWORKS
-from goldfold.commands.models import MOST_MEASURED, OF_OTHERS, matching
+from goldfold.commands.models import MOST_MEASURED, OF_OTHERS, _notes, matching
 
 
 def test_names_parameters_and_sizes_are_listed_for_every_kind_of_network(capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,6 +32,12 @@ def test_a_few_are_counted_and_a_pipe_gets_plain_text() -> None:
     assert row.split() == ["inception_fsd", "labels,", "numbers", "32x32", "3,538,442"]
     assert "\x1b" not in done.stdout
     assert done.stderr == "parameters: with 3 channels and 10 classes\n"
+
+
+def test_a_search_for_clip_names_the_network_that_only_its_checkpoint_describes() -> None:
+    (_, note) = _notes("clip", [], {})
+    assert "network: clip, the image tower" in note
+    assert len([*_notes("swin", [], {})]) == 1
 
 
 def test_speed_is_measured_only_where_asked_for_and_says_how(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from goldfold.base.errors import GoldfoldError
 from goldfold.heads import boosted, mlp, neighbours
 from goldfold.heads.fitting import FittedHead, Standard
 from goldfold.heads.protocol import LABEL
+from goldfold.heads.zero_shot import ZeroShot
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -19,6 +20,8 @@ def arrays_of(head: FittedHead) -> Arrays | None:
     found = head.predict
     if isinstance(found, mlp.Fitted):
         return _perceptron(found, head.standard)
+    if isinstance(found, ZeroShot):
+        return {"classes": found.classes, "scale": np.array(found.scale)}
     if isinstance(found, mlp.OneClass):
         return _constant(found, len(head.standard.centre))
     if isinstance(found, neighbours.Fitted):

@@ -163,7 +163,20 @@ class Trees(Layer):
         return self._finished(scores.index_add(1, self.output, self.value[tree, node]), self.seen)
 
 
-LAYERS: dict[str, type[Layer]] = {"mlp": Perceptron, "knn": Nearest, "boosted": Trees}
+class Cosines(Layer):
+    """Cosines with the texts of the classes, times a scale, as `goldfold.heads.zero_shot`."""
+
+    names = {"classes": (2, torch.float64), "scale": (0, torch.float64)}
+    classes: Tensor
+    scale: Tensor
+
+    def outputs(self, features: Tensor) -> Tensor:
+        """Return the outputs (batch, n_outputs)."""
+        length = features.norm(dim=1, keepdim=True)
+        return self.scale * (features / length.where(length > 0, 1)) @ self.classes.T
+
+
+LAYERS: dict[str, type[Layer]] = {"mlp": Perceptron, "knn": Nearest, "boosted": Trees, "zero_shot": Cosines}
 """Layers by the name of their head."""
 
 

@@ -59,7 +59,7 @@ class Neighbours(Part):
 class FrozenHead(Part):
     """Head on a frozen backbone, see `goldfold.bundles.fitted_layers`; the weight file holds its numbers."""
 
-    head: Literal["mlp", "knn", "boosted"]
+    head: Literal["mlp", "knn", "boosted", "zero_shot"]
     target: Literal["label", "labels", "value"]
 
 

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
         )
         return 0
     print("\n".join(_table(rows, options.measure)))
-    for line in _notes(rows, machine):
+    for line in _notes(options.filter, rows, machine):
         print(line, file=sys.stderr)
     return 0
 
@@ -112,13 +112,18 @@ def _table(rows: Sequence[Row], measures: bool) -> Iterator[str]:
     return aligned([["name", "for", "input", "parameters", *["images/s"] * measures], *cells])
 
 
-def _notes(rows: Sequence[Row], machine: dict[str, str | int]) -> Iterator[str]:
+def _notes(text: str, rows: Sequence[Row], machine: dict[str, str | int]) -> Iterator[str]:
     from goldfold.models.speed import CHANNELS, N_CLASSES
 
     if len(rows) > MOST_COUNTED:
         yield f"{len(rows)} networks; parameters are counted for at most {MOST_COUNTED}: narrow them with --filter"
     else:
         yield f"parameters: with {CHANNELS} channels and {N_CLASSES} classes"
+    if fnmatch.fnmatchcase("clip", f"*{text}*"):
+        yield (
+            "not listed, since its checkpoint decides on them: network: clip, the image tower of CLIP or SigLIP (see CLIP in "
+            "docs/networks.md)"
+        )
     if machine:
         yield (
             f"images/s: prediction on {machine['device']}, {machine['threads']} threads, batches of {machine['batch']} images, "

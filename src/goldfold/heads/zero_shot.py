@@ -34,9 +34,9 @@ class ZeroShot:
 
     def fit(self, features: Array, target: NDArray[Any], chosen: Any, seeds: Sequence[int]) -> Iterator[Predict]:
         """Yield the same function for each seed; no label is used."""
-        yield from repeat(self.logits, len(seeds))
+        yield from repeat(self, len(seeds))
 
-    def logits(self, features: Array) -> NDArray[np.float64]:
+    def __call__(self, features: Array) -> NDArray[np.float64]:
         """Return logits (n, classes) of embeddings (n, d)."""
         return self.scale * cosines(features, self.classes)
 
