@@ -641,9 +641,10 @@ def test_a_model_s_own_mistake_is_told_beside_the_shared_block_s() -> None:
     assert [line.split(":")[0] for line in lines] == ["train.lr = -1", "models[1].train.lr = -2"]
 
 
-def test_a_negative_ensemble_weight_is_told_in_one_line() -> None:
-    lines = errors_of({"ensemble": {"weights": {"a": -1.0}}})
-    assert lines == ["ensemble.weights.a = -1.0: must not be negative"]
+@pytest.mark.parametrize("weight", [-1.0, 1e308])
+def test_an_ensemble_weight_without_meaning_is_told_in_one_line(weight: float) -> None:
+    (line,) = errors_of({"ensemble": {"weights": {"a": weight}}})
+    assert line.startswith(f"ensemble.weights.a = {weight:g}: must be from 0 to 1,000,000; only the ratio")
 
 
 def test_a_weight_that_is_not_a_number_names_its_model() -> None:

@@ -36,6 +36,8 @@ from goldfold.planning.lessons import ENSEMBLE
 from goldfold.tasks import facts
 from goldfold.tasks.facts import Facts
 
+MOST_WEIGHT = 1_000_000
+"""Largest weight of a member in an average: sums of far larger ones overflow."""
 CLEANS = re.compile(r"rounds\[\d+\]\.clean\b")
 """Beginning of the problems of cleaning."""
 SET = {
@@ -174,8 +176,8 @@ def _weights(config: Config) -> Iterator[str]:
     for name, weight in weights.items():
         if name not in names:
             yield f"{key}.{name}: no model of that name; {nearest(name, names)}allowed: {', '.join(names)}"
-        elif weight < 0:
-            yield f"{key}.{name} = {weight}: must not be negative"
+        elif not 0 <= weight <= MOST_WEIGHT:
+            yield f"{key}.{name} = {weight:g}: must be from 0 to {MOST_WEIGHT:,}; only the ratio of weights matters"
     if all(weights.get(name, 1.0) == 0 for name in names):
         yield f"{key}: all are zero; give at least one model a positive weight"
 
