@@ -18,6 +18,8 @@ PARTS = 3
 MOST_CHOSEN_ON = 2000
 """Most cases that the penalty is chosen on: it is of the coefficients, and hardly depends on the number of cases."""
 TINY = 1e-6
+ROWS = 4096
+"""Rows of which a copy is made at a time."""
 
 
 class Linear:
@@ -56,12 +58,20 @@ def _fitted(
     columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int, penalty: float, places: NDArray[np.int64]
 ) -> dict[str, Any]:
     """Fit with one intercept per fold (``places``, (n,)), and then one for all; see `goldfold.ensembling.fold_effects`."""
-    spread = columns.std(axis=0)
+    spread = _deviations(columns)
     spread = np.where(spread > 0, spread, 1)
     spread[len(spread) - n_of_cases :] = 1
     found = (_ridge if is_number else coefficients)(columns, spread, target, penalty, places) / spread
     added = common(columns @ found.T, target, is_number=is_number)
     return {"coefficients": found.tolist(), "intercepts": added.tolist(), "penalty": penalty}
+
+
+def _deviations(columns: Array) -> Array:
+    """Standard deviations (columns,), without a copy of all columns."""
+    middle, squares = columns.mean(axis=0), np.zeros(columns.shape[1])
+    for start in range(0, len(columns), ROWS):
+        squares += ((columns[start : start + ROWS] - middle) ** 2).sum(axis=0)
+    return np.asarray(np.sqrt(squares / len(columns)))
 
 
 def _ridge(columns: Array, spread: Array, target: NDArray[Any], penalty: float, places: NDArray[np.int64]) -> Array:
