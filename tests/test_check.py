@@ -279,6 +279,15 @@ def test_predictions_of_external_members_are_read(capsys: pytest.CaptureFixture[
     table = pd.DataFrame({"id": [f"{index:02d}" for index in range(24)], "cat": 0.25, "dog": 0.75})
     table.to_csv("other.csv", index=False)
     assert run(capsys)[0] == 0
+    write_config = {**CONFIG, "external": [{"name": "other", "oof": "other.csv", "fold": "fold"}]}
+    Path("config.yaml").write_text(yaml.safe_dump(write_config))
+    table.assign(fold=[0, 0, 1, 1] * 6).to_csv("other.csv", index=False)
+    said = run(capsys)[1]
+    assert "Train that tool on the folds of this run (results/mine/folds/train.csv lists them)" in said
+    assert "`snakemake --until folds`, with this config, writes that list." in said
+    Path("config.yaml").write_text(
+        yaml.safe_dump({**write_config, "external": [{**write_config["external"][0], "fold": None}]})
+    )
     table.replace({"id": {"03": "3.png"}}).to_csv("other.csv", index=False)
     status, said = run(capsys)
     assert status == 1

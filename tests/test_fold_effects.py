@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 
 from goldfold.ensembling.fold_effects import intercepts
 from goldfold.ensembling.nested import nested
@@ -67,11 +68,13 @@ def test_a_stack_does_not_learn_from_means_of_training_parts_what_a_fold_lacks(s
     assert score(step, "regression", "r2", noise) < 0.05
 
 
+@pytest.mark.parametrize("size", [3, 100])
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_the_intercept_gives_each_class_its_share(n_outputs: int) -> None:
+def test_the_intercept_gives_each_class_its_share(n_outputs: int, size: float) -> None:
+    """Also of outputs that are nearly all certain."""
     draw = np.random.default_rng(0)
-    outputs, target = draw.normal(size=(200, n_outputs)) * 3, draw.integers(0, max(2, n_outputs), 200)
+    outputs, target = draw.normal(size=(200, n_outputs)) * size, draw.integers(0, max(2, n_outputs), 200)
     found = outputs + intercepts(outputs, target)
     full = np.concatenate([np.zeros((200, 1)), found], axis=1) if n_outputs == 1 else found
-    probabilities = np.exp(full) / np.exp(full).sum(axis=1, keepdims=True)
+    probabilities = softmax(full, axis=1)
     assert probabilities.mean(axis=0) == pytest.approx(np.bincount(target) / 200, abs=1e-7)

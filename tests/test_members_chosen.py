@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from goldfold.base.errors import ConfigError
 from goldfold.ensembling import average, boosting, nested, simplex, stacking, temperature
 from goldfold.ensembling.fold_effects import means
+from goldfold.ensembling.linear import Linear
 from goldfold.ensembling.logistic import PENALTY_OF_FOLDS
 from goldfold.ensembling.steps import build
 from goldfold.predictions.arrays import Arrays, picked, with_thresholds
@@ -296,6 +297,23 @@ def test_numbers_and_sets_of_labels_are_stacked_too(step: str) -> None:
     )
     made = run([step], {"wrong": labelled(noisy, SEVERAL.classes)}, table, "log_loss", SEVERAL)
     assert value(SEVERAL, made.predictions, table, "log_loss") < 0.35, "a member that says the opposite is understood"
+
+
+@pytest.mark.parametrize("step", ["stacking", "boosted_stacking"])
+def test_a_member_that_always_says_the_same_changes_nothing(step: str) -> None:
+    """The deviation that numpy computes for its columns is not quite 0."""
+    members, truth = knowing(100, 2, [1.5, 1.0])
+    with_prior = {**members, "prior": labelled(np.tile([0.5, 0.3, 0.2], (100, 1)), THREE.classes)}
+    alone, beside = (
+        run([step], given, truth, "log_loss", THREE).predictions["probabilities"] for given in (members, with_prior)
+    )
+    assert np.isfinite(beside).all()
+    if step == "stacking":
+        assert beside == pytest.approx(alone, abs=1e-3)
+    number = drawn(60).normal(size=60)
+    model = Linear(10.0)
+    found = model.fit(np.stack([number, np.full(60, 0.1)], axis=1), number + 1, is_number=True, folds=folds_of(60))
+    assert model.outputs(np.array([[0.0, 0.1], [0.0, 7.0]]), found)[:, 0] == pytest.approx([1, 1], abs=0.2)
 
 
 @pytest.mark.parametrize("step", ["stacking", "boosted_stacking"])

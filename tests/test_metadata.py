@@ -102,6 +102,9 @@ def test_numbers_are_standardised_and_levels_numbered_by_the_training_cases_alon
 def test_a_column_of_one_value_in_a_fold_is_encoded_as_nothing() -> None:
     encoder = Encoder.fit(table("4 4", "a a"), AGE_SITE)
     assert encoder.useless == ["age", "site"]
+    assert Encoder.fit(table(" ".join(["0.1"] * 30), " ".join("a" * 30)), AGE_SITE).useless == ["age", "site"], (
+        "rounding"
+    )
     assert encoder.encode(table("4 900", "a b")).tolist() == [[0, 0, 0], [0, 0, 0]]
     assert Encoder.fit(table("- -", "- -"), AGE_SITE).encode(table("7", "a")).tolist() == [[0, 0, 0]]
     assert Encoder.fit(table("4 5", "- a"), AGE_SITE).useless == []

@@ -34,6 +34,11 @@ def test_a_few_are_counted_and_a_pipe_gets_plain_text() -> None:
     assert done.stderr == "parameters: with 3 channels and 10 classes\n"
 
 
+def test_a_tag_and_capitals_find_the_backbone() -> None:
+    assert matching("EfficientNet_b0.ra_in1k") == matching("efficientnet_b0")
+    assert matching("Swin_tiny")
+
+
 def test_a_search_for_clip_names_the_network_that_only_its_checkpoint_describes() -> None:
     (_, note) = _notes("clip", [], {})
     assert "network: clip, the image tower" in note

@@ -155,7 +155,10 @@ def _fits(
     found: Finished, member: Member, settings: Mapping[str, Any], classes: list[str], known: Embeddings
 ) -> Iterator[tuple[FittedHead, tuple[float, float]]]:
     """Yield the head of each fold, fitted as in the stage heads, and the scale of its targets."""
-    facet, parts = Facet(settings["task"], classes, settings.get("checkpoint", "")), parts_of(str(found.file("folds/train.csv", FOLDS)))
+    facet, parts = (
+        Facet(settings["task"], classes, settings.get("checkpoint", "")),
+        parts_of(str(found.file("folds/train.csv", FOLDS))),
+    )
     for fold in range(settings["n_folds"]):
         rows = read_table(found.file(f"folds/fold{fold}.csv", FOLDS))
         trained = rows[rows["split"] == "train"].reset_index(drop=True)

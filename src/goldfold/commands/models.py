@@ -78,13 +78,20 @@ def matching(text: str) -> list[tuple[str, str]]:
     """
     every = [(name, kind) for kind, entries in NETWORKS.items() for name in entries if name not in OF_OTHERS]
     every += [(name, "backbone") for name in sorted(timm_backbones())]
-    found = [one for one in every if fnmatch.fnmatchcase(one[0], f"*{text}*")]
+    wanted = _without_tag(text.lower(), [name for name, kind in every if kind == "backbone"])
+    found = [one for one in every if fnmatch.fnmatchcase(one[0].lower(), f"*{wanted}*")]
     if not found:
         hint = nearest(text, [name for name, _ in every], n=3)
         raise DataError(
             f"--filter {text!r}: no network has such a name; {hint}`goldfold models` lists all {len(every)}"
         )
     return found
+
+
+def _without_tag(text: str, backbones: Sequence[str]) -> str:
+    """Return the name of a backbone without the tag of its weights, such as ``.lvd142m``; other texts as they are."""
+    name, dot, _ = text.partition(".")
+    return name if dot and name in backbones else text
 
 
 def _row(name: str, kind: str, counts: bool, measures: bool) -> Row:

@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
+from scipy.optimize import brentq, minimize
+from scipy.special import expit, logsumexp, softmax
 
 from goldfold.ensembling.columns import Array
 
 ROUNDS, CLOSE = 200, 1e-9
 """Most steps of the search of an intercept, and the change at which it ends."""
+SMALLEST = 1e-300
+"""Probabilities count as at least this."""
 
 
 def numbered(folds: NDArray[np.int64] | None, n: int) -> NDArray[np.int64]:
@@ -58,19 +61,34 @@ def intercepts(outputs: Array, target: NDArray[Any], *, once_more: bool = False)
     counts = np.bincount(target, minlength=max(2, outputs.shape[1])) + float(once_more)
     wanted = counts / counts.sum()
     if outputs.shape[1] == 1:
-        return _searched(lambda added: np.array([expit(outputs[:, 0] + added[0]).mean()]), wanted[1:], are_odds=True)
-    return _searched(lambda added: softmax(outputs + added, axis=1).mean(axis=0), wanted)
+        return np.array([_of_two(outputs[:, 0], wanted[1])])
+    return _of_several(outputs, wanted)
 
 
-def _searched(mean_of: Any, wanted: Array, *, are_odds: bool = False) -> Array:
-    """Iterative scaling: the logarithm of what is wanted less that of what is found is added until both are close."""
+def _of_two(logits: Array, wanted: float) -> float:
+    """What to add to logits (n,), so that the mean probability is ``wanted``."""
+    around = float(np.log(wanted) - np.log1p(-wanted))
+    low, high = around - logits.max(), around - logits.min()
+    if low == high:
+        return float(low)
+    return float(brentq(lambda added: expit(logits + added).mean() - wanted, low - 1, high + 1, xtol=CLOSE))
+
+
+def _of_several(outputs: Array, wanted: Array) -> Array:
+    """Iterative scaling: the logarithm of what is wanted less that of what is found is added until both are close.
+
+    Outputs that are nearly all certain would need too many steps: then by the gradient of the log loss.
+    """
     added = np.zeros(len(wanted))
     for _ in range(ROUNDS):
-        found = mean_of(added)
-        step = np.log(wanted) - np.log(found)
-        if are_odds:
-            step -= np.log1p(-wanted) - np.log1p(-found)
+        found = softmax(outputs + added, axis=1).mean(axis=0)
+        step = np.log(wanted) - np.log(np.maximum(found, SMALLEST))
         added += step
         if np.abs(step).max() < CLOSE:
-            break
-    return added
+            return added
+
+    def loss(tried: Array) -> tuple[float, Array]:
+        moved = outputs + tried
+        return float(logsumexp(moved, axis=1).mean() - wanted @ tried), softmax(moved, axis=1).mean(axis=0) - wanted
+
+    return np.asarray(minimize(loss, added, jac=True, method="L-BFGS-B", options={"gtol": CLOSE, "ftol": 0}).x)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
 from goldfold.base.errors import ConfigError
+from goldfold.base.spread import differs
 from goldfold.ensembling.columns import Array
 from goldfold.ensembling.fold_effects import common, intercepts, means, numbered
 from goldfold.ensembling.logistic import coefficients
@@ -58,20 +59,20 @@ def _fitted(
     columns: Array, target: NDArray[Any], is_number: bool, n_of_cases: int, penalty: float, places: NDArray[np.int64]
 ) -> dict[str, Any]:
     """Fit with one intercept per fold (``places``, (n,)), and then one for all; see `goldfold.ensembling.fold_effects`."""
-    spread = _deviations(columns)
-    spread = np.where(spread > 0, spread, 1)
+    spread = _spread(columns)
     spread[len(spread) - n_of_cases :] = 1
     found = (_ridge if is_number else coefficients)(columns, spread, target, penalty, places) / spread
     added = common(columns @ found.T, target, is_number=is_number)
     return {"coefficients": found.tolist(), "intercepts": added.tolist(), "penalty": penalty}
 
 
-def _deviations(columns: Array) -> Array:
-    """Standard deviations (columns,), without a copy of all columns."""
+def _spread(columns: Array) -> Array:
+    """Standard deviations (columns,), 1 where a column is constant, without a copy of all columns."""
     middle, squares = columns.mean(axis=0), np.zeros(columns.shape[1])
     for start in range(0, len(columns), ROWS):
         squares += ((columns[start : start + ROWS] - middle) ** 2).sum(axis=0)
-    return np.asarray(np.sqrt(squares / len(columns)))
+    deviation = np.sqrt(squares / len(columns))
+    return np.where(differs(deviation, middle), deviation, 1.0)
 
 
 def _ridge(columns: Array, spread: Array, target: NDArray[Any], penalty: float, places: NDArray[np.int64]) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.base.spread import differs
 from goldfold.heads.protocol import Array, Head, Predict
 
 THIRD = 3
@@ -29,8 +30,8 @@ class Standard:
         """Return mean and standard deviation of rows (n, d); of raw ones 0 and 1, which change nothing."""
         if is_raw:
             return cls(np.zeros(rows.shape[1]), np.ones(rows.shape[1]))
-        spread = rows.std(axis=0, dtype=np.float64)
-        return cls(rows.mean(axis=0, dtype=np.float64), np.where(spread > 0, spread, 1.0))
+        centre, spread = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
+        return cls(centre, np.where(differs(spread, centre), spread, 1.0))
 
     def __call__(self, rows: Array) -> Array:
         """Return standardised rows (n, d)."""

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from goldfold.base.errors import DataError
+from goldfold.base.spread import differs
 from goldfold.metadata.columns import PREFIX, Columns, numbers, refuse_lacking
 
 KEY = "metadata"
@@ -50,7 +51,7 @@ class Encoder:
             mean, deviation = (float(known.mean()), float(known.std())) if len(known) else (0.0, 0.0)
             if not np.isfinite([mean, deviation]).all():
                 raise DataError(f"data.metadata.numeric: numbers of column {name!r} are too large to be standardised.")
-            numeric[name] = mean, deviation
+            numeric[name] = mean, deviation if differs(deviation, mean) else 0.0
         categorical = {}
         for name in columns.categorical:
             texts = train[f"{PREFIX}{name}"]

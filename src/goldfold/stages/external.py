@@ -1,5 +1,6 @@
 """Stage external: files of another tool -> predictions of one member of the ensemble."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from goldfold.external.reading import Given, read
 from goldfold.predictions.arrays import Arrays, picked, save
 from goldfold.splits.scored import scored
 from goldfold.tables import read_table
-from goldfold.tasks.given import unknown_classes
+from goldfold.tasks.given import PREFIX, unknown_classes
 from goldfold.tasks.protocol import External
 
 
@@ -60,6 +61,7 @@ def run(
         facts[part] = {"n": len(wanted), "n_unused": n_unused, "unknown": unknown_classes(entries)}
         print(f"{part}: {len(wanted):,} images, {n_unused:,} others not used", flush=True)
         if facts[part]["unknown"]:
+            facts[part]["others"] = _of_no_class(content, names, fold)
             print(f"classes that it does not know: {', '.join(facts[part]['unknown'])}", flush=True)
     return facts
 
@@ -76,6 +78,12 @@ def _refuse_other_folds(content: Given, images: pd.DataFrame, where: str, column
         raise DataError(f"{listed} has no column 'fold', so the folds of {where} cannot be checked. Set fold: null.")
     of_run = dict(zip(images["id"], images["fold"], strict=True))
     refuse_other_folds([*zip(content.ids, folds, strict=True)], of_run, where, column, listed)
+
+
+def _of_no_class(content: Given, classes: Sequence[str], fold: str | None) -> list[str]:
+    """Return the columns of a table that are not read, among which may be a class by another name."""
+    read_ones = {"id", fold, *classes, *(f"{PREFIX}{name}" for name in classes)}
+    return [] if content.table is None else [str(name) for name in content.table.columns if name not in read_ones]
 
 
 def _arrays(facet: External | None, content: Given, images: pd.DataFrame, where: str) -> Arrays:
