@@ -436,14 +436,6 @@ WRONG_FOR_TASK = [
     ("segmentation", {"models": [FCOS]}, ["(a).network = 'fcos'", "deeplabv3, ", "unet, "]),
     ("detection", {"models": [SMALL]}, ["(a).network = 'small_resnet'", "fcos, retinanet, faster_rcnn"]),
     (
-        "detection",
-        {"train": {"mixup_alpha": 0.2}},
-        [
-            "train.mixup_alpha = 0.2: task 'detection' cannot use mixup (boxes have no shares)",
-            "can: classification, ordinal, multilabel",
-        ],
-    ),
-    (
         "segmentation",
         {"train": {"mix": ["mixup"]}},
         [

@@ -87,13 +87,11 @@ def test_wrong_sizes_are_refused(sizes: Any, said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_sizes_must_have_the_shape_of_the_model_and_are_not_for_detectors() -> None:
+def test_sizes_must_have_the_shape_of_the_model() -> None:
     with pytest.raises(ConfigError, match=r"16 is square, but image_size_px is 32x48; write \[height, width\]"):
         config_of([[0, 16]], [32, 48])
     with pytest.raises(ConfigError, match=r"16x16 must have the shape of image_size_px, 32x48, with resize: pad"):
         config_of([[0, [16, 16]]], [32, 48], resize="pad")
-    with pytest.raises(ConfigError, match="detectors are trained at one size"):
-        config_of([[0, 64]], 128, "detection")
     assert config_of([[0, [16, 24]]], [32, 48], resize="pad").models[0].train.sizes == [[0, [16, 24]]]
     assert config_of([[0, 48]], cache_image_size_px=64).models[0].train.sizes == [[0, 48]]
 
