@@ -323,7 +323,8 @@ def test_mixup_keeps_the_boxes_of_both_images_and_drops_those_that_are_hardly_se
         kept = [one for one, own_share in zip((own, other), shares, strict=True) if own_share >= 0.25]
         assert mixed["labels"].tolist() == [one["labels"][0] for one in kept]
         assert mixed["bboxes"].tolist() == [one["bboxes"][0].tolist() for one in kept], "as they were"
-        assert mixed["bboxes"].dtype == np.float32 and mixed["bboxes"].shape == (len(kept), 4)
+        assert mixed["bboxes"].dtype == np.float32
+        assert mixed["bboxes"].shape == (len(kept), 4)
         assert mixed["weight"] == pytest.approx(shares[0] + 0.5 * shares[1])
         corners = [mixed["images"][0, row, column, 0] for row, column in ((3, 3), (15, 19))]
         assert np.abs(np.array(corners) - [LEVELS[1] * shares[0], LEVELS[3] * shares[1]]).max() <= 1

@@ -27,10 +27,12 @@ from goldfold.commands.view_trial import check_views
 from goldfold.components import load, name_of
 from goldfold.config.libraries import without_library
 from goldfold.config.trial_keys import WHOLE, as_written
+from goldfold.engine.hooks.warmup import Warmup, has_bias_rate
 from goldfold.ensembling.coverage import refuse_unreachable
 from goldfold.inference.embedding import Embedder
 from goldfold.inference.embedding import check as check_embedding
 from goldfold.inference.predictor import build as build_frozen
+from goldfold.losses.parts import weighted
 from goldfold.metadata.columns import Columns, check_learnable, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
@@ -83,6 +85,7 @@ def check(model: dict[str, Any]) -> bool:
         _branch(model),
         model.get("views", MEAN),
         model.get("embedding"),
+        partial(weighted, weights=model.get("train", {}).get("loss_weights") or {}),
     )
     params = {**arguments(model), "n_classes": wanted.n_classes, "in_channels": wanted.channels}
     make = partial(_at_size, model["network"], params)
@@ -220,7 +223,10 @@ def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
     """
     name, scales = train["optimizer"], (train.get("layer_decay"), train.get("lr_scale"), train.get("freeze") or ())
     try:
-        optimizer = optim.build_optimizer(network, name, train["lr"], train["weight_decay"], *scales)
+        biases = has_bias_rate(train.get("warmup"))
+        optimizer = optim.build_optimizer(network, name, train["lr"], train["weight_decay"], *scales, biases=biases)
+        if warmup := train.get("warmup"):
+            Warmup(optimizer, WARMUP_STEPS, train["lr"], **warmup)
         _step(train, "plain")
     except ConfigError as error:
         raise ConfigError(f"train.{error}.") from error
