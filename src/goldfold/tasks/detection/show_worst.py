@@ -90,8 +90,9 @@ def _cut(image: Image, box: NDArray[np.float64], own: Box, title: str, lines: Se
     if pixels is None:
         return picture("", title, lines)
     margin = max(MARGIN * float((box[2:] - box[:2]).max()), LEAST_PX)
-    left, top = np.floor((box[:2] - margin).clip(0)).astype(int).tolist()
-    right, bottom = np.ceil(np.minimum(box[2:] + margin, pixels.shape[1::-1])).astype(int).tolist()
+    size = np.array(pixels.shape[1::-1])
+    left, top = np.floor((box[:2] - margin).clip(0, size - 1)).astype(int).tolist()
+    right, bottom = np.ceil((box[2:] + margin).clip([left + 1, top + 1], size)).astype(int).tolist()
     part, corner = pixels[top:bottom, left:right], np.array([left, top] * 2)
     others = [Box(image.boxes[row] - corner, FOUND) for row in np.flatnonzero(image.checked.kind == box_errors.FOUND)]
     drawn = boxed(
