@@ -431,18 +431,14 @@ WRONG_FOR_TASK = [
         {"train": {"loss": {"dice": 1, "cross_entropy": 1}}},
         ["train.loss = 'cross_entropy'", "ce, dice"],
     ),
-    ("detection", {"train": {"loss": "focal"}}, ["train.loss: task 'detection' does not use it; remove it"]),
+    (
+        "detection",
+        {"train": {"loss": "focal"}},
+        ["train.loss: task 'detection' does not use it; detectors have losses of their own"],
+    ),
     ("classification", {"models": [UNET]}, ["(a).network = 'unet'", "timm, small_resnet, densenet7x7, "]),
     ("segmentation", {"models": [FCOS]}, ["(a).network = 'fcos'", "deeplabv3, ", "unet, "]),
     ("detection", {"models": [SMALL]}, ["(a).network = 'small_resnet'", "fcos, retinanet, faster_rcnn"]),
-    (
-        "detection",
-        {"train": {"mixup_alpha": 0.2}},
-        [
-            "train.mixup_alpha = 0.2: task 'detection' cannot use mixup (boxes have no shares)",
-            "can: classification, ordinal, multilabel",
-        ],
-    ),
     (
         "segmentation",
         {"train": {"mix": ["mixup"]}},

@@ -313,6 +313,27 @@ def test_pasted_boxes_cover_their_pixels(seed: int) -> None:
         assert min(seen.any(axis=0).all(), seen.any(axis=1).all()), "no row or column of a box is all hidden"
 
 
+def test_mixup_keeps_the_boxes_of_both_images_and_drops_those_that_are_hardly_seen() -> None:
+    own, other = with_box(1, 2, 2, 12, 10), {**with_box(3, 8, 6, 20, 16), "weight": 0.5}
+    seen = set[tuple[int, ...]]()
+    for seed in range(40):
+        mixed = boxes.mixup(own, each(other), np.random.default_rng(seed), alpha=0.5)
+        share = float(np.random.default_rng(seed).beta(0.5, 0.5))
+        shares = [share, 1 - share]
+        kept = [one for one, own_share in zip((own, other), shares, strict=True) if own_share >= 0.25]
+        assert mixed["labels"].tolist() == [one["labels"][0] for one in kept]
+        assert mixed["bboxes"].tolist() == [one["bboxes"][0].tolist() for one in kept], "as they were"
+        assert mixed["bboxes"].dtype == np.float32
+        assert mixed["bboxes"].shape == (len(kept), 4)
+        assert mixed["weight"] == pytest.approx(shares[0] + 0.5 * shares[1])
+        corners = [mixed["images"][0, row, column, 0] for row, column in ((3, 3), (15, 19))]
+        assert np.abs(np.array(corners) - [LEVELS[1] * shares[0], LEVELS[3] * shares[1]]).max() <= 1
+        seen.add(tuple(mixed["labels"]))
+    assert seen == {(1,), (3,), (1, 3)}
+    empty = flat(0, bboxes=np.zeros((0, 4), np.float32), labels=np.zeros(0, int))
+    assert boxes.mixup(empty, each(empty), np.random.default_rng(0))["bboxes"].shape == (0, 4)
+
+
 # --- which samples are mixed
 
 

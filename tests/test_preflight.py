@@ -10,7 +10,7 @@ from torch import nn
 
 from goldfold import catalog
 from goldfold.base.errors import cause
-from goldfold.commands import component_trial, preflight
+from goldfold.commands import component_trial, preflight, update_trial
 from goldfold.config import parse, slices
 from goldfold.config.libraries import timm_optimizers
 from goldfold.models import trial
@@ -303,9 +303,9 @@ def test_every_other_optimizer_and_schedule_can_be_used() -> None:
     tried = [name for name in timm_optimizers() if not name.startswith(("fused", "bnb", "adahessian"))]
     assert len(tried) > 80
     for name in tried:
-        preflight._check_optimizer(network, {**TRAIN, "optimizer": name})
+        update_trial.check_optimizer(network, {**TRAIN, "optimizer": name})
     for schedule in catalog.SCHEDULES:
-        preflight._check_optimizer(network, {**TRAIN, "schedule": schedule})
+        update_trial.check_optimizer(network, {**TRAIN, "schedule": schedule})
 
 
 def test_the_hooks_of_the_catalog_can_be_made_of_a_network_that_was_tried() -> None:

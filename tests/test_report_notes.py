@@ -192,8 +192,14 @@ def test_boxes_do_not_cover_a_picture_and_are_named_below_it() -> None:
     assert list(missed) == [1, 0], "the larger object first"
     assert list(false) == list(range(10)), "the surest first"
     drawn = detection.boxes_of(image, missed, false)
-    assert len(drawn) <= detection.MOST_BOXES
-    assert [box.words for box in drawn] == [str(number) for number in range(1, 13)]
+    assert len(drawn) == 62, "every error is marked"
+    assert sum(not box.is_dot for box in drawn) == 12 <= detection.MOST_BOXES
+    assert [box.words for box in drawn if not box.is_dot] == [str(number) for number in range(1, 13)]
+    well = detection.Image("im", "", boxes, labels, boxes, scores, labels)
+    none = np.zeros(0, np.intp)
+    assert all(box.is_dot for box in detection.boxes_of(well, none, none)), "90 found objects are no 90 frames"
+    few = detection.Image("im", "", boxes[:9], labels[:9], boxes[:9], scores[:9], labels[:9])
+    assert not any(box.is_dot for box in detection.boxes_of(few, none, none))
     task: Made = SimpleNamespace(classes=["cell", "rod"])
     legend = detection._legend(task, image, missed, false)
     assert legend[0] == "Missed: 1 rod, 2 rod"

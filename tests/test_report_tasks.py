@@ -4,6 +4,7 @@ import json
 import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,9 @@ from goldfold.metrics.detection import best_threshold
 from goldfold.predictions.arrays import Arrays
 from goldfold.stages.report import run
 from goldfold.tasks.detection import show as detection_pages
-from goldfold.tasks.detection.outcome import images_of
+from goldfold.tasks.detection import show_confusion, show_worst
+from goldfold.tasks.detection.outcome import Image, images_of
+from goldfold.tasks.detection.spec import Spec
 from goldfold.tasks.segmentation import show as segmentation_pages
 from goldfold.tasks.segmentation import show_images as mask_pictures
 from goldfold.tasks.segmentation.outcome import compared
@@ -195,10 +198,11 @@ def test_masks_of_one_class_have_no_confusion(build: Build) -> None:
 def test_boxes(build: Build) -> None:
     html = page_of(build("detection", ["cat", "dog"], models=("first", "second")))
     assert sections(html) == [
-        "notes", "leaderboard", "pairs", "curves", "classes", "precision", "errors", "images", "ensemble", "data", "copies",
-        "shift", "run",
+        "notes", "leaderboard", "pairs", "curves", "classes", "precision", "errors", "worst", "images", "ensemble", "data",
+        "copies", "shift", "run",
     ]  # fmt: skip
     assert section(html, "images").count("data:image/jpeg;base64,") == 6 + 3 + 1
+    assert "missed objects and" in words(section(html, "worst"))
     assert "cat → dog" in words(section(html, "errors"))
     assert "weighted boxes fusion" in section(html, "ensemble")
     assert "Scored per image (ap50, " in words(section(html, "ensemble"))
@@ -382,6 +386,55 @@ def test_boxes_found_are_those_that_the_metric_counts(tmp_path: Path, seed: int)
     assert (counts[:, 0] == counts[:, 1] + counts[:, 2]).all()
     assert counts[:, 3].sum() == counts[:, 1].sum() + counts[:, 4:].sum()
     assert counts[:, 0].sum() == sum(len(json.loads(text)) for text in truth["boxes"])
+    confused = show_confusion.counted(images, 3)
+    assert (confused[:3].sum(axis=1) == counts[:, 0]).all(), "a row has the objects of its class"
+    assert (confused[:, :3].sum(axis=0) == counts[:, 3]).all(), "a column has the boxes of its class"
+    assert np.array_equal(confused.diagonal()[:3], counts[:, 1])
+
+
+def image_of(objects: Any, classes: list[int], found: Any, labels: list[int]) -> Image:
+    """An image whose boxes have the scores 0.9, 0.8, ..."""
+    corners = [np.array(part, dtype=float).reshape(-1, 4) for part in (objects, found)]
+    scores = 0.9 - 0.1 * np.arange(len(labels))
+    return Image("a", "", corners[0], np.array(classes, int), corners[1], scores, np.array(labels, int))
+
+
+def test_objects_are_confused_with_the_class_of_the_first_box_or_with_the_background() -> None:
+    far = [40.0, 40.0, 50.0, 50.0]
+    image = image_of([SQUARE, far], [0, 1], [SQUARE, SQUARE, [80, 80, 90, 90]], [1, 1, 0])
+    assert show_confusion.counted([image], 2).tolist() == [[0, 1, 0], [0, 0, 1], [1, 1, 0]]
+    found = image_of([SQUARE], [0], [SQUARE, SQUARE], [0, 1])
+    assert show_confusion.counted([found], 2).tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 0]], "found, so not confused"
+
+
+def test_objects_and_boxes_are_counted_by_their_size() -> None:
+    sides = [4, 6, 8, 10, 12, 14, 16, 18, 20, 90]
+    objects = [[0, 100 * row, side, 100 * row + side] for row, side in enumerate(sides)]
+    found = [*objects[2:], [300, 300, 302, 302]]
+    _, table = show_confusion.by_size([image_of(objects, [0] * 10, found, [0] * 9)])
+    assert [list(row[:3]) + list(row[4:6]) for row in table.rows] == [  # type: ignore[union-attr]
+        ["below 7.6", "2", "0", "1", "1"], ["7.6 to 11", "2", "2", "2", "0"], ["11 to 15", "2", "2", "2", "0"],
+        ["15 to 18", "1", "1", "1", "0"], ["18 and more", "3", "3", "3", "0"],
+    ]  # fmt: skip
+    assert show_confusion.size_edges(np.array([5.0, 5, 5])) == [], "one size is one group"
+    assert show_confusion.by_size([image_of([], [], [SQUARE], [0])]) == []
+
+
+def test_the_worst_errors_are_the_largest_missed_objects_and_the_surest_false_boxes(tmp_path: Path) -> None:
+    objects = [SQUARE, [20, 20, 50, 60], [60, 60, 64, 64]]
+    image = image_of(objects, [0, 1, 0], [[60, 0, 70, 10], SQUARE, [0, 80, 8, 88]], [0, 1, 0])
+    assert [row for _, row in show_worst.largest_missed([image])] == [1, 0, 2]
+    assert [row for _, row in show_worst.surest_false([image])] == [0, 1, 2]
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((100, 100, 3), 128, np.uint8))
+    (section,) = show_worst.worst_errors(Spec(["cat", "dog"]), [replace(image, path=str(tmp_path / "a.png"))], 2)
+    missed, false = section.blocks
+    assert [one.title for one in missed.pictures] == ["dog", "cat"]  # type: ignore[union-attr]
+    assert missed.caption == "2 of 3, the largest first."  # type: ignore[union-attr]
+    assert [(one.title, one.lines[0]) for one in false.pictures] == [  # type: ignore[union-attr]
+        ("cat 0.90", "background"), ("dog 0.80", "is cat"),
+    ]  # fmt: skip
+    assert all(one.uri for block in (missed, false) for one in block.pictures)  # type: ignore[union-attr]
+    assert show_worst.worst_errors(Spec(["cat", "dog"]), [image], 0) == []
 
 
 def test_nothing_predicted(tmp_path: Path) -> None:
@@ -389,7 +442,8 @@ def test_nothing_predicted(tmp_path: Path) -> None:
     nothing = {**predict(0, list(truth["id"])), "counts": np.zeros(6, dtype=np.int32)}
     nothing |= {"boxes": np.empty((0, 4)), "scores": np.empty(0), "labels": np.empty(0, dtype=np.int32)}
     made = {one.id: one for one in task.pages(nothing, truth, 4)}
-    assert set(made) == {"classes", "precision", "errors", "images"}
+    assert set(made) == {"classes", "precision", "errors", "worst", "images"}
+    assert "0 false boxes" in made["worst"].intro
     assert "No score threshold is best" in made["errors"].intro
     assert "0 of 0 boxes are false" in made["errors"].intro
 

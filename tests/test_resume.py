@@ -37,7 +37,11 @@ ALL_KINDS: dict[str, Any] = {
 MIXED = {"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "mix": ["mosaic"], "sampler": "balanced"}
 
 PASTED = {"mix": ["cutmix", "mosaic", "copy_paste"], "sampler": "weighted"}
-MIXED_OF = {"classification": {**MIXED, "epochs": 6}, "segmentation": PASTED, "detection": PASTED}
+DETECTING = {
+    "mix": ["mixup", *PASTED["mix"]], "sizes": {"multi_scale": [[16, 32], [32, 64]]}, "schedule": "cosine", "warmup_epochs": 2,
+    "optimizer": "sgd", "warmup": {"momentum": 0.5, "bias_lr": 0.02}, "loss_weights": {"bbox_regression": 2},
+}  # fmt: skip
+MIXED_OF = {"classification": {**MIXED, "epochs": 6}, "segmentation": PASTED, "detection": {**PASTED, **DETECTING}}
 
 
 class Interrupted(Exception):

@@ -10,10 +10,14 @@ import pytest
 
 from conftest import FORM
 from goldfold import tasks
-from goldfold.base.errors import DataError
+from goldfold.base.errors import ConfigError, DataError
+from goldfold.config import parse, slices
 from goldfold.predictions.arrays import Arrays, save
+from goldfold.sources import yolo_rows
+from goldfold.sources.yolo_names import read_names
 from goldfold.stages import submit
 from goldfold.targets import rle
+from goldfold.targets.boxes import from_text
 from goldfold.targets.mask_coding import IGNORE
 from goldfold.targets.masks import decode_mask, write_mask
 from test_dense_tasks import FRAME, task_of
@@ -233,6 +237,39 @@ def test_categories_have_the_numbers_of_the_competition_s_own_file(tmp_path: Pat
     submitted(tmp_path, {"name": "detection"}, ["a", "b"], made, table, class_ids={"a": 40, "b": 7})
     rows = json.loads((tmp_path / "submission.json").read_text())
     assert {(row["category_id"], row["score"]) for row in rows} == {(7, 0.5), (40, 0.875), (7, 0.0625), (40, 1.0)}
+
+
+def test_boxes_are_written_as_yolo_s_text_files_that_can_be_read_again(tmp_path: Path) -> None:
+    made, table = boxes_of(["t0", "a/t1", "t2"])
+    for yolo, n_numbers in (("scores", 6), ("boxes", 5)):
+        submitted(tmp_path, {"name": "detection", "least_score": 0.1, "yolo": yolo}, ["a", "b"], made, table)
+        files = [tmp_path / f"yolo/labels/{id}.txt" for id in ("t0", "a/t1", "t2")]
+        rows = [[line.split() for line in file.read_text().splitlines()] for file in files]
+        assert [[row[0] for row in image] for image in rows] == [["0", "1"], [], ["0"]], "surest first, one below 0.1"
+        assert {len(row) for image in rows for row in image} == {n_numbers}
+        assert [row[5:] for row in rows[0]] == ([["0.875000"], ["0.500000"]] if yolo == "scores" else [[], []])
+    names = read_names(str(tmp_path / "yolo/data.yaml"))
+    assert names == {0: "a", 1: "b"}
+    texts = yolo_rows.boxes_of([str(file) for file in files], yolo_rows.Reading(names, "data.yaml"), pytest.fail)
+    labels, boxes = from_text(str(texts[0]))
+    assert labels == ["a", "b"]
+    assert boxes * 24 == pytest.approx(np.array([[0, 0, 5.126, 6], [1, 2, 11, 22]]), abs=1e-4)
+    submitted(tmp_path, {"name": "detection"}, ["a", "b"], made, table)
+    assert not (tmp_path / "yolo").exists(), "of other settings"
+
+
+def test_yolo_s_files_belong_to_the_submission_where_they_are_asked_for() -> None:
+    def files(**params: Any) -> tuple[str, ...]:
+        data = {"source": "coco", "train": "a.json", "images": "raw"}
+        model = {"name": "m", "network": "fcos", "backbone": "resnet18", "image_size_px": 64}
+        config = parse({"name": "t", "task": "detection", "data": data, "models": [model], "task_params": params})
+        assert slices.task(config) == {"name": "detection"}, "no training depends on it"
+        return config.submission_files
+
+    assert files() == ("submission.json",)
+    assert files(yolo="scores") == ("submission.json", "yolo/")
+    with pytest.raises(ConfigError, match=r"task_params\.yolo = 'score'"):
+        files(yolo="score")
 
 
 @pytest.mark.parametrize(

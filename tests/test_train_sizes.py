@@ -16,6 +16,7 @@ from goldfold.base.errors import ConfigError
 from goldfold.cache.images import CachedImages
 from goldfold.commands import preflight
 from goldfold.config import parse, slices
+from goldfold.models import build
 from goldfold.samples.dataset import Loader, TrainingSet
 from goldfold.training.changes import augment_of
 from goldfold.training.samples import loader
@@ -87,15 +88,31 @@ def test_wrong_sizes_are_refused(sizes: Any, said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_sizes_must_have_the_shape_of_the_model_and_are_not_for_detectors() -> None:
+def test_sizes_must_have_the_shape_of_the_model() -> None:
     with pytest.raises(ConfigError, match=r"16 is square, but image_size_px is 32x48; write \[height, width\]"):
         config_of([[0, 16]], [32, 48])
     with pytest.raises(ConfigError, match=r"16x16 must have the shape of image_size_px, 32x48, with resize: pad"):
         config_of([[0, [16, 16]]], [32, 48], resize="pad")
-    with pytest.raises(ConfigError, match="detectors are trained at one size"):
-        config_of([[0, 64]], 128, "detection")
     assert config_of([[0, [16, 24]]], [32, 48], resize="pad").models[0].train.sizes == [[0, [16, 24]]]
     assert config_of([[0, 48]], cache_image_size_px=64).models[0].train.sizes == [[0, 48]]
+
+
+@pytest.mark.parametrize("network", ["fcos", "retinanet", "faster_rcnn"])
+def test_the_loss_of_a_detector_does_not_depend_on_the_sizes_that_it_saw_before(network: str) -> None:
+    """A resumed run sees other sizes first."""
+
+    def losses(*sides: int) -> list[float]:
+        torch.manual_seed(0)
+        built = build(network, n_classes=2, in_channels=3, image_size=(64, 64), backbone="test_resnet", width=16)
+        images = torch.rand(2, 3, 64, 64)
+        target = {"boxes": torch.tensor([[4.0, 4, 30, 30], [8, 20, 60, 50]]), "labels": torch.tensor([0, 1])}
+        found: dict[str, torch.Tensor] = {}
+        for side in sides:
+            torch.manual_seed(1)
+            found = built.train()(images[..., :side, :side], [{**target, "boxes": target["boxes"] * side / 64}] * 2)
+        return [part.item() for part in found.values()]
+
+    assert losses(40, 64) == losses(64)
 
 
 def test_problems_in_rounds_are_named_by_round_and_those_of_the_model_once() -> None:

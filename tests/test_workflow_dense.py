@@ -39,7 +39,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "name": "t",
         "task": "detection",
         "data": {**COCO, "test_answers": "raw/test_answers.json", "shards": 1},
-        "models": [{"name": "net", **NETS["detection"]}],
+        "models": [
+            {"name": "net", **NETS["detection"], "train": {"mix": ["mixup"], "loss_weights": {"classification": 2}}}
+        ],
+        "task_params": {"yolo": "scores"},
         **SHARED,
     },
 }
@@ -118,6 +121,9 @@ def test_boxes_are_submitted_as_texts_and_as_coco_results_that_agree(finished: d
     assert len(rows) == sum(len(text.split()) // 6 for text in submission["PredictionString"]) > 0
     assert {row["image_id"] for row in rows} <= {7, 8, 9, 10}, "the ids of the competition's own file"
     assert {row["category_id"] for row in rows} <= {1, 2}
+    of_yolo = [(results / f"yolo/labels/{id}.txt").read_text().splitlines() for id in submission["id"]]
+    assert [len(text.split()) // 6 for text in submission["PredictionString"]] == [len(image) for image in of_yolo]
+    assert (results / "yolo/data.yaml").read_text() == 'names:\n  0: "dim"\n  1: "lit"\n'
     for row in rows:
         x, y, width, height = row["bbox"]
         assert min(x, y) >= 0
@@ -142,7 +148,8 @@ def copy_of(finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.Monke
     [
         ("segmentation", {"task_params": {"threshold": 0.4}}),
         ("segmentation", {"ensemble": {"method": "geometric"}}),
-        ("detection", {"task_params": {"box_fields": ["label", "score"]}}),
+        ("detection", {"task_params": {"box_fields": ["label", "score"], "yolo": "boxes"}}),
+        ("detection", {"task_params": {}}),
         ("detection", {"ensemble": {"iou_threshold": 0.4}}),
     ],
 )

@@ -280,6 +280,7 @@ MIXES: dict[str, Entries] = {
         "copy_paste": "goldfold.samples.mixing.maps:copy_paste",
     },
     "boxes": {
+        "mixup": "goldfold.samples.mixing.boxes:mixup",
         "cutmix": "goldfold.samples.mixing.boxes:cutmix",
         "mosaic": "goldfold.samples.mixing.boxes:mosaic",
         "copy_paste": "goldfold.samples.mixing.boxes:copy_paste",

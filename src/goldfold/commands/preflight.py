@@ -15,22 +15,21 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
-from goldfold import catalog, components, optim
+from goldfold import catalog
 from goldfold.base.errors import ConfigError, GoldfoldError, as_error, cause
 from goldfold.commands.component_trial import check_components
 from goldfold.commands.sample_trial import check_samples
 from goldfold.commands.start_trial import check_start
+from goldfold.commands.update_trial import check_hooks, check_optimizer
 from goldfold.commands.view_trial import check_views
-from goldfold.components import load, name_of
-from goldfold.config.libraries import without_library
 from goldfold.config.trial_keys import WHOLE, as_written
 from goldfold.ensembling.coverage import refuse_unreachable
 from goldfold.inference.embedding import Embedder
 from goldfold.inference.embedding import check as check_embedding
 from goldfold.inference.predictor import build as build_frozen
+from goldfold.losses.parts import weighted
 from goldfold.metadata.columns import Columns, check_learnable, check_lists
 from goldfold.models import build, trial
 from goldfold.models.arguments import OUR_OWN, arguments
@@ -55,8 +54,6 @@ DYNAMIC = (
 )
 STACKED, COVERAGES = "stacked", "coverages"
 """Keys of checks of what steps of the ensemble take: metadata columns, and enough cases for a coverage."""
-STEPS, WARMUP_STEPS = 500, 50
-"""Steps of the trial schedule."""
 
 
 def check(model: dict[str, Any]) -> bool:
@@ -83,6 +80,7 @@ def check(model: dict[str, Any]) -> bool:
         _branch(model),
         model.get("views", MEAN),
         model.get("embedding"),
+        partial(weighted, weights=model.get("train", {}).get("loss_weights") or {}),
     )
     params = {**arguments(model), "n_classes": wanted.n_classes, "in_channels": wanted.channels}
     make = partial(_at_size, model["network"], params)
@@ -100,8 +98,8 @@ def check(model: dict[str, Any]) -> bool:
     if "train" in model:
         _check_sizes(model, make, wanted)
         check_start(model, params, make)
-        _check_optimizer(network, model["train"])
-        _check_hooks(network, model["train"])
+        check_optimizer(network, model["train"])
+        check_hooks(network, model["train"])
         check_components(model, wanted.n_classes)
         check_samples(model, wanted.n_classes)
     return model["batch_norm"] == "adapted" and not layers(network)
@@ -210,73 +208,6 @@ def fetch(backbone: str) -> None:
         load_state_dict_from_hf(settings.hf_hub_id, settings.hf_hub_filename or "")
     elif settings.url:
         load_state_dict_from_url(settings.url, map_location="cpu", weights_only=True)
-
-
-def _check_optimizer(network: Any, train: Mapping[str, Any]) -> None:
-    """Build the optimizer of a network and its schedule.
-
-    Raises:
-        ConfigError: one of them cannot be built or used on this machine.
-    """
-    name, scales = train["optimizer"], (train.get("layer_decay"), train.get("lr_scale"), train.get("freeze") or ())
-    try:
-        optimizer = optim.build_optimizer(network, name, train["lr"], train["weight_decay"], *scales)
-        _step(train, "plain")
-    except ConfigError as error:
-        raise ConfigError(f"train.{error}.") from error
-    except Exception as error:
-        raise ConfigError(
-            f"train.optimizer = {name!r} cannot be built here: {cause(error)}. {without_library(name_of(name))}"
-        ) from error
-    try:
-        schedule = optim.build_schedule(train["schedule"], optimizer, STEPS, WARMUP_STEPS)
-        for step in range(STEPS):
-            schedule.step(step)
-    except ConfigError as error:
-        raise ConfigError(f"train.schedule = {train['schedule']!r}: {error}.") from error
-    except Exception as error:
-        raise ConfigError(
-            f"train.schedule = {train['schedule']!r} cannot be used with optimizer {name!r}: {cause(error)}. Choose another."
-        ) from error
-
-
-def _step(train: Mapping[str, Any], rule: components.Written) -> None:
-    """Take a step on a small network: some optimizers can be built but fail in training.
-
-    Raises:
-        Exception: the step fails; the type depends on optimizer and update rule.
-    """
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
-    optimizer = optim.build_optimizer(network, train["optimizer"], train["lr"], train["weight_decay"])
-    if getattr(optimizer, "is_second_order", False):
-        raise ValueError("it needs second derivatives, which training does not compute")
-
-    def gradient() -> dict[str, float]:
-        optimizer.zero_grad()
-        torch.autograd.backward(network(torch.ones(2, 3, 3, 3)).square().mean())
-        return {}
-
-    load(rule, catalog.UPDATES, "update rule")(network, gradient, optimizer.step)
-
-
-def _check_hooks(network: Any, train: Mapping[str, Any]) -> None:
-    """Try the update rule, and build each hook on a network with uninitialised weights.
-
-    Raises:
-        ConfigError: one cannot be used.
-    """
-    rule = train["update"]
-    load(rule, catalog.UPDATES, "update rule")
-    try:
-        if name_of(rule) in catalog.UPDATES:  # a user-defined one may need its own network
-            _step(train, rule)
-    except Exception as error:
-        raise ConfigError(f"train.update = {rule!r} cannot be used: {cause(error)}") from error
-    for written in train["hooks"]:
-        try:
-            load(written, catalog.HOOKS, "hook")(network.to_empty(device="cpu"))
-        except Exception as error:
-            raise ConfigError(f"train.hooks: {name_of(written)!r} cannot be built: {cause(error)}") from error
 
 
 def main(models: list[dict[str, Any]]) -> int:

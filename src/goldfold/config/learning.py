@@ -14,13 +14,21 @@ from goldfold.config.fixmatch import FixMatch
 from goldfold.config.freezing import Freeze, train_problems
 from goldfold.config.generated import Generated
 from goldfold.config.hooks import Params, every_hook, problems
-from goldfold.config.optimisation import LrScale, clipping_problem, sam_problem, schedule_problem
+from goldfold.config.optimisation import (
+    LrScale,
+    Warmup,
+    clipping_problem,
+    sam_problem,
+    schedule_problem,
+    warmup_problem,
+)
 from goldfold.config.soups import snapshot_problems
 from goldfold.config.train_sizes import Sizes
 from goldfold.config.written import (
     ClassWeights,
     Hook,
     Loss,
+    LossWeights,
     Mix,
     Optimizer,
     Sampler,
@@ -60,6 +68,8 @@ class Train(Section):
     warmup_epochs: Number = Field(1.0, ge=0)
     """Epochs of linear warm-up from lr/100, or from the share `warmup_start` of the schedule (`one_cycle` and `cyclic` have
     their own)."""
+    warmup: Warmup | None = UNSET
+    """Momentum and rate of biases during the warm-up: `{momentum: 0.8, bias_lr: 0.1}`."""
     clip_norm: Number | None = Field(None, gt=0)
     """Largest norm of the gradient; short for the hook `{clip: {norm: ...}}`."""
     update: Update = "plain"
@@ -71,6 +81,9 @@ class Train(Section):
     """Weights of the classes in the loss, scaled to sum to the number of classes: by name, `{cat: 2.5}` (1 for classes that it
     does not name); or from the training cases of each class in the fold: `inverse_frequency`, `{effective_number: {beta:
     0.999}}`, or your own as `package.module:function`."""
+    loss_weights: LossWeights | None = UNSET
+    """Factors of the parts of a detector's loss, by their names in `history.csv` without `train_loss_`: `{bbox_regression: 2}`
+    for FCOS; 1 for those that it does not name."""
     label_smoothing: Number = Field(0.0, ge=0, lt=1)
     """Share of the target that is spread evenly over all classes."""
     distill: Distill = UNSET
@@ -122,6 +135,9 @@ class Train(Section):
     [Blur, MedianBlur], p: 0.2}}]`; or a YAML file with such a list: `my.yaml`."""
     flips: Literal["none", "horizontal", "both"] = "none"
     """Random flips in training: `horizontal` for photos, `both` (with quarter turns) for images without an up direction."""
+    min_visible: Number = Field(0.25, ge=0, le=1, exclude_if=lambda value: value == 0.25)
+    """Boxes of which a step of `augment` leaves a smaller share in the image are dropped, as are those narrower or lower than
+    a pixel. Ways of mixing have a parameter of this name."""
     rows: Literal["all", "own", "external"] = Field("all", exclude_if=lambda value: value == "all")
     """Training rows of the fold that are used: `external`, those of `data.extra_train` and `data.train_only_column`, `own`, all
     others, or `all`. Validation rows stay the same."""
@@ -176,5 +192,6 @@ class Train(Section):
             clipping_problem(self.every_hook),
             sam_problem(self.update, self.on_oom),
             schedule_problem(self.schedule, self.epochs, self.warmup_epochs, self.validate_every),
+            warmup_problem(self.warmup, self.schedule, self.warmup_epochs),
         ):
             yield from [problem] * bool(problem)

@@ -13,9 +13,17 @@ from goldfold.signatures import read
 from goldfold.targets.class_weights import by_name, unknown
 from goldfold.tasks.facts import Facts
 
-OF_TASKS = ("loss", "class_weights", "label_smoothing")
+OF_TASKS = ("loss", "class_weights", "loss_weights", "label_smoothing")
 """Keys of ``train`` that only some tasks use."""
-INSTEAD = {("class_weights", "multilabel"): "set task_params.positive_weights, or loss: class_balanced, instead"}
+INSTEAD = {
+    ("class_weights", "multilabel"): "set task_params.positive_weights, or loss: class_balanced, instead",
+    ("loss", "detection"): "detectors have losses of their own, whose parts loss_weights weighs; remove it",
+    **{
+        ("loss_weights", name): "it is for detectors; weigh parts in loss: {dice: 0.5, ce: 1}"
+        for name in TASKS
+        if name != "detection"
+    },
+}
 """Advice for a key that a task does not use."""
 
 

@@ -89,7 +89,9 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
 
 
 def _of_detectors(settings: Train, task: Facts) -> Iterator[str]:
-    """Settings that detectors cannot have."""
+    """Settings that detectors cannot have, or that only they use."""
+    if settings.min_visible != type(settings)().min_visible and task.target != "boxes":
+        yield f"train.min_visible = {settings.min_visible:g}: is a share of a box, and this task has no boxes; remove it"
     if settings.compile and task.target == "boxes":
         yield "train.compile = true: shapes within a detector depend on the images, so each batch would be compiled; remove it"
     if hooks.watched(settings) == "loss" and task.target == "boxes":

@@ -29,6 +29,29 @@ class LrScale(Section):
     head: Number = Field(1.0, gt=0)
 
 
+class Warmup(Section):
+    """Further settings that change linearly during the warm-up of the learning rate (`warmup_epochs`), as in YOLO's recipe."""
+
+    momentum: Number | None = Field(None, ge=0, lt=1, exclude_if=lambda value: value is None)
+    """Momentum of the first step, such as 0.8; it ends at that of the optimizer (its first beta, for Adam and the like)."""
+    bias_lr: Number | None = Field(None, gt=0, exclude_if=lambda value: value is None)
+    """Learning rate of biases in the first step, such as 0.1, times their factor of `lr_scale` or `layer_decay`; it ends at
+    `lr`."""
+
+
+def warmup_problem(warmup: Warmup | None, schedule: Written, warmup_epochs: float) -> str:
+    """Problem of a warm-up of momentum or biases without a warm-up of the learning rate; empty if there is none."""
+    if warmup is None:
+        return ""
+    if warmup == Warmup():
+        return "warmup: has no effect; set momentum, bias_lr or both, or remove it"
+    if (name := name_of(schedule)) in OWN_WARMUP:
+        return f"warmup: schedule {name} rises by itself and has no warm-up; use another schedule, or remove warmup"
+    if warmup_epochs == 0:
+        return "warmup: lasts as long as the warm-up of the learning rate, and warmup_epochs is 0; set it, or remove warmup"
+    return ""
+
+
 def clipping_problem(hooks: Sequence[Written]) -> str:
     """Problem of hooks that clip the gradient in more than one way; empty if there is none."""
     found = [name for name in map(name_of, hooks) if name in CLIPPING]

@@ -11,6 +11,8 @@ GIVEN = ("predefined", "ordered", "ordered_blocks")
 SUFFIX = "-quick"
 """End of the name of a quick run."""
 ONE_EPOCH = {"epochs": 1, "warmup_epochs": 0}
+NEED_EPOCHS = ("sizes", "warmup")
+"""Settings that name later epochs, or need a warm-up."""
 
 
 def shortened(values: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def _section(values: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _trained(settings: dict[str, Any]) -> dict[str, Any]:
     size = settings.get("batch_size", BATCH_SIZE)
-    settings.pop("sizes", None)  # which name later epochs
+    settings = {key: value for key, value in settings.items() if key not in NEED_EPOCHS}
     return {
         **_without_classes(_with_short_schedule(_frozen_at_first(settings))),
         **ONE_EPOCH,
@@ -71,7 +73,7 @@ def _model(model: Any) -> Any:
     """A model or a round without training settings that would override those of the quick run."""
     if not isinstance(model, dict) or not isinstance(model.get("train"), dict):
         return model
-    own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, "batch_size", "sizes")}
+    own = {key: value for key, value in model["train"].items() if key not in (*ONE_EPOCH, *NEED_EPOCHS, "batch_size")}
     return {**model, "train": {**_without_classes(_with_short_schedule(_frozen_at_first(own))), **_cycles(own)}}
 
 

@@ -240,7 +240,9 @@ class Config(Section):
     @property
     def submission_files(self) -> tuple[str, ...]:
         """Files of the submission besides its table; a name ending in ``/`` is a folder."""
-        return tuple(facts(self.task).submission_files)
+        known = facts(self.task)
+        chosen = [file for key, file in known.chosen_files.items() if self.task_params.get(key)]
+        return (*known.submission_files, *chosen)
 
     @property
     def written_steps(self) -> list[Written]:

@@ -17,7 +17,6 @@ from goldfold.tasks.facts import Facts
 LACKS = {
     "value": "a number has no share of the pixels",
     "mask": "a pixel has one class, not a blend",
-    "boxes": "boxes have no shares",
 }
 """Why a kind of target cannot be mixed in every way."""
 

@@ -29,6 +29,7 @@ from goldfold.config.learning import Train
 from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
 from goldfold.config.metadata import Metadata
 from goldfold.config.models import MetadataBranch, Model
+from goldfold.config.optimisation import LrScale, Warmup
 from goldfold.config.own_source import Own
 from goldfold.config.pseudo_labels import ByAccuracy, ByCounts, Decay, PseudoLabels, Soft
 from goldfold.config.retrieval import Embedding, Neighbours
@@ -73,6 +74,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "cache": Cache,
     "train": Train,
     "train.distill": Distill,
+    "train.lr_scale": LrScale,
+    "train.warmup": Warmup,
     "train.fixmatch": FixMatch,
     "train.auxiliary": Auxiliary,
     "train.generated": Generated,

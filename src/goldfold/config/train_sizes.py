@@ -8,7 +8,6 @@ from pydantic import BeforeValidator, Field
 
 from goldfold.base.errors import shown
 from goldfold.samples.sizes import MULTI_SCALE, ranges, sides, sizes_of
-from goldfold.tasks import facts
 
 if TYPE_CHECKING:
     from goldfold.config.models import Model
@@ -90,9 +89,6 @@ def problems(config: "Config") -> Iterator[str]:
 def _of(config: "Config", model: "Model") -> Iterator[str]:
     written, (height, width), cached = model.train.sizes, model.size, config.cached_size(model)
     if not written:
-        return
-    if facts(config.task).target == "boxes":
-        yield "detectors are trained at one size, since anchors belong to it; remove it"
         return
     if (last := ranges(written)[-1][0]) >= model.train.epochs:
         yield f"the size from epoch {last} on is never used, since epochs is {model.train.epochs}; epochs count from 0"

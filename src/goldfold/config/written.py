@@ -72,6 +72,13 @@ def _class_weights(value: Any) -> Any:
     return {name: _weight(name, exponent(weight)) for name, weight in dict(json_value(value)).items()}
 
 
+def _loss_weights(value: Any) -> Any:
+    """Validate {part of a loss: factor}."""
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"write a factor by part of the loss, {{bbox_regression: 2}}, not {shown(value)}")
+    return {name: _weight(name, exponent(weight)) for name, weight in dict(json_value(value)).items()}
+
+
 def named_schema(names: Iterable[str], more: bool = False) -> dict[str, Any]:
     """JSON schema of a component: one of these names, a user-defined one, or either with parameters."""
     known = sorted(set(names))
@@ -112,4 +119,5 @@ Splitter = Annotated[Written, One, WithJsonSchema(named_schema(catalog.SPLITTERS
 WEIGHTS_SCHEMA = named_schema(catalog.CLASS_WEIGHTS)
 WEIGHTS_SCHEMA["anyOf"][-1] = {"minProperties": 1, "type": "object", "additionalProperties": True}
 ClassWeights = Annotated[Written, BeforeValidator(_class_weights), WithJsonSchema(WEIGHTS_SCHEMA)]
+LossWeights = Annotated[dict[str, float], BeforeValidator(_loss_weights)]
 Loss = Annotated[Written | list[Written], BeforeValidator(_weighted), WithJsonSchema(listed_schema(LOSS_SCHEMA))]

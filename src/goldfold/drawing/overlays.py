@@ -22,6 +22,8 @@ SIDE_PX = 480
 LINE_PX = 2
 BOX_PX = 1
 """Line width of boxes; thin, since many overlap."""
+DOT_PX = 3
+"""Radius of a dot in place of a box."""
 TEXT_PX = 13
 FOUND, MISSED, FALSE = (20, 205, 155), (255, 214, 10), (255, 45, 120)
 """Colours of pixels in both truth and prediction, only in the truth, only in the prediction."""
@@ -125,6 +127,8 @@ class Box:
     colour: Colour
     words: str = ""
     is_dashed: bool = False
+    is_dot: bool = False
+    """Whether it is drawn as a dot in its centre, where frames would cover the picture."""
 
 
 def boxed(image: Pixels, boxes: Sequence[Box], side_px: int = SIDE_PX, line_px: int = BOX_PX) -> Pixels:
@@ -137,10 +141,19 @@ def boxed(image: Pixels, boxes: Sequence[Box], side_px: int = SIDE_PX, line_px: 
     pen = ImageDraw.Draw(canvas)
     placed = [np.asarray(box.corners, dtype=float) * ratio for box in boxes]
     for box, corners in zip(boxes, placed, strict=True):
-        _frame(pen, corners, box.colour, box.is_dashed, line_px)
+        if box.is_dot:
+            _dot(pen, corners, box.colour)
+        else:
+            _frame(pen, corners, box.colour, box.is_dashed, line_px)
     for box, corners in zip(boxes, placed, strict=True):
         _words(pen, corners, box, canvas.size)
     return np.asarray(canvas)
+
+
+def _dot(pen: Any, corners: NDArray[np.float64], colour: Colour) -> None:
+    """Draw a dot with a dark edge in the centre of a box."""
+    x, y = (corners[:2] + corners[2:]) / 2
+    pen.ellipse((x - DOT_PX, y - DOT_PX, x + DOT_PX, y + DOT_PX), fill=colour, outline=(0, 0, 0))
 
 
 def _frame(pen: Any, corners: NDArray[np.float64], colour: Colour, is_dashed: bool, line_px: int) -> None:

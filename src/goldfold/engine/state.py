@@ -81,10 +81,11 @@ def base_lr(optimizer: torch.optim.Optimizer) -> float:
 def unscaled(rates: Sequence[float], groups: Sequence[Mapping[str, Any]]) -> float:
     """Return the rate of parameters whose rate is not scaled, from the rates of the groups of parameters.
 
-    The scale of a group may be 0, but not that of all.
+    The scale of a group may be 0, but not that of all. Biases may have a rate of their own.
     """
-    scales = [float(group.get("lr_scale", 1.0)) for group in groups]
-    return next(float(rate / scale) for rate, scale in zip(rates, scales, strict=True) if scale)
+    ordered = sorted(zip(rates, groups, strict=True), key=lambda one: bool(one[1].get("is_bias")))
+    scaled = ((rate, float(group.get("lr_scale", 1.0))) for rate, group in ordered)
+    return next(float(rate / scale) for rate, scale in scaled if scale)
 
 
 def weights_of(model: nn.Module) -> dict[str, Tensor]:

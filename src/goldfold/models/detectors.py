@@ -5,6 +5,7 @@ BatchNorm in the backbone, anchors and proposals in proportion to the strides. I
 """
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -193,10 +194,15 @@ def _faster_rcnn(
     from torchvision.models.detection import FasterRCNN
     from torchvision.models.detection.faster_rcnn import FastRCNNConvFCHead, FastRCNNPredictor
     from torchvision.ops import MultiScaleRoIAlign
+    from torchvision.ops.poolers import initLevelMapper
 
     channels = pyramid.out_channels
     names = [str(index) for index in range(len(strides))]
     pool = MultiScaleRoIAlign(names, 7, 2, canonical_scale=round(28 * anchor_scale))  # 224 for torchvision's scale of 8
+    # torchvision would infer them from the first batch that it sees, wrongly where its size is no multiple of the stride
+    pool.scales = [1 / stride for stride in strides]
+    levels = int(math.log2(strides[0])), int(math.log2(strides[-1]))
+    pool.map_levels = initLevelMapper(*levels, pool.canonical_scale, pool.canonical_level)
     model = FasterRCNN(
         pyramid,
         rpn_anchor_generator=_anchors(strides, anchor_scale, 1, RATIOS),

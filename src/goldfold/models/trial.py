@@ -52,6 +52,8 @@ class Wanted:
     """How the images of a case become one."""
     embedding: Mapping[str, Any] | None = None
     """Settings of the embedding, if the network has one."""
+    check_losses: Callable[[Mapping[str, Tensor]], object] | None = None
+    """Raises ConfigError for losses of a detector, by name, that do not fit settings of the training."""
 
 
 class _Failed(Exception):
@@ -199,6 +201,8 @@ def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) 
         ) from error
     if wrong := _wrong_losses(output) if knows_loss else _wrong(output, n, wanted, network.training):
         raise _Failed(f"{doing} at {words(wanted.size)}: {wrong}.")
+    if targets is not None and wanted.check_losses is not None:
+        wanted.check_losses(output)
     parts = list(_learnable(output)) if network.training else []
     if parts:
         _backward(parts, doing)

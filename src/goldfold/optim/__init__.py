@@ -22,17 +22,19 @@ def build_optimizer(
     layer_decay: float | None = None,
     lr_scale: Mapping[str, float] | None = None,
     freeze: Freeze = (),
+    biases: bool = False,
 ) -> torch.optim.Optimizer:
     """Build any optimizer of timm, or a user-defined function of (parameter groups, lr, weight_decay).
 
     See `parameter_groups` for which parameters decay and how ``layer_decay`` and ``lr_scale`` scale the rate. Parameters whose
     rate is scaled by 0, or which ``freeze`` never trains, get no gradient, so that clipping and SAM measure that of the others
-    alone; those that are trained later are frozen by `goldfold.engine.hooks.freezing.Freezing`.
+    alone; those that are trained later are frozen by `goldfold.engine.hooks.freezing.Freezing`. With ``biases`` these are groups
+    of their own, for `goldfold.engine.hooks.warmup.Warmup`.
     """
     from timm.optim import create_optimizer_v2
 
     name, params = components.parse(wanted)
-    groups = parameter_groups(model, weight_decay, layer_decay, lr_scale, freeze)
+    groups = parameter_groups(model, weight_decay, layer_decay, lr_scale, freeze, biases)
     if ":" in name:
         own = components.load(wanted, {}, "optimizer")
         optimizer: torch.optim.Optimizer = own(groups, lr=lr, weight_decay=weight_decay)

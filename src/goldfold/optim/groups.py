@@ -21,10 +21,12 @@ def parameter_groups(
     layer_decay: float | None = None,
     lr_scale: Mapping[str, float] | None = None,
     freeze: Freeze = (),
+    biases: bool = False,
 ) -> Groups:
     """Return timm's parameter groups, split by the scale of the learning rate, if there are any, as ``lr_scale``.
 
-    With ``freeze`` they are split by the epoch from which they are trained too, as ``trained_from``.
+    With ``freeze`` they are split by the epoch from which they are trained too, as ``trained_from``, with ``biases`` into
+    biases (``is_bias``) and others.
 
     Norms, biases and what a network names in ``no_weight_decay()`` do not decay, as in timm.
 
@@ -39,14 +41,15 @@ def parameter_groups(
     from timm.optim import param_groups_weight_decay
 
     groups: Groups = param_groups_weight_decay(network, weight_decay, no_weight_decay_list=undecayed(network))
-    if layer_decay is None and not lr_scale and not freeze:
+    if layer_decay is None and not lr_scale and not freeze and not biases:
         return groups
     names = {id(value): name for name, value in network.named_parameters()}
     scales = dict.fromkeys(names.values(), 1.0)
     for found in (_by_layer(network, layer_decay), _by_part(network, lr_scale)):
         scales |= {name: scales[name] * scale for name, scale in found.items()}
     begins = first_epochs(network, freeze)
-    return [part for group in groups for part in _split(group, names, scales, begins)]
+    made = [part for group in groups for part in _split(group, names, scales, begins)]
+    return [part for group in made for part in _by_bias(group, names)] if biases else made
 
 
 def undecayed(network: nn.Module) -> set[str]:
@@ -71,6 +74,13 @@ def _split(
         {**group, "params": parts[scale, epoch], "lr_scale": scale} | ({"trained_from": epoch} if begins else {})
         for scale, epoch in sorted(parts)
     ]
+
+
+def _by_bias(group: dict[str, Any], names: Mapping[int, str]) -> Groups:
+    """Split a group into parameters named ``bias``, those of norms too, and others."""
+    found = [(value, names[id(value)].rpartition(".")[2] == "bias") for value in group["params"]]
+    parts = {is_bias: [value for value, own in found if own == is_bias] for is_bias in (False, True)}
+    return [{**group, "params": params, "is_bias": is_bias} for is_bias, params in parts.items() if params]
 
 
 def _by_layer(network: nn.Module, decay: float | None) -> dict[str, float]:

@@ -44,6 +44,8 @@ def elastic(
 ) -> list[Any]:
     """Elastic distortion (Simard et al. 2003): smooth random displacements, reflected at the border.
 
+    Where there are boxes, the edge is replicated instead, see `shift_scale_rotate`.
+
     Args:
         strength: standard deviation of a displacement, as a share of the shorter side.
         smoothness: standard deviation of the Gaussian that smooths them, as a share of the shorter side.
@@ -53,5 +55,6 @@ def elastic(
     side = min(size)
     sigma = max(1.0, smoothness * side)
     spread = 1 / math.sqrt(3) / (2 * math.sqrt(math.pi) * sigma)  # of uniform noise from -1 to 1 after smoothing
-    fixed = {"sigma": sigma, "noise_distribution": "uniform", "border_mode": BORDERS["reflect"]}
+    fixed = {"sigma": sigma, "noise_distribution": "uniform"}
+    fixed["border_mode"] = BORDERS["reflect" if turns else "replicate"]
     return [A.ElasticTransform(alpha=strength * side / spread, **fixed, p=p)]

@@ -47,6 +47,8 @@ class Facts:
     """Keys of the config's ``submission``, besides sample and id_column, that `Submit.form` takes."""
     submission_files: tuple[str, ...] = ()
     """Files that `Submit.write_extras` writes next to the table; a name ending in ``/`` is a folder."""
+    chosen_files: Mapping[str, str] = field(default_factory=dict)
+    """Setting of ``task_params`` -> further file that `Submit.write_extras` writes if it is set, else removes."""
     settings: type = NoSettings
     """Dataclass of the config's ``task_params``."""
     post_training_settings: tuple[str, ...] = ()

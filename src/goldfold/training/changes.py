@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 def augment_of(spec: Spec, learn: Learn, frame: tuple[int, int]) -> Augment | BySize:
     """Build the augmentation of a run, for cached images of the size ``frame``."""
-    how = spec.train.augment, spec.train.flips, frame, spec.channels, compose_params(learn)
+    params = compose_params(learn)
+    if boxes := params.get("bbox_params"):
+        params = {**params, "bbox_params": {**boxes, "min_visibility": spec.train.min_visible}}
+    how = spec.train.augment, spec.train.flips, frame, spec.channels, params
     if not spec.sizes:
         return Augment(*how, shown=spec.size)
     made = {size: Augment(*how, shown=size) for _, choices in spec.sizes for size in choices}

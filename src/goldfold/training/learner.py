@@ -16,6 +16,7 @@ from goldfold.engine.gradient import Gradient
 from goldfold.engine.hooks import Hook
 from goldfold.engine.hooks.freezing import Freezing
 from goldfold.engine.hooks.snapshots import Snapshots
+from goldfold.engine.hooks.warmup import Warmup, has_bias_rate
 from goldfold.engine.loop import Course, Learner
 from goldfold.engine.seeding import seeded
 from goldfold.inference.predictor import build
@@ -122,7 +123,7 @@ def learner_of(
 
         network = convert_sync_batchnorm(network)
     how = train.lr, train.weight_decay, train.layer_decay, train.lr_scale, train.freeze
-    optimizer = optim.build_optimizer(network, train.optimizer, *how)
+    optimizer = optim.build_optimizer(network, train.optimizer, *how, biases=has_bias_rate(train.warmup))
     of_epoch = steps_per_epoch(train, n_batches)
     steps, warmup = train.epochs * of_epoch, round(train.warmup_epochs * of_epoch)
     if train.epochs > 1:  # a quick run has one epoch, which may be too short
@@ -131,7 +132,8 @@ def learner_of(
     network.to(accelerator.device)
     reacting = {"schedule": schedule} if isinstance(schedule, Hook) else {}
     freezing = _freezing(train, network, optimizer)
-    hooks = {**freezing, **hooks_of(train.hooks, network), **reacting, **more}
+    warming = {"warmup": Warmup(optimizer, warmup, train.lr, **train.warmup)} if train.warmup else {}
+    hooks = {**freezing, **warming, **hooks_of(train.hooks, network), **reacting, **more}
     update = components.load(train.update, catalog.UPDATES, "update rule")
     model, optimizer = accelerator.prepare(network, optimizer)
     gradient = Gradient(model, loss, optimizer, accelerator, _least_micro_batch(network, train))

@@ -49,6 +49,9 @@ class Train:
     drop_view: float = 0.0
     auxiliary: Mapping[str, Any] | None = None
     rows: str = "all"
+    loss_weights: Mapping[str, float] | None = None
+    min_visible: float = 0.25
+    warmup: Mapping[str, float] | None = None
 
     @property
     def other_checkpoint(self) -> Literal["last", "best"]:

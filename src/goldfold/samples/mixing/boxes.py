@@ -11,13 +11,36 @@ from numpy.typing import NDArray
 from goldfold.base.errors import ConfigError
 from goldfold.samples.mixing import Partner, Sample, mixed_weight
 from goldfold.samples.mixing.maps import refuse_share, some
-from goldfold.samples.mixing.regions import Rectangle, arranged, covered_by_cut, size_of
+from goldfold.samples.mixing.regions import Rectangle, arranged, blended, covered_by_cut, size_of
 from goldfold.samples.mixing.values import refuse_alpha, refuse_least
 
 Boxes = NDArray[np.float32]
 """(n, 4): x1, y1, x2, y2 in pixels."""
 LEAST_SIDE = 1.0
 """Narrower boxes, in pixels, are dropped."""
+
+
+def mixup(
+    sample: Sample, partner: Partner, generator: np.random.Generator, alpha: float = 1.5, min_visible: float = 0.25
+) -> Sample:
+    """Blend with another image by a share from Beta(alpha, alpha), with the boxes of both (Zhang et al. 2019, section 3.1).
+
+    Unlike in the paper, each object counts fully in the loss, whatever the share of its image (as in YOLOX, Ge et al. 2021);
+    the weight of the sample is the mean of both by their shares.
+
+    Args:
+        alpha: the paper's 1.5; the larger, the more equal are the shares.
+        min_visible: boxes of an image with a smaller share are dropped.
+    """
+    refuse_alpha("mixup", alpha)
+    refuse_visible(min_visible)
+    share, other = float(generator.beta(alpha, alpha)), partner()
+    samples, shares = [sample, other], [share, 1 - share]
+    seen = [one for one, own in zip(samples, shares, strict=True) if own >= min_visible]
+    boxes = np.concatenate([np.empty((0, 4), np.float32), *map(boxes_of, seen)])
+    labels = np.concatenate([np.empty(0, np.int64), *map(labels_of, seen)])
+    images = blended(sample["images"], other["images"], share)
+    return {**sample, "images": images, "bboxes": boxes, "labels": labels, "weight": mixed_weight(samples, shares)}
 
 
 def cutmix(

@@ -20,6 +20,9 @@ class Settings:
     """Fields of each box in a PredictionString, in this order."""
     least_score: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Boxes with a lower score are left out of the submission."""
+    yolo: Literal["boxes", "scores"] | None = None
+    """Write the predicted boxes as YOLO's text files too: class, centre and size as fractions of the image; `scores`: and the
+    score as a sixth number."""
 
 
 FACTS = Facts(
@@ -34,11 +37,12 @@ FACTS = Facts(
     views=catalog.INVERTED,
     losses=catalog.LOSSES["boxes"],
     mixes=catalog.MIXES["boxes"],
-    loss_keys=(),
+    loss_keys=("loss_weights",),
     ensemble_keys=("iou_threshold", "skip_threshold"),
     submission_files=("submission.json",),
+    chosen_files={"yolo": "yolo/"},
     settings=Settings,
-    post_training_settings=("box_fields", "least_score"),
+    post_training_settings=("box_fields", "least_score", "yolo"),
     unit="objects",
     weighs_samples=False,
     bad_label_policies=("fail", "quarantine", "drop"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +26,9 @@ class Learn:
 
     @property
     def compose_params(self) -> dict[str, Any]:
-        """Settings for boxes as x1, y1, x2, y2 in pixels; those of which a crop leaves less than a quarter are dropped."""
-        least = {"min_visibility": 0.25, "min_width": 1, "min_height": 1}
+        """Settings for boxes as x1, y1, x2, y2 in pixels; those narrower or lower than a pixel are dropped, as are those
+        of which ``train.min_visible`` says that too little is left."""
+        least = {"min_width": 1, "min_height": 1}
         return {"bbox_params": {"format": "pascal_voc", "label_fields": ["labels"], "clip": True, **least}}
 
     def collate(self, samples: list[dict[str, Any]]) -> Batch:
@@ -45,14 +46,19 @@ class Learn:
         ]
         return stacked(samples, targets)
 
-    def loss(self) -> Callable[[nn.Module, Batch], Losses]:
-        """Return the sum of the detector's own losses, computed in training mode only."""
+    def loss(self, loss_weights: Mapping[str, float] | None = None) -> Callable[[nn.Module, Batch], Losses]:
+        """Return the sum of the detector's own losses, computed in training mode only.
+
+        Args:
+            loss_weights: factors of its parts by name, 1 for others; see `goldfold.losses.parts.weighted`.
+        """
         from goldfold.losses import Losses
+        from goldfold.losses.parts import weighted
 
         def total(model: nn.Module, batch: Batch) -> Losses:
-            found: dict[str, Tensor] = model(batch.inputs, batch.targets)
+            found: dict[str, Tensor] = weighted(model(batch.inputs, batch.targets), loss_weights or {})
             zero = batch.inputs.images.new_zeros((), dtype=next(iter(found.values())).dtype)
-            parts = {name.removeprefix("loss_"): part.detach() for name, part in found.items()}
+            parts = {name: part.detach() for name, part in found.items()}
             return Losses(sum(found.values(), zero), parts)
 
         return total

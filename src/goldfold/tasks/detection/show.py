@@ -21,7 +21,9 @@ from goldfold.drawing.words import percent, score, shortened
 from goldfold.metrics.detection import Evidence, best_threshold, precision_recall
 from goldfold.tasks.detection.outcome import Image, images_of
 from goldfold.tasks.detection.score import Score
+from goldfold.tasks.detection.show_confusion import by_size, confusion
 from goldfold.tasks.detection.show_images import drawn, image_section
+from goldfold.tasks.detection.show_worst import worst_errors
 from goldfold.tasks.detection.spec import Spec
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ APS = ("ap", "ap50", "ap75")
 
 
 def pages(spec: Spec, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
-    """Return the sections on classes, precision against recall, errors by kind, and images.
+    """Return the sections on classes, precision against recall, errors by kind and size, the worst of them, and images.
 
     Args:
         predictions: predictions for at least the images of ``truth``.
@@ -47,6 +49,7 @@ def pages(spec: Spec, predictions: Arrays, truth: pd.DataFrame, gallery: int) ->
         _classes(spec, evidence),
         _curves(spec, evidence),
         _errors(spec, images, threshold),
+        *worst_errors(spec, images, gallery),
         image_section(spec, images, gallery),
     ]
 
@@ -136,7 +139,8 @@ def _errors(spec: Spec, images: list[Image], threshold: float) -> Section:
         f"false ({percent((n_boxes - n_found) / max(1, n_boxes))})."
     )
     blocks: list[Block] = [Table(columns, rows, ["class"], mark=mark), Text(box_errors.MEANING)]
-    return Section("errors", "Errors in numbers", intro, [*blocks, *_pairs(spec, images)], "Errors")
+    blocks += [*confusion(images, spec.classes), *_pairs(spec, images), *by_size(images)]
+    return Section("errors", "Errors in numbers", intro, blocks, "Errors")
 
 
 def _counts(images: list[Image], n: int) -> NDArray[np.int64]:

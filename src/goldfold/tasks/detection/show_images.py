@@ -19,7 +19,7 @@ from goldfold.tasks.detection.outcome import Image
 from goldfold.tasks.detection.spec import Spec
 
 MOST_ERRORS, MOST_BOXES = 12, 30
-"""Maximum number of errors drawn and numbered per picture, and of all boxes drawn; more would cover the picture."""
+"""Most errors per picture that are framed and numbered, and most frames with correct boxes; more would cover the picture."""
 COLUMN_PX = 300
 
 
@@ -35,7 +35,8 @@ def image_section(spec: Spec, images: list[Image], gallery: int) -> Section:
     )
     how = (
         f"Missed objects are dashed. Errors are numbered and listed below the picture: a false box with class and score, a "
-        f"missed object with its class. At most {MOST_ERRORS} errors and {MOST_BOXES} boxes are drawn, highest score first."
+        f"missed object with its class. Errors beyond {MOST_ERRORS} are dots in their centre, as are all correct boxes where "
+        f"there would be more than {MOST_BOXES} frames."
     )
     shown = galleries(
         lambda rows: [_picture(spec, images[row]) for row in rows],
@@ -66,9 +67,18 @@ def chosen_errors(image: Image) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def boxes_of(image: Image, missed: NDArray[np.intp], false: NDArray[np.intp]) -> list[Box]:
-    """Return correct boxes, missed objects and false boxes to draw, the last on top; errors with their number."""
-    found = np.flatnonzero(image.checked.kind == box_errors.FOUND)[: MOST_BOXES - len(missed) - len(false)]
-    drawn = [Box(image.boxes[row], FOUND) for row in found]
+    """Return correct boxes, missed objects and false boxes to draw, the last on top; errors with their number.
+
+    Args:
+        missed, false: rows of the errors that are numbered; others become dots.
+    """
+    found = np.flatnonzero(image.checked.kind == box_errors.FOUND)
+    is_crowded = len(found) + len(missed) + len(false) > MOST_BOXES
+    other_missed = np.setdiff1d(np.flatnonzero(image.checked.is_missed), missed)
+    other_false = np.setdiff1d(np.flatnonzero(image.checked.kind != box_errors.FOUND), false)
+    drawn = [Box(image.boxes[row], FOUND, is_dot=is_crowded) for row in found]
+    drawn += [Box(image.objects[row], MISSED, is_dot=True) for row in other_missed]
+    drawn += [Box(image.boxes[row], FALSE, is_dot=True) for row in other_false]
     drawn += [
         Box(image.objects[row], MISSED, str(number), is_dashed=True) for number, row in enumerate(missed, start=1)
     ]

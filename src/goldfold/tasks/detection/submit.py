@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from goldfold import components
 from goldfold.base.numbers import WHOLE
-from goldfold.tasks.detection.boxes import by_image
+from goldfold.predictions.arrays import rows_of
+from goldfold.tasks.detection.boxes import Found, by_image
 from goldfold.tasks.detection.spec import Spec
 
 if TYPE_CHECKING:
@@ -41,16 +43,28 @@ class Submit:
     def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
         """Write ``submission.json``: COCO results, with the ids of the competition's COCO files if there are any.
 
-        Otherwise images have goldfold's ids, and classes are numbered 1, 2, ... in their order.
+        Otherwise images have goldfold's ids, and classes are numbered 1, 2, ... in their order. If asked for, write
+        YOLO's text files in ``yolo/`` too.
         """
         from goldfold.base.files import write_json
-        from goldfold.submission import boxes
+        from goldfold.submission import boxes, yolo
 
         ids = list(table["id"])
         numbers = [_number(id) for id in table["coco_id"]] if "coco_id" in table else ids
         categories = [class_ids[name] if class_ids else index + 1 for index, name in enumerate(self.classes)]
         found = by_image(predictions, ids)
         write_json(f"{folder}/submission.json", boxes.coco(found, numbers, categories, self.spec.least_score))
+        shutil.rmtree(f"{folder}/yolo", ignore_errors=True)  # of other settings or images
+        if self.spec.yolo:
+            kept = [_at_least(image, self.spec.least_score) for image in found]
+            sizes = predictions["sizes"][rows_of(predictions, ids)]
+            yolo.write(f"{folder}/yolo", ids, sizes, kept, self.classes, self.spec.yolo == "scores")
+
+
+def _at_least(found: Found, least_score: float) -> Found:
+    """Boxes with at least this score."""
+    kept = found[1] >= least_score
+    return found[0][kept], found[1][kept], found[2][kept]
 
 
 def _number(id: str) -> int | str:
