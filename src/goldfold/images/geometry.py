@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODES = ("squash", "pad", "crop")
+NATIVE = "native"
+"""Mode of images at their own size, or with a factor after it at this multiple of it: ``native-0.5``. They have no frame."""
 INTERPOLATIONS = ("area", "bilinear", "bicubic", "lanczos")
 """Ways to compute pixels; the first is meant where none is named."""
 Roi = tuple[int, int, int, int]
@@ -98,6 +100,8 @@ def parts_of(resize: str) -> tuple[str, str]:
         ConfigError: unknown mode or interpolation.
     """
     mode, _, interpolation = resize.partition("-")
+    if mode == NATIVE:
+        return mode, INTERPOLATIONS[0]
     if mode not in MODES:
         raise unknown("resize mode", mode, MODES)
     if interpolation and interpolation not in INTERPOLATIONS:
@@ -105,17 +109,40 @@ def parts_of(resize: str) -> tuple[str, str]:
     return mode, interpolation or INTERPOLATIONS[0]
 
 
+def native(scale: float) -> str:
+    """Way to resize images by a factor.
+
+    >>> native(1.0), native(0.5)
+    ('native', 'native-0.5')
+    """
+    return NATIVE if scale == 1 else f"{NATIVE}-{scale:g}"
+
+
+def scale_of(resize: str) -> float | None:
+    """Factor of a way to resize that has no frame, see `native`; None for others.
+
+    >>> scale_of("native"), scale_of("native-0.5"), scale_of("squash")
+    (1.0, 0.5, None)
+    """
+    mode, _, scale = resize.partition("-")
+    return float(scale or 1) if mode == NATIVE else None
+
+
 def place(original: tuple[int, int], frame: tuple[int, int], mode: str, roi: Roi | None = None) -> Placement:
     """Placement of an image of ``original`` (height, width), or its crop, in ``frame``.
 
     Args:
         mode: ``squash``: fill the frame, ignoring the aspect ratio; ``pad``: show everything, centred; ``crop``: fill the
-            frame with the middle; an interpolation that follows has no influence, see `parts_of`.
+            frame with the middle; an interpolation that follows has no influence, see `parts_of`; ``native`` ignores the
+            frame, see `native`.
         roi: the crop; None for the whole image.
     """
-    mode, _ = parts_of(mode)
     part = roi or (0, 0, original[1], original[0])
     size = part[3] - part[1], part[2] - part[0]
+    if (scale := scale_of(mode)) is not None:
+        own = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+        return Placement(original, own, own, 0, 0, part)
+    mode, _ = parts_of(mode)
     if mode == "squash":
         return Placement(original, frame, frame, 0, 0, part)
     ratios = frame[0] / size[0], frame[1] / size[1]

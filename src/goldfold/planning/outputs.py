@@ -184,7 +184,11 @@ def cache_spec(size: tuple[int, int], resize: str) -> str:
 
     >>> cache_spec((224, 320), "squash")
     '224x320-squash'
+    >>> cache_spec((512, 512), "native-0.5")  # images at half their own size, whatever the input of the network
+    'native-0.5'
     """
+    if resize.startswith("native"):
+        return resize
     return f"{size[0]}x{size[1]}-{resize}"
 
 
