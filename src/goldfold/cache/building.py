@@ -22,7 +22,8 @@ from goldfold.cache.stores import WRITERS, Writer, encode
 from goldfold.images import depth
 from goldfold.images.cases import CASE, VIEW
 from goldfold.images.decode import Image, Undecodable, decode, resize
-from goldfold.images.geometry import Roi, roi_of, scale_of
+from goldfold.images.geometry import Roi, roi_of
+from goldfold.images.native import scale_of
 from goldfold.targets.masks import Mask, decode_mask, resize_mask
 
 KEPT = ("id", "sha256", "roi", CASE, VIEW)

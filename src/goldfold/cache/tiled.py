@@ -13,7 +13,8 @@ from goldfold.cache.images import CachedImages
 from goldfold.cache.stores import open_rows
 from goldfold.cache.tiles import Box
 from goldfold.images import depth
-from goldfold.images.geometry import Roi, roi_of, scale_of
+from goldfold.images.geometry import Roi, roi_of
+from goldfold.images.native import scale_of
 from goldfold.tables import read_table
 
 

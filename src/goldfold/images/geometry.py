@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.errors import DataError, unknown
+from goldfold.images.native import NATIVE, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MODES = ("squash", "pad", "crop")
-NATIVE = "native"
-"""Mode of images at their own size, or with a factor after it at this multiple of it: ``native-0.5``. They have no frame."""
 INTERPOLATIONS = ("area", "bilinear", "bicubic", "lanczos")
 """Ways to compute pixels; the first is meant where none is named."""
 Roi = tuple[int, int, int, int]
@@ -109,32 +108,12 @@ def parts_of(resize: str) -> tuple[str, str]:
     return mode, interpolation or INTERPOLATIONS[0]
 
 
-def native(scale: float) -> str:
-    """Way to resize images by a factor.
-
-    >>> native(1.0), native(0.5)
-    ('native', 'native-0.5')
-    """
-    return NATIVE if scale == 1 else f"{NATIVE}-{scale:g}"
-
-
-def scale_of(resize: str) -> float | None:
-    """Factor of a way to resize that has no frame, see `native`; None for others.
-
-    >>> scale_of("native"), scale_of("native-0.5"), scale_of("squash")
-    (1.0, 0.5, None)
-    """
-    mode, _, scale = resize.partition("-")
-    return float(scale or 1) if mode == NATIVE else None
-
-
 def place(original: tuple[int, int], frame: tuple[int, int], mode: str, roi: Roi | None = None) -> Placement:
     """Placement of an image of ``original`` (height, width), or its crop, in ``frame``.
 
     Args:
         mode: ``squash``: fill the frame, ignoring the aspect ratio; ``pad``: show everything, centred; ``crop``: fill the
-            frame with the middle; an interpolation that follows has no influence, see `parts_of`; ``native`` ignores the
-            frame, see `native`.
+            frame with the middle; an interpolation that follows has no influence, see `parts_of`; ``native`` has no frame, see `goldfold.images.native`.
         roi: the crop; None for the whole image.
     """
     part = roi or (0, 0, original[1], original[0])

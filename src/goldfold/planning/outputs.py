@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from goldfold.images.native import scale_of
 from goldfold.planning.runs import FULL, IMAGES, INNER, LABELS, RUN, WHOLE
 
 if TYPE_CHECKING:
@@ -187,9 +188,7 @@ def cache_spec(size: tuple[int, int], resize: str) -> str:
     >>> cache_spec((512, 512), "native-0.5")  # images at half their own size, whatever the input of the network
     'native-0.5'
     """
-    if resize.startswith("native"):
-        return resize
-    return f"{size[0]}x{size[1]}-{resize}"
+    return resize if scale_of(resize) is not None else f"{size[0]}x{size[1]}-{resize}"
 
 
 def part_of(fold: int) -> str:

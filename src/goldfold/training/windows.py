@@ -1,0 +1,60 @@
+"""Windows of large images in a training: its samples, and the windows of its validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from goldfold.inference.windows import Windows, places
+from goldfold.samples.windows import Crops, One, Repeated, per_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from goldfold.cache.tiled import TiledImages
+    from goldfold.samples.dense import FramedMasks
+    from goldfold.samples.samplers import Sampler
+    from goldfold.training.spec import Spec
+
+VALIDATION_OVERLAP = 0.25
+"""Overlap of windows in the validation of a training, whatever that of predictions: changing this one retrains nothing."""
+
+
+def crops_of(spec: Spec, images: TiledImages, masks: FramedMasks) -> Crops | None:
+    """Return what draws the windows of training samples; None if the network takes whole images."""
+    how = spec.model.get("windows")
+    return None if how is None else Crops(images, masks, how["positive_crop"])
+
+
+def repeated(spec: Spec, sampler: Sampler, images: TiledImages, ids: Iterable[str]) -> Sampler:
+    """Return a sampler that has the windows of each case that ``sampler`` draws; ``sampler`` itself without windows."""
+    how = spec.model.get("windows")
+    if how is None:
+        return sampler
+    return Repeated(sampler, per_image([images.size(id) for id in ids], images.frame, how["per_image"]))
+
+
+def of_validation(spec: Spec) -> Windows | None:
+    """Return the windows that validation images are predicted in; None if the network takes whole images."""
+    return Windows(VALIDATION_OVERLAP) if spec.model.get("windows") else None
+
+
+class ValidationWindows:
+    """Windows of all validation images, in the order in which they are predicted, with their masks."""
+
+    def __init__(self, images: TiledImages, masks: FramedMasks) -> None:
+        self.images, self.masks = images, masks
+        self.places = [
+            (row, place)
+            for row, id in enumerate(masks.ids)
+            for place in places(images.size(id), images.frame, VALIDATION_OVERLAP)
+        ]
+
+    def at(self, number: int) -> tuple[str, One, dict[str, Any]]:
+        """Return the id, the image and the target fields of a window."""
+        row, (top, left) = self.places[number]
+        id, (height, width) = self.masks.ids[row], self.images.frame
+        box = (top, left, top + height, left + width)
+        return id, One(self.images.part(id, box)), {"mask": self.masks.part(row, box)}
+
+
