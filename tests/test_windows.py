@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import tracemalloc
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from conftest import MASKS, NETS, SHAPES, Tiny
+from conftest import MASKS, NETS, SCENE_PX, SHAPES, Tiny
 from goldfold import tasks
 from goldfold.base.errors import ConfigError
 from goldfold.cache import tiles
@@ -24,18 +25,22 @@ from goldfold.cache.stores import WRITERS
 from goldfold.cache.tiled import TiledImages
 from goldfold.cases import Inputs
 from goldfold.config import parse, slices
+from goldfold.config.checks import check
 from goldfold.images.decode import decode, resize
 from goldfold.images.geometry import place
 from goldfold.inference import windows as inference
 from goldfold.inference.predictor import Predictor
 from goldfold.inference.windows import Windows, blended, places, starts
-from goldfold.predictions.arrays import in_order
-from goldfold.samples.windows import Crops, Repeated, per_image
+from goldfold.planning.plan import plan_of
+from goldfold.predictions.arrays import in_order, load
 from goldfold.samples.samplers import TrainingCases, shuffled
+from goldfold.samples.windows import Crops, Repeated, per_image
 from goldfold.stages import cache as stage
 from goldfold.targets.mask_coding import IGNORE
 from goldfold.targets.masks import decode_mask, resize_mask, write_mask
-from goldfold.training.samples import loader
+from goldfold.training.spec import read
+from jobs import bytes_of
+from test_resume import run_until
 
 WINDOW = (32, 32)
 SIZES = ((40, 300), (128, 128), (20, 25), (257, 129))
@@ -58,7 +63,9 @@ def test_every_pixel_is_covered_and_the_identity_gives_the_image_back(
     def identity(tops: list[tuple[int, int]]) -> Iterator[np.ndarray]:
         for top, left in tops:
             box = (top, left, top + high, left + wide)
-            part = tiles.padded(lambda box: image.transpose(1, 2, 0)[box[0] : box[2], box[1] : box[3]], (height, width), box)
+            part = tiles.padded(
+                lambda box: image.transpose(1, 2, 0)[box[0] : box[2], box[1] : box[3]], (height, width), box
+            )
             yield part.transpose(2, 0, 1)
 
     assert np.array_equal(blended((height, width), (high, wide), overlap, identity), image)
@@ -73,7 +80,7 @@ def test_the_last_window_ends_with_the_image_and_a_stride_is_no_longer_than_a_wi
     for side, overlap in ((65, 0.0), (100, 0.5), (33, 0.99), (97, 0.3)):
         found = starts(side, 32, overlap)
         assert (found[0], found[-1]) == (0, side - 32)
-        assert all(0 < after - before <= 32 for before, after in zip(found, found[1:], strict=False))
+        assert all(0 < after - before <= 32 for before, after in pairwise(found))
 
 
 def test_windows_are_averaged_by_their_gaussian_weights() -> None:
@@ -150,7 +157,9 @@ def written(root: Path, store: str = "arrays", frame: Frame = NATIVE) -> tuple[p
         write_mask(f"{root}/m{number}.png", mask)
         path, of_mask = f"{root}/i{number}.png", f"{root}/m{number}.png"
         size = {"height": str(height), "width": str(width)}
-        rows.append({"id": f"{number}", "path": path, "sha256": f"{number}", "mask": of_mask, "mask_depth": "8", **size})
+        rows.append(
+            {"id": f"{number}", "path": path, "sha256": f"{number}", "mask": of_mask, "mask_depth": "8", **size}
+        )
     table = pd.DataFrame(rows)
     build_piece(Contents(table, 3, store=store), frame, root / "cache", root / "work")
     return table, str(root / "cache")
@@ -275,3 +284,120 @@ def test_epochs_have_several_windows_of_each_image() -> None:
     sampler = Repeated(shuffled, np.array([1, 3, 2]))
     rows = sampler(TrainingCases(3, lambda by: np.zeros(3)), 2, np.random.default_rng(0))
     assert sorted(rows.tolist()) == [0, 1, 1, 1, 2, 2]
+
+
+# --- training and prediction by the stages
+
+
+WINDOWED = {"windows": {"per_image": 2, "overlap": 0.5}, "image_size_px": list(WINDOW)}
+ALL_KINDS = {"epochs": 3, "augment": "medium", "flips": "both", "mix": ["copy_paste"], "ema_decay": 0.9}
+FILES = ("model.safetensors", "best.safetensors", "history.csv")
+
+
+@pytest.fixture(scope="module")
+def native(tiny_masks: Tiny) -> dict[str, str]:
+    """Cache of the scenes at their own size, by split."""
+    folders = {split: str(tiny_masks.root / f"native/{split}-0") for split in ("train", "test")}
+    for split, folder in folders.items():
+        with contextlib.chdir(tiny_masks.root):
+            stage.run(str(tiny_masks.folds / f"shards/{split}-0.csv"), folder, [128, 128], 3, "native")
+    return folders
+
+
+def settings_of(tiny: Tiny, native: dict[str, str], **train: Any) -> dict[str, Any]:
+    return {"model": tiny.model({**ALL_KINDS, **train}, **WINDOWED), "resize": "native", "caches": [native["train"]]}
+
+
+def test_a_training_that_is_stopped_anywhere_ends_with_the_same_bytes(
+    tiny_masks: Tiny, native: dict[str, str], tmp_path: Path
+) -> None:
+    how = settings_of(tiny_masks, native)
+    assert tiny_masks.train(tmp_path / "whole", **how)["n_train"] == 6
+    history = pd.read_csv(tmp_path / "whole/history.csv")
+    assert np.isfinite(history[["dice", "val_loss"]]).all(axis=None)
+    for step in (2, 5):
+        run_until(step, tiny_masks, tmp_path / f"{step}", **how)
+        facts = tiny_masks.train(tmp_path / f"{step}", **how)
+        assert facts["resumed_at_step"] == [step - 1]
+        assert bytes_of(tmp_path / f"{step}") == bytes_of(tmp_path / "whole")
+
+
+def test_predictions_have_the_size_of_the_images_and_do_not_depend_on_how_many_are_predicted_at_a_time(
+    tiny_masks: Tiny, native: dict[str, str], tmp_path: Path
+) -> None:
+    how = settings_of(tiny_masks, native, epochs=1, warmup_epochs=0)
+    tiny_masks.train(tmp_path / "train", **how)
+    model = {**how["model"], "windows": {"overlap": 0.5}}
+    settings = {"model": model, "resize": "native", "caches": [*native.values()]}
+    for name, size in (("many", 256), ("few", 2)):
+        weights = tmp_path / "train/model.safetensors"
+        tiny_masks.predict(tmp_path / name, weights, "test", **settings, batch_size=size)
+    many, few = (load(tmp_path / f"{name}/test.npz") for name in ("many", "few"))
+    assert list(many["ids"]) == [f"te{number:02d}" for number in range(4)]
+    for row in range(4):
+        assert many[f"maps/{row}"].shape == (2, *SCENE_PX)
+        assert np.abs(many[f"maps/{row}"].astype(int) - few[f"maps/{row}"]).max() <= 1
+        assert many[f"maps/{row}"].std() > 0
+
+
+def test_pseudo_labels_are_trained_on_in_windows(tiny_masks: Tiny, native: dict[str, str]) -> None:
+    how = settings_of(tiny_masks, native)
+    images = TiledImages([native["test"]], WINDOW)
+    target = tasks.target(tiny_masks.task, tiny_masks.classes)
+    mask = np.zeros(SCENE_PX, np.uint8)
+    mask[10:30, 20:50], mask[40:, :] = 1, IGNORE
+    text = target.coding.to_text(mask)
+    size = {"height": str(SCENE_PX[0]), "width": str(SCENE_PX[1])}
+    rows = pd.DataFrame([{"id": "te01", "rle": text, "weight": 0.5, "split": "", **size}])
+    masks = target.targets(rows, images, "native")
+    for seed in range(10):
+        crops = Crops(images, masks, 1.0)
+        top, left, bottom, right = crops.box(0, seed)
+        assert np.array_equal(crops(0, seed)[1]["mask"], mask[top:bottom, left:right])
+        assert (crops(0, seed)[1]["mask"] == 1).any()
+    spec = read(how["model"], "native", 3, {"round": 0, "fold": 0, "seed": 0})
+    assert spec.model["windows"] == {"positive_crop": 0.5, "per_image": 2}
+
+
+# --- config
+
+
+def config_of(windows: Any = True, task: str = "segmentation", more: Any = None, **model: Any) -> Any:
+    data = {"segmentation": MASKS, "classification": {"source": "folder", "train": "raw"}}[task]
+    net = {"name": "m", **NETS[task], "windows": windows, **model}
+    return parse({"name": "t", "task": task, "data": data, "models": [net], **(more or {})})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"windows": {"overlap": 1}}, "windows.overlap = 1: windows would not move; write 0 (windows side by side) to below 1"),
+        ({"windows": {"overlap": -0.5}}, "the stride would be larger than the window, and leave gaps"),
+        ({"windows": {"positive_crop": 1.5}}, "windows.positive_crop = 1.5: must be at most 1"),
+        ({"windows": {"per_image": 0}}, "windows.per_image = 0"),
+        ({"windows": {"scale": 0}}, "windows.scale = 0: must be at least 0.01"),
+        ({"task": "classification"}, "windows: task 'classification' needs whole images; remove it (task segmentation can be"),
+        ({"resize": "pad"}, "windows: images keep their shape, so resize: pad has no effect; remove it"),
+        ({"interpolation": "bicubic"}, "windows: scale averages areas, so interpolation: bicubic has no effect; remove it"),
+        ({"cache_image_size_px": 64}, "images are cached at their own size, so cache_image_size_px has no effect; remove it"),
+        ({"more": {"batch_norm": "adapted"}}, "windows: batch_norm: adapted takes its statistics of whole images"),
+        ({"train": {"epochs": 4, "sizes": [[0, [16, 32]], [2, [32, 64]]]}}, "train.sizes: does not work with windows (a window"),
+    ],
+)  # fmt: skip
+def test_windows_that_cannot_work_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        check(config_of(**settings))
+    assert said in str(error.value)
+
+
+def test_settings_of_windows_stand_where_they_have_an_effect() -> None:
+    """Training does not depend on the overlap, prediction not on the crops, and other models know nothing of windows."""
+    config = config_of({"scale": 0.5})
+    assert slices.learning(config, "m")["windows"] == {"positive_crop": 0.5, "per_image": "auto"}
+    assert slices.network(config, "m")["windows"] == {"overlap": 0.5}
+    assert slices.resize(config, "m") == "native-0.5"
+    assert plan_of(config).specs == {"m": "native-0.5"}
+    assert plan_of(config_of(more={"cache": {"image_size_px": 128}})).specs == {"m": "native"}
+    for plain in (config_of(False), config_of(None)):
+        assert "windows" not in {**slices.learning(plain, "m"), **slices.network(plain, "m")}
+        assert plan_of(plain).specs == {"m": "32x64-squash"}

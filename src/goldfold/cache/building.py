@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from goldfold.base.errors import DataError
 from goldfold.base.files import is_intact, read_json, sealed, write_json, write_text
+from goldfold.base.native import scale_of
 from goldfold.cache import tiles
 from goldfold.cache.stores import WRITERS, Writer, encode
 from goldfold.images import depth
 from goldfold.images.cases import CASE, VIEW
 from goldfold.images.decode import Image, Undecodable, decode, resize
 from goldfold.images.geometry import Roi, roi_of
-from goldfold.images.native import scale_of
 from goldfold.targets.masks import Mask, decode_mask, resize_mask
 
 KEPT = ("id", "sha256", "roi", CASE, VIEW)

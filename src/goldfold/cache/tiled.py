@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.counter import counter
+from goldfold.base.native import scale_of
 from goldfold.cache import tiles
 from goldfold.cache.images import CachedImages
 from goldfold.cache.stores import open_rows
 from goldfold.cache.tiles import Box
 from goldfold.images import depth
 from goldfold.images.geometry import Roi, roi_of
-from goldfold.images.native import scale_of
 from goldfold.tables import read_table
 
 
@@ -106,7 +106,9 @@ class TiledImages:
 
 def drawn_box(size: tuple[int, int], window: tuple[int, int], generator: np.random.Generator) -> Box:
     """Draw a window anywhere in an image; one larger than the image anywhere around it."""
-    starts = [int(generator.integers(min(0, a - b), max(0, a - b), endpoint=True)) for a, b in zip(size, window, strict=True)]
+    starts = [
+        int(generator.integers(min(0, a - b), max(0, a - b), endpoint=True)) for a, b in zip(size, window, strict=True)
+    ]
     return starts[0], starts[1], starts[0] + window[0], starts[1] + window[1]
 
 

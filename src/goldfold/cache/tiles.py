@@ -1,4 +1,4 @@
-"""Images of any size as tiles of one shape, which the stores keep as their rows; a part of an image reads the tiles it touches."""
+"""Images of any size as tiles of one shape, the rows of the stores; a part of an image reads the tiles that it touches."""
 
 from collections.abc import Callable, Iterator
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_serializer, model_validator
 
+from goldfold.base.native import native
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, height_and_width
 from goldfold.config.frozen import Written as Frozen
 from goldfold.config.frozen import refuse_keys
@@ -18,7 +19,6 @@ from goldfold.config.written import (
     Aggregation,
     Network,
 )
-from goldfold.images.native import native
 from goldfold.planning import origins
 
 SWITCH, BRANCH = "metadata: true or false", "metadata: branch"

@@ -155,7 +155,8 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     settings["train"] |= _unlabeled(config, model)
     if model.train.generated is not None:  # how its images are made is a setting of the job that makes them
         settings["train"] |= {"generated": model.train.generated.model_dump(include={"share", "weight"})}
-    more = {**_size(config, model), **windows.of_training(model), **columns.of_branch(config, model), **columns.auxiliary(config, model)}
+    named = {**columns.of_branch(config, model), **columns.auxiliary(config, model)}
+    more = {**_size(config, model), **windows.of_training(model), **named}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
     return {**settings, "loss_keys": keys, "params": params, **more}
 

@@ -30,7 +30,9 @@ class Windows(Section):
     @classmethod
     def _covers(cls, value: float) -> float:
         if not 0 <= value < 1:
-            what = "windows would not move" if value >= 1 else "the stride would be larger than the window, and leave gaps"
+            what = (
+                "windows would not move" if value >= 1 else "the stride would be larger than the window, and leave gaps"
+            )
             raise ValueError(f"{what}; write 0 (windows side by side) to below 1")
         return value
 

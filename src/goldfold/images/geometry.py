@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.errors import DataError, unknown
-from goldfold.images.native import NATIVE, scale_of
+from goldfold.base.native import NATIVE, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +113,8 @@ def place(original: tuple[int, int], frame: tuple[int, int], mode: str, roi: Roi
 
     Args:
         mode: ``squash``: fill the frame, ignoring the aspect ratio; ``pad``: show everything, centred; ``crop``: fill the
-            frame with the middle; an interpolation that follows has no influence, see `parts_of`; ``native`` has no frame, see `goldfold.images.native`.
+            frame with the middle; an interpolation that follows has no influence, see `parts_of`. ``native`` has no frame, see
+            `goldfold.base.native`.
         roi: the crop; None for the whole image.
     """
     part = roi or (0, 0, original[1], original[0])

@@ -156,7 +156,9 @@ class Predictor:
                     pixels = np.stack([images.part(id, box) for box in boxes[start : start + size]])
                     inputs = Inputs.of(torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2))
                     with torch.inference_mode(), self.autocast():
-                        part = self.task.predict(self.network, inputs, self._bound(names[start : start + size], inputs, None))
+                        part = self.task.predict(
+                            self.network, inputs, self._bound(names[start : start + size], inputs, None)
+                        )
                     on_batch(0)
                     yield from part["maps"]
 

@@ -61,7 +61,7 @@ def starts(side: int, window: int, overlap: float) -> list[int]:
 
 def places(size: Size, window: Size, overlap: float) -> list[tuple[int, int]]:
     """First row and column of each window of an image, row by row."""
-    return list(product(*(starts(a, b, overlap) for a, b in zip(size, window, strict=True))))
+    return list(product(starts(size[0], window[0], overlap), starts(size[1], window[1], overlap)))
 
 
 def weights(side: int) -> NDArray[np.float64]:

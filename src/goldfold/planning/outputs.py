@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from goldfold.images.native import scale_of
+from goldfold.base.native import scale_of
 from goldfold.planning.runs import FULL, IMAGES, INNER, LABELS, RUN, WHOLE
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from torch import Tensor
 from goldfold import components, tasks
 from goldfold.base.errors import ConfigError
 from goldfold.base.files import read_json
+from goldfold.cache.images import CachedImages
 from goldfold.cache.tiled import opened
 from goldfold.engine.checkpoint import sweep, write_all
 from goldfold.engine.device import accelerator as build_accelerator

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from goldfold.inference.windows import Windows, places
@@ -20,10 +19,15 @@ VALIDATION_OVERLAP = 0.25
 """Overlap of windows in the validation of a training, whatever that of predictions: changing this one retrains nothing."""
 
 
-def crops_of(spec: Spec, images: TiledImages, masks: FramedMasks) -> Crops | None:
-    """Return what draws the windows of training samples; None if the network takes whole images."""
+def crops_of(spec: Spec, images: Any, targets: Any) -> Crops | None:
+    """Return what draws the windows of training samples; None if the network takes whole images.
+
+    Args:
+        images: a `goldfold.cache.tiled.TiledImages`, if it takes windows.
+        targets: `goldfold.samples.dense.FramedMasks` of the training rows.
+    """
     how = spec.model.get("windows")
-    return None if how is None else Crops(images, masks, how["positive_crop"])
+    return None if how is None else Crops(images, targets, how["positive_crop"])
 
 
 def repeated(spec: Spec, sampler: Sampler, images: TiledImages, ids: Iterable[str]) -> Sampler:
@@ -37,6 +41,11 @@ def repeated(spec: Spec, sampler: Sampler, images: TiledImages, ids: Iterable[st
 def of_validation(spec: Spec) -> Windows | None:
     """Return the windows that validation images are predicted in; None if the network takes whole images."""
     return Windows(VALIDATION_OVERLAP) if spec.model.get("windows") else None
+
+
+def of_validation_images(spec: Spec, images: Any, targets: Any) -> ValidationWindows | None:
+    """Return the windows of the validation images, see `crops_of`."""
+    return ValidationWindows(images, targets) if spec.model.get("windows") else None
 
 
 class ValidationWindows:
@@ -56,5 +65,3 @@ class ValidationWindows:
         id, (height, width) = self.masks.ids[row], self.images.frame
         box = (top, left, top + height, left + width)
         return id, One(self.images.part(id, box)), {"mask": self.masks.part(row, box)}
-
-
