@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from goldfold.base.errors import DataError
 from goldfold.base.files import is_intact, read_json, sealed, write_json, write_text
 from goldfold.base.native import scale_of
 from goldfold.cache import tiles
-from goldfold.cache.stores import WRITERS, Writer, encode
+from goldfold.cache.stores import WRITERS, Writer
 from goldfold.images import depth
 from goldfold.images.cases import CASE, VIEW
 from goldfold.images.decode import Image, Undecodable, decode, resize
@@ -33,13 +33,11 @@ SIZE = ("height", "width")
 SAVE_SECONDS = 30.0
 PROGRESS = "progress.json"
 READ_BYTES = 1 << 20
-SAMPLE = 16
-"""Images encoded to estimate the size of the whole."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One size of the cache: height and width in pixels, and the resize mode; of images at their own size that of a tile."""
+    """One size of the cache: height and width in pixels, and the resize mode; of images at their own size that of a window."""
 
     size: tuple[int, int]
     mode: str
@@ -48,7 +46,7 @@ class Frame:
     def of(cls, spec: str) -> "Frame":
         """Parse the name of a cache folder, such as ``224x224-squash``, ``224x224-pad-bicubic`` or ``native-0.5``."""
         if scale_of(spec) is not None:
-            return cls((tiles.SIDE_PX, tiles.SIDE_PX), spec)
+            return cls((0, 0), spec)
         size, _, mode = spec.partition("-")
         height, width = size.split("x")
         return cls((int(height), int(width)), mode)
@@ -121,15 +119,16 @@ class Piece:
         if not self.rows:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        writer, rows = WRITERS[contents.store], (self.n, self.rows)
+        writer, rows, shape = WRITERS[contents.store], (self.n, self.rows), frame.size
         if frame.is_native:
+            shape = tiles.SIDE_PX, tiles.SIDE_PX
             rows = 0, sum(down * across for down, across in map(tiles.n_tiles, self.sizes))
         self.writers: list[Writer] = [
-            writer(folder / "images.npy", (rows[0], *frame.size, contents.channels), contents.dtype, rows[1])
+            writer(folder / "images.npy", (rows[0], *shape, contents.channels), contents.dtype, rows[1])
         ]
         if "mask" in contents.table:
             n, done = rows if contents.masks else (0, 0)
-            self.writers.append(writer(folder / "masks.npy", (n, *frame.size), contents.mask_dtype, done))
+            self.writers.append(writer(folder / "masks.npy", (n, *shape), contents.mask_dtype, done))
 
     def append(self, image: Image, mask: Mask | None) -> None:
         """Add the next image."""
@@ -212,10 +211,10 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
     n, saved = len(contents.table), time.monotonic()
     start = min(piece.rows for piece in pieces)
     for row in range(start, n):
-        image, mask = _decoded(contents, row)
+        image, mask = decoded(contents, row)
         for piece in pieces:
             if piece.rows == row:
-                piece.append(*_framed(image, mask, contents.rois[row], piece.frame, contents.dtype))
+                piece.append(*framed_in(image, mask, contents.rois[row], piece.frame, contents.dtype))
         if time.monotonic() - saved >= save_seconds:
             for piece in pieces:
                 piece.save()
@@ -223,7 +222,7 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
     return n - start
 
 
-def _decoded(contents: Contents, row: int) -> tuple[Image, Mask | None]:
+def decoded(contents: Contents, row: int) -> tuple[Image, Mask | None]:
     """Decode an image and its mask, at their original size."""
     image = _read(contents.paths[row], lambda path: decode(path, contents.channels))
     if image.dtype.itemsize > contents.dtype.itemsize:
@@ -232,7 +231,7 @@ def _decoded(contents: Contents, row: int) -> tuple[Image, Mask | None]:
     return image, mask
 
 
-def _framed(
+def framed_in(
     image: Image, mask: Mask | None, roi: Roi | None, frame: Frame, dtype: "np.dtype[Any]"
 ) -> tuple[Image, Mask | None]:
     """Crop and resize a decoded image and its mask in the same way."""
@@ -248,29 +247,6 @@ def _read(path: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
         raise DataError(
             f"{path}: {error}. It was readable when the manifest was made; run again to scan images again."
         ) from error
-
-
-def pixels_per_image(contents: Contents, frame: Frame) -> float:
-    """Stored pixels of an image; at their own size the mean of some images of ``contents``, whose tiles are filled up."""
-    if not frame.is_native:
-        return float(frame.size[0] * frame.size[1])
-    sizes = [tiles.n_tiles((image.shape[0], image.shape[1])) for image in _some(contents, frame)]
-    return float(np.mean([down * across for down, across in sizes] or [0])) * tiles.SIDE_PX**2
-
-
-def _some(contents: Contents, frame: Frame) -> Iterator[Image]:
-    """Yield some images of ``contents``, evenly spaced, decoded and resized."""
-    n = len(contents.table)
-    for row in range(0, n, max(1, n // SAMPLE))[:SAMPLE]:
-        yield _framed(*_decoded(contents, row), contents.rois[row], frame, contents.dtype)[0]
-
-
-def share_of_png(contents: Contents, frame: Frame) -> float:
-    """Ratio of PNG bytes to pixel bytes, estimated on some images of ``contents``; 1 if there are none."""
-    encoded = pixels = 0
-    for image in _some(contents, frame):
-        encoded, pixels = encoded + len(encode(image)), pixels + image.nbytes
-    return encoded / pixels if pixels else 1.0
 
 
 Begun = tuple[int, dict[str, tuple[int, int]], list[tuple[int, int]]]

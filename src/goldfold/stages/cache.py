@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.base.run_lock import held
-from goldfold.cache.building import Contents, Frame, build_piece, pixels_per_image, share_of_png
+from goldfold.cache.building import Contents, Frame, build_piece
+from goldfold.cache.estimates import pixels_per_image, share_of_png
 from goldfold.cache.size import GB, Whole, bytes_below, refuse_full_disk, store_for
 from goldfold.lineage import provenance
 from goldfold.tables import read_table
