@@ -1,19 +1,21 @@
-"""Windows of large images: memory of each stage on images of 6,000 x 6,000, and the gain over squashed images.
+"""Windows of large images: memory of each stage on an image of 6,000 x 6,000, and the gain over squashed images.
 
-    python benchmarks/windows.py memory   # some 5 minutes on two cores
+    python benchmarks/windows.py memory   # some 2 minutes on two cores
     python benchmarks/windows.py gain     # some 5 minutes
 
-``memory`` runs the whole workflow on three images and prints the largest memory of the jobs of each stage, as Snakemake
-measured it. ``gain`` trains the same network on windows of 96 pixels and on whole images squashed to 96 x 96, in two folds,
+``memory`` caches and predicts one image, fuses three members, scores and draws them, and prints the largest memory of these
+processes so far. ``gain`` trains the same network on windows of 96 pixels and on whole images squashed to 96 x 96, in two folds,
 with the same number of steps, and prints the out-of-fold Dice of both.
 """
 
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+SIDE = 6000
+TASK, CLASSES = {"name": "segmentation", "mask_values": "index", "ignore_value": None}, ["disc", "square"]
 ROOT = Path(__file__).resolve().parents[1]
 NET: dict[str, Any] = {
     "network": "unet", "backbone": "test_resnet", "params": {"decoder_channels": [16, 12, 8, 8, 8]},
@@ -62,10 +66,10 @@ def run(folder: Path, config: dict[str, Any]) -> Path:
     return folder / "results" / str(config["name"])
 
 
-def config_of(models: list[dict[str, Any]], test: bool, **train: Any) -> dict[str, Any]:
+def config_of(models: list[dict[str, Any]], **train: Any) -> dict[str, Any]:
     """Config of a run in two folds."""
     data: dict[str, Any] = {"source": "masks", "train": "train/images", "masks": "train/masks", "shards": 1}
-    data |= {"classes": ["disc", "square"], **({"test": "test/images"} if test else {})}
+    data |= {"classes": ["disc", "square"]}
     return {
         "name": "w", "task": "segmentation", "data": data, "models": models, "folds": {"n_folds": 2},
         "train": {"batch_size": 8, "lr": 0.003, "augment": "none", "flips": "both", **train},
@@ -74,19 +78,77 @@ def config_of(models: list[dict[str, Any]], test: bool, **train: Any) -> dict[st
 
 
 def memory(folder: Path) -> None:
-    """Print the largest memory of the jobs of each stage."""
-    written(folder / "train", 2, 6000, 200, 20)
-    written(folder / "test", 1, 6000, 200, 20, seed=1)
-    models = [
-        {"name": name, **NET, "image_size_px": 512, "windows": {"overlap": overlap, "per_image": 8}}
-        for name, overlap in (("a", 0.25), ("b", 0.0))
-    ]
-    results = run(folder, config_of(models, True, epochs=1, warmup_epochs=0, batch_size=4))
-    for stage in ("manifest", "cache", "train", "predict", "ensemble", "submit", "report"):
-        files = [*(results / "benchmarks").glob(f"{stage}.tsv"), *(results / "benchmarks" / stage).rglob("*.tsv")]
-        table = pd.concat([pd.read_csv(path, sep="\t") for path in files])
-        largest, longest = (pd.to_numeric(table[name], errors="coerce").max() for name in ("max_rss", "s"))
-        print(f"{stage:10} {largest:7.0f} MB   {longest:5.0f} s   ({len(files)} jobs)", flush=True)
+    """Print the largest memory of each step, each in a process of its own, for one image of 6,000 x 6,000."""
+    written(folder / "train", 1, SIDE, 200, 20)
+    for step in STEPS:
+        start = time.monotonic()
+        command = [sys.executable, __file__, step, "--folder", str(folder)]
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT / "src")})
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(f"{step:10} largest so far {children:6.0f} MB, {time.monotonic() - start:5.0f} s", flush=True)
+
+
+def cache(folder: Path) -> None:
+    """Write the image's tiles."""
+    from goldfold.stages import cache
+
+    image, mask = (str(folder / f"train/{name}/00.png") for name in ("images", "masks"))
+    row = {"id": "x", "path": image, "sha256": "", "mask": mask, "mask_depth": "8", "width": SIDE, "height": SIDE}
+    pd.DataFrame([{**row, "split": "val"}]).to_csv(folder / "shard.csv", index=False)
+    cache.run(str(folder / "shard.csv"), str(folder / "cache/native/train-0"), [0, 0], 3, "native")
+
+
+def predict(folder: Path) -> None:
+    """Predict the image with a network of random weights."""
+    from safetensors.torch import save_file
+
+    from goldfold import tasks
+    from goldfold.config import parse, slices
+    from goldfold.inference.predictor import build
+    from goldfold.stages import predict
+
+    model = {"name": "m", **NET, "image_size_px": 512, "windows": {"overlap": 0.25}}
+    settings = slices.network(parse(config_of([model], epochs=2)), "m")
+    (folder / "classes.json").write_text(json.dumps(CLASSES))
+    network = build(tasks.infer(TASK, CLASSES), settings, 3)
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(weights, folder / "weights.safetensors")
+    predict.run(
+        str(folder), str(folder / "shard.csv"), {}, weights=str(folder / "weights.safetensors"),
+        classes=str(folder / "classes.json"), caches=[str(folder / "cache/native/train-0")], task=TASK, model=settings,
+        resize="native", channels=3, tta=["identity"], place={"round": 0, "fold": 0, "seed": 0}, batch_size=64,
+        runtime={"device": "cpu", "precision": "fp32", "torch_threads": 1},
+    )  # fmt: skip
+
+
+def ensemble(folder: Path) -> None:
+    """Fuse three members, and score them."""
+    from goldfold import tasks
+    from goldfold.predictions.arrays import load, save
+    from goldfold.tables import read_table
+
+    fused = tasks.output(TASK, CLASSES).fuse([load(folder / "oof.npz")] * 3, [1.0, 1.0, 2.0])
+    save(folder / "fused.npz", fused.items())
+    score = tasks.score(TASK, CLASSES)
+    print(
+        score.metric("dice").value(
+            score.evidence(load(folder / "fused.npz"), read_table(folder / "shard.csv")), np.arange(1)
+        )
+    )
+
+
+def report(folder: Path) -> None:
+    """Compare the masks with the true ones and draw them, as the report does."""
+    from goldfold.predictions.arrays import load
+    from goldfold.tables import read_table
+    from goldfold.tasks.segmentation.outcome import compared
+    from goldfold.tasks.segmentation.show_images import image_section
+    from goldfold.tasks.segmentation.spec import Spec
+
+    image_section(compared(Spec(CLASSES), load(folder / "fused.npz"), read_table(folder / "shard.csv")), 1)
+
+
+STEPS = {"cache": cache, "predict": predict, "ensemble": ensemble, "report": report}
 
 
 def gain(folder: Path) -> None:
@@ -98,18 +160,22 @@ def gain(folder: Path) -> None:
     }
     for name, (model, epochs) in models.items():
         settings = {"epochs": epochs, "warmup_epochs": epochs // 12, "validate_every": epochs}
-        results = run(folder, config_of([{"name": name, **model}], False, **settings) | {"name": name})
+        results = run(folder, config_of([{"name": name, **model}], **settings) | {"name": name})
         score = json.loads((results / "metrics.json").read_text())["oof"]["dice"]
         print(f"{name:10} Dice {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})", flush=True)
 
 
 def main() -> None:
-    """Run one of the measurements."""
+    """Run one of the measurements, or a step of the first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("memory", "gain"))
-    what = parser.parse_args().what
+    parser.add_argument("what", choices=("memory", "gain", *STEPS))
+    parser.add_argument("--folder", type=Path, help="folder of a step")
+    options = parser.parse_args()
+    if options.what in STEPS:
+        STEPS[options.what](options.folder)
+        return
     with tempfile.TemporaryDirectory() as folder:
-        {"memory": memory, "gain": gain}[what](Path(folder))
+        {"memory": memory, "gain": gain}[options.what](Path(folder))
 
 
 if __name__ == "__main__":
