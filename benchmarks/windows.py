@@ -4,7 +4,7 @@
     python benchmarks/windows.py gain     # some 5 minutes
 
 ``memory`` caches and predicts one image, fuses three members, scores and draws them, and prints the largest memory of these
-processes so far. ``gain`` trains the same network on windows of 96 pixels and on whole images squashed to 96 x 96, in two folds,
+processes so far. ``gain`` trains the same network on windows of 64 pixels and on whole images squashed to 64 x 64, in two folds,
 with the same number of steps, and prints the out-of-fold Dice of both.
 """
 
@@ -58,7 +58,8 @@ def run(folder: Path, config: dict[str, Any]) -> Path:
     """Run the workflow; return the folder of its results."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1",
-               "--workflow-profile", str(ROOT / "profiles/default"), "--configfile", "config.yaml"]  # fmt: skip
+               "--workflow-profile", str(ROOT / "profiles/default"), "--configfile", "config.yaml", "--",
+               f"results/{config['name']}/metrics.json"]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -153,13 +154,13 @@ STEPS = {"cache": cache, "predict": predict, "ensemble": ensemble, "report": rep
 
 def gain(folder: Path) -> None:
     """Print the out-of-fold Dice with windows and with squashed images."""
-    written(folder / "train", 16, 512, 20, 5)
+    written(folder / "train", 16, 256, 6, 3)
     models = {
-        "windows": ({**NET, "image_size_px": 96, "windows": True}, 12),
-        "squashed": ({**NET, "image_size_px": 96}, 12 * 29),  # windows have 29 samples per image and epoch
+        "windows": ({**NET, "image_size_px": 64, "windows": True}, 10),
+        "squashed": ({**NET, "image_size_px": 64}, 10 * 16),  # windows have 16 samples per image and epoch
     }
     for name, (model, epochs) in models.items():
-        settings = {"epochs": epochs, "warmup_epochs": epochs // 12, "validate_every": epochs}
+        settings = {"epochs": epochs, "warmup_epochs": epochs // 10, "validate_every": epochs}
         results = run(folder, config_of([{"name": name, **model}], **settings) | {"name": name})
         score = json.loads((results / "metrics.json").read_text())["oof"]["dice"]
         print(f"{name:10} Dice {score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})", flush=True)

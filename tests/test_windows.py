@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from conftest import MASKS, NETS, SCENE_PX, SHAPES, Tiny
+from conftest import MASKS, NETS, SCENE_PX, SHAPES, Tiny, write_scenes
 from goldfold import tasks
 from goldfold.base.errors import ConfigError
+from goldfold.bundles.export import export
+from goldfold.bundles.loading import load as load_bundle
 from goldfold.cache import tiles
 from goldfold.cache.building import Contents, Frame, build_piece
 from goldfold.cache.stores import WRITERS
@@ -41,6 +44,7 @@ from goldfold.targets.masks import decode_mask, resize_mask, write_mask
 from goldfold.training.spec import read
 from jobs import bytes_of
 from test_resume import run_until
+from test_workflow import jobs_of, snakemake
 
 WINDOW = (32, 32)
 SIZES = ((40, 300), (128, 128), (20, 25), (257, 129))
@@ -401,3 +405,28 @@ def test_settings_of_windows_stand_where_they_have_an_effect() -> None:
     for plain in (config_of(False), config_of(None)):
         assert "windows" not in {**slices.learning(plain, "m"), **slices.network(plain, "m")}
         assert plan_of(plain).specs == {"m": "32x64-squash"}
+
+
+def test_a_run_and_its_bundle_agree_and_another_overlap_trains_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_scenes(tmp_path, 8, 2)
+    net = {"name": "net", **NETS["segmentation"], **WINDOWED}
+    config: dict[str, Any] = {
+        "name": "t", "task": "segmentation", "data": {**MASKS, "shards": 1}, "models": [net], "folds": {"n_folds": 2},
+        "train": {"epochs": 1, "batch_size": 4, "warmup_epochs": 0, "flips": "none"}, "report": {"gallery": 2},
+    }  # fmt: skip
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert {path.name for path in Path("results/t/cache").iterdir()} >= {"native"}
+    export("results/t", "bundle")
+    load_bundle("bundle").predict(["raw/test"]).save("out/p.csv")
+    for path in sorted(Path("results/t/masks").iterdir()):
+        assert np.array_equal(decode_mask(path), decode_mask(f"out/masks/{path.name}"))
+    config["models"][0]["windows"] = {**WINDOWED["windows"], "overlap": 0.25}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(config))
+    jobs = jobs_of(snakemake(tmp_path, "-n"))
+    assert {"predict", "ensemble"} <= {*jobs}
+    assert not {"cache", "train"} & {*jobs}
