@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ from goldfold.samples.windows import Crops, Repeated, per_image
 from goldfold.stages import cache as stage
 from goldfold.targets.mask_coding import IGNORE
 from goldfold.targets.masks import decode_mask, resize_mask, write_mask
+from goldfold.training import windows as training
 from goldfold.training.spec import read
 from jobs import bytes_of
 from test_resume import run_until
@@ -290,6 +292,18 @@ def test_epochs_have_several_windows_of_each_image() -> None:
     assert sorted(rows.tolist()) == [0, 1, 1, 1, 2, 2]
 
 
+def test_images_smaller_than_the_window_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, folder = written(tmp_path)
+    images, how = TiledImages([folder], WINDOW), {"windows": {"positive_crop": 0.5, "per_image": 1}}
+    spec: Any = SimpleNamespace(model=how)
+    assert training.repeated(spec, shuffled, images, ["1", "3"]) is not shuffled
+    assert capsys.readouterr().out == ""
+    training.repeated(spec, shuffled, images, ["0", "1", "2"])
+    assert (
+        "windows: 1 of 3 training images are smaller than the window, 32x32, and are padded." in capsys.readouterr().out
+    )
+
+
 # --- training and prediction by the stages
 
 
@@ -324,6 +338,23 @@ def test_a_training_that_is_stopped_anywhere_ends_with_the_same_bytes(
         facts = tiny_masks.train(tmp_path / f"{step}", **how)
         assert facts["resumed_at_step"] == [step - 1]
         assert bytes_of(tmp_path / f"{step}") == bytes_of(tmp_path / "whole")
+
+
+def test_masks_of_validation_images_change_no_weights(tiny_masks: Tiny, native: dict[str, str], tmp_path: Path) -> None:
+    how = settings_of(tiny_masks, native)
+    tiny_masks.train(tmp_path / "true", **how)
+    other = Path(shutil.copytree(native["train"], tmp_path / "cache"))
+    images, table = TiledImages([other], WINDOW), pd.read_csv(tiny_masks.fold_file())
+    masks = np.load(other / "masks.npy")
+    held_out = list(table["id"][table["split"] == "val"])
+    for id in held_out:
+        masks[images.places[id].first] = 2 - masks[images.places[id].first]
+    np.save(other / "masks.npy", masks)
+    tiny_masks.train(tmp_path / "other", **{**how, "caches": [str(other)]})
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("true", "other")]
+    assert weights[0] == weights[1]
+    scores = [(tmp_path / name / "history.csv").read_bytes() for name in ("true", "other")]
+    assert scores[0] != scores[1], "the masks were read"
 
 
 def test_predictions_have_the_size_of_the_images_and_do_not_depend_on_how_many_are_predicted_at_a_time(

@@ -31,11 +31,21 @@ def crops_of(spec: Spec, images: Any, targets: Any) -> Crops | None:
 
 
 def repeated(spec: Spec, sampler: Sampler, images: TiledImages, ids: Iterable[str]) -> Sampler:
-    """Return a sampler that has the windows of each case that ``sampler`` draws; ``sampler`` itself without windows."""
+    """Return a sampler that has the windows of each case that ``sampler`` draws; ``sampler`` itself without windows.
+
+    Images that are smaller than the window are reported.
+    """
     how = spec.model.get("windows")
     if how is None:
         return sampler
-    return Repeated(sampler, per_image([images.size(id) for id in ids], images.frame, how["per_image"]))
+    sizes, (height, width) = [images.size(id) for id in ids], images.frame
+    if small := sum(high < height or wide < width for high, wide in sizes):
+        print(
+            f"windows: {small} of {len(sizes)} training images are smaller than the window, {height}x{width}, and are padded. "
+            f"Set a smaller image_size_px if these are most of them.",
+            flush=True,
+        )
+    return Repeated(sampler, per_image(sizes, images.frame, how["per_image"]))
 
 
 def of_validation(spec: Spec) -> Windows | None:
