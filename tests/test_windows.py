@@ -398,6 +398,10 @@ def test_pseudo_labels_are_trained_on_in_windows(tiny_masks: Tiny, native: dict[
 # --- config
 
 
+def config_of_model(name: str) -> dict[str, Any]:
+    return {"name": name, **NETS["segmentation"], "windows": True}
+
+
 def config_of(windows: Any = True, task: str = "segmentation", more: Any = None, **model: Any) -> Any:
     data = {"segmentation": MASKS, "classification": {"source": "folder", "train": "raw"}}[task]
     net = {"name": "m", **NETS[task], "windows": windows, **model}
@@ -434,6 +438,9 @@ def test_settings_of_windows_stand_where_they_have_an_effect() -> None:
     assert slices.resize(config, "m") == "native-0.5"
     assert plan_of(config).specs == {"m": "native-0.5"}
     assert plan_of(config_of(more={"cache": {"image_size_px": 128}})).specs == {"m": "native"}
+    two = config_of(more={"models": [config_of_model("a"), config_of_model("b"), {"name": "s", "soup": ["a", "b"]}]})
+    assert plan_of(two).specs == dict.fromkeys("abs", "native")
+    assert slices.network(two, "s")["windows"] == {"overlap": 0.5}
     for plain in (config_of(False), config_of(None)):
         assert "windows" not in {**slices.learning(plain, "m"), **slices.network(plain, "m")}
         assert plan_of(plain).specs == {"m": "32x64-squash"}
