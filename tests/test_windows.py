@@ -37,6 +37,7 @@ from goldfold.inference import windows as inference
 from goldfold.inference.predictor import Predictor
 from goldfold.inference.windows import Windows, blended, places, starts
 from goldfold.planning.plan import plan_of
+from goldfold.predictions import maps
 from goldfold.predictions.arrays import in_order, load
 from goldfold.samples.samplers import TrainingCases, shuffled
 from goldfold.samples.windows import Crops, Repeated, per_image
@@ -469,3 +470,26 @@ def test_a_run_and_its_bundle_agree_and_another_overlap_trains_nothing(
     jobs = jobs_of(snakemake(tmp_path, "-n"))
     assert {"predict", "ensemble"} <= {*jobs}
     assert not {"cache", "train"} & {*jobs}
+
+
+@pytest.mark.parametrize("n_classes", [1, 2])
+def test_large_maps_are_fused_and_decided_in_strips_as_in_one(n_classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    names, generator = ["a", "b"][:n_classes], np.random.default_rng(0)
+    shares = generator.dirichlet(np.ones(n_classes + 1), (3, 37, 50)).transpose(0, 3, 1, 2)[:, 1:]
+    members: list[Any] = [
+        {
+            "ids": np.array(["x"]), "classes": np.array(names), "sizes": np.array([[37, 50]], np.int32),
+            "maps/0": np.round(one * 255).astype(np.uint8),
+        }
+        for one in shares
+    ]  # fmt: skip
+    output = tasks.output({"name": "segmentation"}, names)
+    found = []
+    for pixels in (2**20, 120):
+        monkeypatch.setattr(maps, "STRIP_PIXELS", pixels)
+        fused = output.fuse(members, [1.0, 2.0, 1.0], method="geometric")
+        found.append((fused["maps/0"], next(output.masks(fused, ["x"]))))
+    assert len(maps.strips((37, 50))) == 19
+    for whole, in_strips in zip(*found, strict=True):
+        assert np.array_equal(whole, in_strips)
+        assert len(np.unique(whole)) > 1
