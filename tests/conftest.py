@@ -41,6 +41,7 @@ RUNTIME = {
 PLACE = {"round": 0, "fold": 0, "seed": 0}
 OF_PREDICTION = (
     "network", "backbone", "params", "size", "head", "metadata", "views", "max_images", "embedding", "neighbours",
+    "windows",
 )  # fmt: skip
 """Settings of a model that the stage predict gets."""
 CLASSES = ["cat", "dog"]

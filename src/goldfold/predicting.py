@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from goldfold import tasks
 from goldfold.base.files import read_json
 from goldfold.base.status import Progress
-from goldfold.cache.images import CachedImages
 from goldfold.cache.shrunk import at_size
+from goldfold.cache.tiled import opened
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.inference import views
@@ -66,7 +66,10 @@ def predict(
         encoder, resize=resize, views=views.build(tta), autocast=accelerator.autocast,
     ))  # fmt: skip
     images = at_size(
-        CachedImages(caches, scale_16bit, model.get("max_images")), model["size"], resize, *tables.values()
+        opened(caches, model["size"], resize, scale_16bit, model.get("max_images")),
+        model["size"],
+        resize,
+        *tables.values(),
     )
     progress = Progress(sum(map(len, tables.values())), "images")
     for name, rows in tables.items():

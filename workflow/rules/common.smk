@@ -42,7 +42,7 @@ wildcard_constraints:
     round="|".join(str(stage.number) for stage in PLAN.grid.rounds),
     fold="|".join(map(str, range(PLAN.grid.n_folds))),
     seed="|".join(map(str, dict.fromkeys([*PLAN.grid.seeds, *PLAN.full.seeds]))),
-    spec=r"\d+x\d+-[\w-]+",
+    spec=r"\d+x\d+-[\w-]+|native(-[\d.]+)?",
     part=r"\d+of\d+",
     shard=r"(train|test|unlabeled|holdout)-\d+",
     embedding=r"[\w-]+",

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from goldfold.base.native import scale_of
 from goldfold.models.arguments import OUR_OWN
 
 FORBIDDEN = OUR_OWN | {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
@@ -63,6 +64,12 @@ class FrozenHead(Part):
     target: Literal["label", "labels", "value"]
 
 
+class Windows(Part):
+    """Windows that images are predicted in, see `goldfold.inference.windows.Windows`."""
+
+    overlap: Annotated[float, Field(ge=0, lt=1)]
+
+
 class Network(Part):
     """Description of a network, as in an entry of the config's ``models``."""
 
@@ -75,7 +82,11 @@ class Network(Part):
         None, exclude_if=lambda size: size is None
     )
     """Height and width of the frame that images are resized to first, if larger."""
-    resize: Annotated[str, Field(pattern=r"^(squash|pad|crop)(-(bilinear|bicubic|lanczos))?$")]
+    resize: Annotated[
+        str, Field(pattern=r"^((squash|pad|crop)(-(bilinear|bicubic|lanczos))?|native(-[0-9]+(\.[0-9]+)?)?)$")
+    ]
+    windows: Windows | None = Field(None, exclude_if=lambda windows: windows is None)
+    """How images are predicted at their own size, or a multiple of it, in windows of ``size``; ``resize`` is then ``native``."""
     metadata: Branch | None = Field(None, exclude_if=lambda branch: branch is None)
     """Branch for metadata; None where the network takes images alone."""
     head: Head | None = Field(None, exclude_if=lambda head: head is None)
@@ -96,6 +107,12 @@ class Network(Part):
         """Size (height, width) of the frame that a decoded image is resized to, and the resize mode."""
         height, width = self.cache_size or self.size
         return (height, width), self.resize
+
+    @model_validator(mode="after")
+    def _native_in_windows(self) -> "Network":
+        if (self.windows is None) == (scale_of(self.resize) is not None):
+            raise ValueError("resize is native if and only if there are windows")
+        return self
 
     @field_validator("params")
     @classmethod

@@ -235,7 +235,7 @@ def _of_members(
     numbers, size = count(), batch_size
     for member in members:
         network, parts = member.network, list[Arrays]()
-        framed = at_size(images.at(Frame(*network.frame), network.max_images), network.size, network.resize, seen)
+        framed: Any = at_size(images.at(Frame(*network.frame), network.max_images), network.size, network.resize, seen)
         for weights in member.weights:
             predictor, path = predictor_of(member, weights), kept / f"{next(numbers)}.npz"
             if not parts:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from goldfold.base.errors import DataError
 from goldfold.base.files import is_intact, read_json, sealed, write_json, write_text
-from goldfold.cache.stores import WRITERS, Writer, encode
+from goldfold.base.native import scale_of
+from goldfold.cache import tiles
+from goldfold.cache.stores import WRITERS, Writer
 from goldfold.images import depth
 from goldfold.images.cases import CASE, VIEW
 from goldfold.images.decode import Image, Undecodable, decode, resize
@@ -26,31 +28,38 @@ from goldfold.targets.masks import Mask, decode_mask, resize_mask
 
 KEPT = ("id", "sha256", "roi", CASE, VIEW)
 """Columns stored next to the pixels."""
+SIZE = ("height", "width")
+"""Further columns: height and width as stored, of images at their own size."""
 SAVE_SECONDS = 30.0
 PROGRESS = "progress.json"
 READ_BYTES = 1 << 20
-SAMPLE = 16
-"""Images encoded to estimate the size of the whole."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One size of the cache: height and width in pixels, and the resize mode."""
+    """One size of the cache: height and width in pixels, and the resize mode; of images at their own size that of a window."""
 
     size: tuple[int, int]
     mode: str
 
     @classmethod
     def of(cls, spec: str) -> "Frame":
-        """Parse the name of a cache folder, such as ``224x224-squash`` or ``224x224-pad-bicubic``."""
+        """Parse the name of a cache folder, such as ``224x224-squash``, ``224x224-pad-bicubic`` or ``native-0.5``."""
+        if scale_of(spec) is not None:
+            return cls((0, 0), spec)
         size, _, mode = spec.partition("-")
         height, width = size.split("x")
         return cls((int(height), int(width)), mode)
 
     @property
     def name(self) -> str:
-        """``224x224-squash``."""
-        return f"{self.size[0]}x{self.size[1]}-{self.mode}"
+        """``224x224-squash``, or ``native``."""
+        return self.mode if self.is_native else f"{self.size[0]}x{self.size[1]}-{self.mode}"
+
+    @property
+    def is_native(self) -> bool:
+        """Return whether images keep their own size, or a multiple of it, and are stored as tiles."""
+        return scale_of(self.mode) is not None
 
 
 @dataclass(frozen=True)
@@ -105,23 +114,30 @@ class Piece:
         """Resume the build in ``folder``; if it is of other contents, delete it."""
         self.contents, self.frame, self.folder = contents, frame, folder
         self.digest, self.n = contents.digest(), len(contents.table)
-        self.rows, self.checked = _begun(folder, self.digest)
+        self.rows, self.checked, self.sizes = _begun(folder, self.digest)
+        """``sizes``: height and width of each image so far, where these differ."""
         if not self.rows:
             shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        writer = WRITERS[contents.store]
+        writer, rows, shape = WRITERS[contents.store], (self.n, self.rows), frame.size
+        if frame.is_native:
+            shape = tiles.SIDE_PX, tiles.SIDE_PX
+            rows = 0, sum(down * across for down, across in map(tiles.n_tiles, self.sizes))
         self.writers: list[Writer] = [
-            writer(folder / "images.npy", (self.n, *frame.size, contents.channels), contents.dtype, self.rows)
+            writer(folder / "images.npy", (rows[0], *shape, contents.channels), contents.dtype, rows[1])
         ]
         if "mask" in contents.table:
-            n, done = (self.n, self.rows) if contents.masks else (0, 0)
-            self.writers.append(writer(folder / "masks.npy", (n, *frame.size), contents.mask_dtype, done))
+            n, done = rows if contents.masks else (0, 0)
+            self.writers.append(writer(folder / "masks.npy", (n, *shape), contents.mask_dtype, done))
 
     def append(self, image: Image, mask: Mask | None) -> None:
-        """Add the next row."""
-        self.writers[0].append(image)
-        if mask is not None:
-            self.writers[1].append(mask)
+        """Add the next image."""
+        for writer, pixels in zip(self.writers, (image, mask), strict=False):
+            if pixels is not None:
+                for row in tiles.cut(pixels) if self.frame.is_native else [pixels]:
+                    writer.append(row)
+        if self.frame.is_native:
+            self.sizes.append((image.shape[0], image.shape[1]))
         self.rows += 1
 
     def save(self) -> None:
@@ -132,6 +148,7 @@ class Piece:
             if path.name != PROGRESS:
                 self.checked[path.name] = _checked(path, path.stat().st_size, *self.checked.get(path.name, (0, 0)))
         progress = {"made_from": self.digest, "rows": self.rows, "checked": self.checked}
+        progress |= {"sizes": self.sizes} if self.frame.is_native else {}
         write_json(self.folder / PROGRESS, sealed(progress))
 
     def finish(self, out: Path) -> None:
@@ -141,10 +158,10 @@ class Piece:
         out.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob("*.npy"):
             shutil.move(path, out / path.name)
-        write_text(
-            out / "ids.csv",
-            self.contents.table[[name for name in KEPT if name in self.contents.table]].to_csv(index=False),
-        )
+        table = self.contents.table[[name for name in KEPT if name in self.contents.table]]
+        if self.frame.is_native:
+            table = table.assign(**dict(zip(SIZE, np.array(self.sizes, int).reshape(-1, 2).T, strict=True)))
+        write_text(out / "ids.csv", table.to_csv(index=False))
         shutil.rmtree(self.folder)
 
 
@@ -163,6 +180,9 @@ def build_piece(
     - ``masks.npy``, if there is a column ``mask``: (n, height, width) pixel values as on disk, 0 in the padding; empty
       if the images have no masks
     - ``ids.csv``: id, sha256, and roi if images are cropped
+
+    Of images at their own size, ``images.npy`` and ``masks.npy`` hold the tiles of `goldfold.cache.tiles`, one image after
+    the other, and ``ids.csv`` has their height and width as stored.
 
     Returns:
         ``decoded``: number of files decoded; ``taken_over``: number of rows reused from an earlier build, which made
@@ -191,10 +211,10 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
     n, saved = len(contents.table), time.monotonic()
     start = min(piece.rows for piece in pieces)
     for row in range(start, n):
-        image, mask = _decoded(contents, row)
+        image, mask = decoded(contents, row)
         for piece in pieces:
             if piece.rows == row:
-                piece.append(*_framed(image, mask, contents.rois[row], piece.frame, contents.dtype))
+                piece.append(*framed_in(image, mask, contents.rois[row], piece.frame, contents.dtype))
         if time.monotonic() - saved >= save_seconds:
             for piece in pieces:
                 piece.save()
@@ -202,7 +222,7 @@ def _fill(contents: Contents, pieces: list[Piece], save_seconds: float) -> int:
     return n - start
 
 
-def _decoded(contents: Contents, row: int) -> tuple[Image, Mask | None]:
+def decoded(contents: Contents, row: int) -> tuple[Image, Mask | None]:
     """Decode an image and its mask, at their original size."""
     image = _read(contents.paths[row], lambda path: decode(path, contents.channels))
     if image.dtype.itemsize > contents.dtype.itemsize:
@@ -211,7 +231,7 @@ def _decoded(contents: Contents, row: int) -> tuple[Image, Mask | None]:
     return image, mask
 
 
-def _framed(
+def framed_in(
     image: Image, mask: Mask | None, roi: Roi | None, frame: Frame, dtype: "np.dtype[Any]"
 ) -> tuple[Image, Mask | None]:
     """Crop and resize a decoded image and its mask in the same way."""
@@ -229,27 +249,23 @@ def _read(path: str, read: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
         ) from error
 
 
-def share_of_png(contents: Contents, frame: Frame) -> float:
-    """Ratio of PNG bytes to pixel bytes, estimated on some images of ``contents``; 1 if there are none."""
-    n = len(contents.table)
-    rows = range(0, n, max(1, n // SAMPLE))[:SAMPLE]
-    images = [_framed(*_decoded(contents, row), contents.rois[row], frame, contents.dtype)[0] for row in rows]
-    return sum(len(encode(image)) for image in images) / sum(image.nbytes for image in images) if images else 1.0
+Begun = tuple[int, dict[str, tuple[int, int]], list[tuple[int, int]]]
 
 
-def _begun(folder: Path, digest: str) -> tuple[int, dict[str, tuple[int, int]]]:
-    """Rows that an earlier build of the same contents left in ``folder``, and its files: name -> size, checksum.
+def _begun(folder: Path, digest: str) -> Begun:
+    """Images that an earlier build of the same contents left in ``folder``, its files (name -> size, checksum), and sizes.
 
-    0 rows if a file is not as it was saved.
+    0 images if a file is not as it was saved.
     """
     try:
         progress = read_json(folder / PROGRESS)
         checked = {name: (int(size), int(checksum)) for name, (size, checksum) in progress["checked"].items()}
+        sizes = [(int(height), int(width)) for height, width in progress.get("sizes", [])]
         is_whole = all(_checked(folder / name, size) == (size, checksum) for name, (size, checksum) in checked.items())
         rows = int(progress["rows"]) if is_whole and is_intact(progress) and progress["made_from"] == digest else 0
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        rows = 0
-    return (rows, checked) if rows else (0, {})
+        return 0, {}, []
+    return (rows, checked, sizes) if rows else (0, {}, [])
 
 
 def _checked(path: Path, size: int, start: int = 0, checksum: int = 0) -> tuple[int, int]:

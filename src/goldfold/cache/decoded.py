@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from goldfold.base.regular import MOST_BYTES, fault
 from goldfold.cache.building import Frame
 from goldfold.cache.images import batch_of_cases
+from goldfold.cache.tiles import Box, padded
 from goldfold.crop.fresh import Finder
 from goldfold.images import headers, stacks
 from goldfold.images.cases import by_case, first_of_each
 from goldfold.images.decode import Image, Undecodable, decode, resize
 from goldfold.images.depth import DEFAULT, Rule, to_8_bits
-from goldfold.images.geometry import roi_to_text
+from goldfold.images.geometry import roi_of, roi_to_text
 from goldfold.images.limited import limited
 from goldfold.images.limits import MOST_PIXELS
 
@@ -73,8 +75,38 @@ class Framed:
         return batch_of_cases(lambda id: self.pixels[self.rows[id]], self.cases, ids)
 
 
+class WholeImages:
+    """Images at their own size, or a multiple of it, in parts, each decoded again when another was read in between.
+
+    They are predicted one by one, so only one is in memory.
+    """
+
+    def __init__(self, frame: tuple[int, int], read: Callable[[str], NDArray[np.uint8]]) -> None:
+        """``frame`` is the height and width of windows; ``read`` decodes an image by id, (height, width, channels)."""
+        self.frame, self._read = frame, read
+        self._last: tuple[str, NDArray[np.uint8]] | None = None
+
+    def size(self, id: str) -> tuple[int, int]:
+        """Height and width of an image."""
+        height, width, _ = self._whole(id).shape
+        return height, width
+
+    def part(self, id: str, box: Box) -> NDArray[np.uint8]:
+        """Part of an image, black beyond it."""
+        whole = self._whole(id)
+        return padded(lambda inner: whole[inner[0] : inner[2], inner[1] : inner[3]], self.size(id), box)
+
+    def _whole(self, id: str) -> NDArray[np.uint8]:
+        if self._last is None or self._last[0] != id:
+            self._last = None  # two images are never in memory
+            self._last = id, self._read(id)
+        return self._last[1]
+
+
 class DecodedImages:
     """Images from files at several sizes, in memory maps below ``folder``; unreadable files are listed, not raised.
+
+    Images at their own size are decoded again when they are predicted, see `WholeImages`.
 
     Args:
         files: id and path of each image, and its case from `goldfold.images.cases.named`.
@@ -98,7 +130,7 @@ class DecodedImages:
             frame: np.lib.format.open_memmap(
                 folder / f"{frame.name}.npy", "w+", np.uint8, (len(files), *frame.size, reading.channels)
             )
-            for frame in frames
+            for frame in frames if not frame.is_native
         }  # fmt: skip
         found = []
         with ThreadPoolExecutor(min(MOST_THREADS, len(os.sched_getaffinity(0)))) as pool:
@@ -115,11 +147,21 @@ class DecodedImages:
         self.table = first_of_each(sound)
         """id, path, width and height of readable files, and roi and roi_fallback if images are cropped; of a case of
         several images those of the first."""
+        self._rois = dict(zip(sound["id"], sound["roi"], strict=True)) if "roi" in sound else {}
         self._rows = {str(id): row for row, id in enumerate(files["id"])}
 
-    def at(self, frame: Frame, max_images: int | None = None) -> Framed:
+    def at(self, frame: Frame, max_images: int | None = None) -> Framed | WholeImages:
         """Images at one of the sizes, at most ``max_images`` of each case."""
+        if frame.is_native:
+            return WholeImages(frame.size, partial(self._whole, frame))
         return Framed(self._pixels[frame], self._rows, limited(self._cases, max_images))
+
+    def _whole(self, frame: Frame, id: str) -> NDArray[np.uint8]:
+        """Decode an image at its own size, or at the multiple of it that the frame names."""
+        row = self._rows[id]
+        roi = roi_of(self._rois.get(id, ""))
+        resized = resize(self._reading.image(self._files[row]), frame.size, frame.mode, roi)
+        return to_8_bits(resized, self._reading.scale_16bit)
 
     def _read(self, row: int) -> tuple[Any, ...]:
         """Put an image into every frame; return width, height, roi, roi_fallback, and why it cannot be read."""

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldfold.base.errors import DataError
@@ -23,11 +23,13 @@ class Whole:
     """Bytes per pixel as arrays, by split: one per channel, and one for masks if any."""
     shards: int
     """Shards per split."""
+    pixels: Mapping[str, float] = field(default_factory=dict)
+    """Name of a frame -> pixels per image, where images keep their own size."""
 
     def bytes(self, frames: Sequence[Frame]) -> int:
         """Bytes of all images in all of ``frames``, as arrays."""
-        return sum(
-            self.images[split] * self._bytes_per_image(frame, split) for frame in frames for split in self.images
+        return round(
+            sum(self.images[split] * self._bytes_per_image(frame, split) for frame in frames for split in self.images)
         )
 
     def bytes_to_come(self, frames: Sequence[Frame], cache: Path) -> int:
@@ -41,8 +43,8 @@ class Whole:
             / self.shards
         )
 
-    def _bytes_per_image(self, frame: Frame, split: str) -> int:
-        return frame.size[0] * frame.size[1] * self.bytes_per_pixel[split]
+    def _bytes_per_image(self, frame: Frame, split: str) -> float:
+        return self.pixels.get(frame.name, frame.size[0] * frame.size[1]) * self.bytes_per_pixel[split]
 
     def _missing(self, folder: Path, split: str) -> int:
         return sum(not (folder / f"{split}-{piece}" / RECORD).exists() for piece in range(self.shards))

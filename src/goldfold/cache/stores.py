@@ -51,7 +51,7 @@ class Writer(Protocol):
         ...
 
     def finish(self) -> None:
-        """Complete the file after the last row."""
+        """Complete the file after the last row; it then has as many rows as were added."""
         ...
 
 
@@ -105,32 +105,41 @@ class RawWriter:
     """Writer of an array; resumes after ``done`` rows and drops any further ones."""
 
     def __init__(self, path: Path, shape: Sequence[int], dtype: "np.dtype[Any]", done: int = 0) -> None:
-        """Open or create the file; ``shape`` is that of all rows together."""
-        self.shape, self.dtype = tuple(shape[1:]), dtype
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(shape)}
+        """Open or create the file; ``shape`` is that of all rows together, whose number may be unknown and 0."""
+        self.shape, self.dtype, self.rows, self.expected = tuple(shape[1:]), dtype, done, shape[0]
         self.stream = _opened(path)
-        np.lib.format.write_array_header_1_0(self.stream, header)
+        self._write_header(shape[0])
         _truncate_at(self.stream, self.stream.tell() + done * int(np.prod(self.shape)) * dtype.itemsize)
 
     def append(self, row: Pixels) -> None:
         """Add a row."""
         self.stream.write(np.ascontiguousarray(row, self.dtype).reshape(self.shape).data)
+        self.rows += 1
 
     def save(self) -> None:
         """Flush all rows so far to disk."""
         _sync(self.stream)
 
     def finish(self) -> None:
-        """Close the file."""
+        """Write the number of rows, if it was not known, and close the file."""
+        if self.rows != self.expected:
+            self.stream.seek(0)
+            self._write_header(self.rows)
         self.stream.close()
+
+    def _write_header(self, rows: int) -> None:
+        """Write the header, whose length does not depend on the number of rows: numpy leaves room for it."""
+        descr = np.lib.format.dtype_to_descr(self.dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": (rows, *self.shape)}
+        np.lib.format.write_array_header_1_0(self.stream, header)
 
 
 class PngWriter:
     """Writer of PNGs; resumes after ``done`` rows. Their ends are kept in a separate file until `finish`."""
 
     def __init__(self, path: Path, shape: Sequence[int], dtype: "np.dtype[Any]", done: int = 0) -> None:
-        """Open or create the files; ``shape`` is that of all rows together."""
-        self.facts = {"shape": [int(side) for side in shape], "dtype": dtype.str}
+        """Open or create the files; ``shape`` is that of all rows together, whose number may be unknown."""
+        self.rows = done
         self.shape, self.dtype, self.path = tuple(shape[1:]), dtype, path
         self.ends_path = path.with_suffix(".ends")
         self.stream, self.ends = _opened(path), _opened(self.ends_path)
@@ -144,6 +153,7 @@ class PngWriter:
         self.stream.write(png)
         self.end += len(png)
         self.ends.write(self.end.to_bytes(END_BYTES, "little"))
+        self.rows += 1
 
     def save(self) -> None:
         """Flush all rows so far to disk."""
@@ -153,7 +163,7 @@ class PngWriter:
     def finish(self) -> None:
         """Append the ends and the JSON, rewrite the header, and close the file."""
         self.ends.close()
-        facts = json.dumps(self.facts).encode()
+        facts = json.dumps({"shape": [self.rows, *map(int, self.shape)], "dtype": self.dtype.str}).encode()
         tail = self.ends_path.read_bytes() + facts + len(facts).to_bytes(LENGTH_BYTES, "little")
         self.stream.write(tail)
         self.stream.seek(0)

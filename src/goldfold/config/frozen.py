@@ -27,6 +27,7 @@ REFUSED = (
     "soup",
     "head",
     "views",
+    "windows",
     "max_images",
     "embedding",
     "neighbours",

@@ -13,7 +13,7 @@ from goldfold.planning.origins import KEYS, snapshot_name
 
 NETWORK = (
     "network", "backbone", "params", "image_size_px", "cache_image_size_px", "resize", "interpolation", "metadata", "head",
-    "mean", "std", "views", "max_images", "dropout", "drop_path", "embedding",
+    "mean", "std", "views", "max_images", "dropout", "drop_path", "embedding", "windows",
 )  # fmt: skip
 """Keys of a model that describe its network and images, which a model that is made from another has from that one."""
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_serializer, model_validator
 
+from goldfold.base.native import native
 from goldfold.config.base import UNSET, ImageSize, Name, Number, Section, height_and_width
 from goldfold.config.frozen import Written as Frozen
 from goldfold.config.frozen import refuse_keys
@@ -13,6 +14,7 @@ from goldfold.config.plain import json_value
 from goldfold.config.retrieval import Embedding, Neighbours
 from goldfold.config.soups import Snapshot
 from goldfold.config.soups import Written as Soup
+from goldfold.config.windows import Written as Windows
 from goldfold.config.written import (
     Aggregation,
     Network,
@@ -85,6 +87,9 @@ class Model(Section):
     )
     """How pixels are computed: `area` averages areas where images get smaller and is bicubic where they get larger; `bilinear`,
     `bicubic`, `lanczos` with filters as wide as the reduction; `own` is that of the backbone in timm."""
+    windows: Windows = UNSET
+    """Makes `image_size_px` the size of windows of large images, which are trained on and predicted at the images' own size:
+    `true`, or `{scale: 0.5, overlap: 0.5, positive_crop: 0.5, per_image: 4}`."""
     metadata: Annotated[
         Annotated[bool, Tag(SWITCH)] | Annotated[MetadataBranch, Tag(BRANCH)],
         Discriminator(lambda value: BRANCH if isinstance(value, dict | MetadataBranch) else SWITCH),
@@ -177,7 +182,9 @@ class Model(Section):
 
     @property
     def resizing(self) -> str:
-        """How images are resized: `resize`, with the interpolation after it unless it is `area`."""
+        """How images are resized: `resize`, with the interpolation after it unless it is `area`; with windows by their scale."""
+        if self.windows is not None:
+            return native(self.windows.scale)
         if self.interpolation == "own":
             raise ValueError(f"the interpolation of {self.name} is not filled in yet; see goldfold.config.sizes")
         return self.resize if self.interpolation == "area" else f"{self.resize}-{self.interpolation}"

@@ -159,9 +159,9 @@ class Config(Section):
         return f"results/{self.name}"
 
     def cached_size(self, model: Model) -> tuple[int, int]:
-        """Height and width, in pixels, of a model's images in the cache."""
+        """Height and width, in pixels, of a model's images in the cache, or of its windows."""
         own = self.cache.image_size_px if model.cache_image_size_px is None else model.cache_image_size_px
-        return model.size if own is None else height_and_width(own)
+        return model.size if own is None or model.windows is not None else height_and_width(own)
 
     @cached_property
     def every_round(self) -> list[Round]:

@@ -40,6 +40,7 @@ from goldfold.config.runtime import Cache, Report, Runtime
 from goldfold.config.soups import Soup
 from goldfold.config.sources import DataBase, Stacked
 from goldfold.config.table import Csv
+from goldfold.config.windows import Windows
 from goldfold.signatures import Signature, read
 from goldfold.tasks import facts
 
@@ -80,6 +81,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "train.auxiliary": Auxiliary,
     "train.generated": Generated,
     "models[]": Model,
+    "models[].windows": Windows,
     "models[].metadata": MetadataBranch,
     "models[].head": Head,
     "models[].soup": Soup,

@@ -5,7 +5,7 @@ from typing import Any
 
 from goldfold import catalog
 from goldfold.components import Written, label, name_of, parse
-from goldfold.config import columns, hooks, roi, views
+from goldfold.config import columns, hooks, roi, views, windows
 from goldfold.config.frozen import trials
 from goldfold.config.full_data import for_ensemble
 from goldfold.config.models import Model
@@ -155,7 +155,8 @@ def learning(config: Config, name: str, number: int = 0) -> dict[str, Any]:
     settings["train"] |= _unlabeled(config, model)
     if model.train.generated is not None:  # how its images are made is a setting of the job that makes them
         settings["train"] |= {"generated": model.train.generated.model_dump(include={"share", "weight"})}
-    more = {**_size(config, model), **columns.of_branch(config, model), **columns.auxiliary(config, model)}
+    named = {**columns.of_branch(config, model), **columns.auxiliary(config, model)}
+    more = {**_size(config, model), **windows.of_training(model), **named}
     keys = [key for key in known.loss_keys if key in settings["train"]]  # an unset one may be left out
     return {**settings, "loss_keys": keys, "params": params, **more}
 
@@ -199,7 +200,7 @@ def network(config: Config, name: str) -> dict[str, Any]:
     model = _model(config, name)
     keys = {"network", "backbone", "params", "head", "views", "max_images", "embedding", "neighbours"}
     described = model.model_dump(include=keys)
-    return {**described, **_size(config, model), **columns.of_branch(config, model)}
+    return {**described, **_size(config, model), **windows.of_prediction(model), **columns.of_branch(config, model)}
 
 
 def _size(config: Config, model: Model) -> dict[str, list[int]]:

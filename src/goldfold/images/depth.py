@@ -57,19 +57,41 @@ def to_8_bits(image: Image, rule: Rule = DEFAULT) -> NDArray[np.uint8]:
             pixels' values (``min_max`` if these are equal); or [black, white], values that become 0 and 255, with
             clipping.
     """
+    return with_levels(image, levels(image, rule))
+
+
+Levels = list[tuple[int, int] | None]
+"""Black and white by group of channels that are scaled together; None for a group that has 8 bits."""
+
+
+def levels(image: Image, rule: Rule = DEFAULT) -> Levels:
+    """Values that become 0 and 255, of a whole image, so that parts of it can be converted alike; see `to_8_bits`."""
+    return [] if image.dtype == np.uint8 else [_levels(group, rule) for group in _groups(image)]
+
+
+def with_levels(image: Image, found: Levels) -> NDArray[np.uint8]:
+    """Convert an image, or a part of the image whose levels they are, to 8 bits."""
     if image.dtype == np.uint8:
         return image.astype(np.uint8, copy=False)
-    if image.shape[2] in (1, 3):
-        return _scaled(image, rule)
-    return np.concatenate([_scaled(image[..., n : n + 1], rule) for n in range(image.shape[2])], axis=2)
+    parts = [_scaled(group, own) for group, own in zip(_groups(image), found, strict=True)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
 
 
-def _scaled(values: NDArray[Any], rule: Rule) -> NDArray[np.uint8]:
-    if not (values % np.uint16(STEP)).any():
+def _groups(image: Image) -> list[Image]:
+    """Channels that are scaled together."""
+    return [image] if image.shape[2] in (1, 3) else [image[..., n : n + 1] for n in range(image.shape[2])]
+
+
+def _scaled(values: NDArray[Any], own: tuple[int, int] | None) -> NDArray[np.uint8]:
+    if own is None:
         return (values // np.uint16(STEP)).astype(np.uint8)
-    low, high = _range(values, rule)
+    low, high = own
     shares = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
     return np.round(shares).clip(0, 255).astype(np.uint8)
+
+
+def _levels(values: NDArray[Any], rule: Rule) -> tuple[int, int] | None:
+    return _range(values, rule) if (values % np.uint16(STEP)).any() else None
 
 
 def _range(values: NDArray[Any], rule: Rule) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold.base.errors import DataError, unknown
+from goldfold.base.native import NATIVE, scale_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,6 +99,8 @@ def parts_of(resize: str) -> tuple[str, str]:
         ConfigError: unknown mode or interpolation.
     """
     mode, _, interpolation = resize.partition("-")
+    if mode == NATIVE:
+        return mode, INTERPOLATIONS[0]
     if mode not in MODES:
         raise unknown("resize mode", mode, MODES)
     if interpolation and interpolation not in INTERPOLATIONS:
@@ -110,12 +113,16 @@ def place(original: tuple[int, int], frame: tuple[int, int], mode: str, roi: Roi
 
     Args:
         mode: ``squash``: fill the frame, ignoring the aspect ratio; ``pad``: show everything, centred; ``crop``: fill the
-            frame with the middle; an interpolation that follows has no influence, see `parts_of`.
+            frame with the middle; an interpolation that follows has no influence, see `parts_of`. ``native`` has no frame, see
+            `goldfold.base.native`.
         roi: the crop; None for the whole image.
     """
-    mode, _ = parts_of(mode)
     part = roi or (0, 0, original[1], original[0])
     size = part[3] - part[1], part[2] - part[0]
+    if (scale := scale_of(mode)) is not None:
+        own = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+        return Placement(original, own, own, 0, 0, part)
+    mode, _ = parts_of(mode)
     if mode == "squash":
         return Placement(original, frame, frame, 0, 0, part)
     ratios = frame[0] / size[0], frame[1] / size[1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from goldfold.cases import Inputs
 from goldfold.inference import views
 from goldfold.inference.loading import Images, Loader
 from goldfold.inference.views import View
+from goldfold.inference.windows import Parts, Windows, batch_of, blended, boxes_of
 from goldfold.metadata.encoder import Encoder
 from goldfold.models.arguments import arguments
 from goldfold.models.earlier import as_trained
@@ -85,6 +87,8 @@ class Predictor:
     """Computes statistics of batch normalisation from the images, where they replace those of training."""
     encoder: Encoder | None = None
     """Encodes the metadata columns of tables, where the network takes metadata."""
+    windows: Windows | None = None
+    """How images are predicted in windows, where they are not predicted whole."""
 
     def adapt(self, images: Images, table: pd.DataFrame, batch_size: int) -> bool:
         """Compute the statistics of batch normalisation from the images of ``table``, where it is adapted.
@@ -110,7 +114,11 @@ class Predictor:
             table: id, the columns that `goldfold.tasks.protocol.Infer.pack` needs, and metadata where the network takes it.
             on_batch: called with the number of images of each finished batch.
         """
-        parts = self._parts(list(table["id"]), self.loader(table, images), batch_size, on_batch)
+        if self.windows is not None:
+            in_parts: Any = images
+            parts = self._in_windows(list(table["id"]), in_parts, self.windows.overlap, batch_size, on_batch)
+        else:
+            parts = self._parts(list(table["id"]), self.loader(table, images), batch_size, on_batch)
         return self.task.pack(table, parts, images.frame, self.resize)
 
     def loader(self, table: pd.DataFrame, images: Images) -> Loader:
@@ -132,6 +140,31 @@ class Predictor:
                 part = self.task.predict(self.network, inputs, self._bound(chosen, inputs, larger))
             on_batch(len(chosen))
             yield part
+
+    def _in_windows(
+        self, ids: Sequence[str], images: Parts, overlap: float, batch_size: int, on_batch: Callable[[int], None]
+    ) -> Iterator[dict[str, Any]]:
+        """Predict image by image, each window by window; ``on_batch`` is also called with 0 after a batch of windows."""
+        self.network.eval()
+        window = images.frame
+        size = min(batch_size, batch_of(window))
+        for id in ids:
+
+            def maps(places: list[tuple[int, int]], id: str = id) -> Iterator[NDArray[np.uint8]]:
+                boxes, names = boxes_of(places, window), [f"{id} {top} {left}" for top, left in places]
+                for start in range(0, len(boxes), size):
+                    pixels = np.stack([images.part(id, box) for box in boxes[start : start + size]])
+                    inputs = Inputs.of(torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2))
+                    with torch.inference_mode(), self.autocast():
+                        part = self.task.predict(
+                            self.network, inputs, self._bound(names[start : start + size], inputs, None)
+                        )
+                    on_batch(0)
+                    yield from part["maps"]
+
+            whole = blended(images.size(id), window, overlap, maps)
+            on_batch(1)
+            yield {"maps": [whole]}
 
     def _bound(self, ids: Sequence[str], inputs: Inputs, larger: Tensor | None) -> list[View]:
         """Return the views of a batch."""
@@ -165,7 +198,9 @@ def trained(
     network.load_state_dict(weights)
     network.to(device)
     adapter = Adapter(network, lambda x: task.predict(network, x, [views.identity()])) if adapts else None
-    return Predictor(network, task, device=device, adapter=adapter, encoder=encoder, **settings)
+    overlap = (spec.get("windows") or {}).get("overlap")  # recipes of training have none
+    windows = None if overlap is None else Windows(overlap)
+    return Predictor(network, task, device=device, adapter=adapter, encoder=encoder, windows=windows, **settings)
 
 
 def encoder_beside(weights: str | Path, spec: Mapping[str, Any]) -> Encoder | None:

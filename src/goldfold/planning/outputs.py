@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from goldfold.base.native import scale_of
 from goldfold.planning.runs import FULL, IMAGES, INNER, LABELS, RUN, WHOLE
 
 if TYPE_CHECKING:
@@ -184,8 +185,10 @@ def cache_spec(size: tuple[int, int], resize: str) -> str:
 
     >>> cache_spec((224, 320), "squash")
     '224x320-squash'
+    >>> cache_spec((512, 512), "native-0.5")  # images at half their own size, whatever the input of the network
+    'native-0.5'
     """
-    return f"{size[0]}x{size[1]}-{resize}"
+    return resize if scale_of(resize) is not None else f"{size[0]}x{size[1]}-{resize}"
 
 
 def part_of(fold: int) -> str:

@@ -9,8 +9,20 @@ from numpy.typing import NDArray
 
 FULL = 255
 """Stored value of probability 1."""
+STRIP_PIXELS = 2**20
+"""Pixels that are computed at a time, as float."""
 Map = NDArray[np.floating[Any]]
 """(channels, height, width) probabilities."""
+
+
+def strips(size: tuple[int, int]) -> list[slice]:
+    """Rows of an image by which its pixels are computed, so that memory does not grow with the image; one for small images.
+
+    >>> strips((1024, 1024)), strips((3, 2**19))
+    ([slice(0, 1024, None)], [slice(0, 2, None), slice(2, 3, None)])
+    """
+    step = max(1, STRIP_PIXELS // size[1])
+    return [slice(start, min(start + step, size[0])) for start in range(0, size[0], step)]
 
 
 def resized(stored: NDArray[np.uint8], size: tuple[int, int]) -> Map:

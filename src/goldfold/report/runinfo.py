@@ -8,6 +8,7 @@ import pandas as pd
 import yaml
 
 from goldfold import catalog
+from goldfold.base.native import NATIVE
 from goldfold.base.words import count
 from goldfold.drawing.blocks import Block, Code, Facts, Section, Table, Text
 from goldfold.drawing.words import duration
@@ -53,6 +54,8 @@ def _details(results: Results) -> dict[str, str]:
     shared = settings.get("cache", {}).get("image_size_px")
     shapes = {
         (str(model.get("cache_image_size_px") or shared or model["image_size_px"]), model["resize"])
+        if not model.get("windows")
+        else (str(model["windows"]["scale"]), NATIVE)
         for model in settings["models"]
     }
     n_rows = sum(len(table) for table in results.tables.values())

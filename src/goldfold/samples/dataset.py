@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from goldfold.base.counter import counter
 from goldfold.base.errors import TrainingError
-from goldfold.cache.images import CachedImages, stacked_views
+from goldfold.cache.images import stacked_views
 from goldfold.cases import Batch
 from goldfold.engine.parent import die_with
 from goldfold.samples.by_size import BySize
@@ -36,6 +36,8 @@ class Place(NamedTuple):
     """Number of training samples of the run before it."""
 
 
+Crops = Callable[[int, int], tuple[Any, Mapping[str, Any]]]
+"""(row, seed) -> image of a window, as `goldfold.samples.windows.One`, and fields of its target."""
 More = Callable[[Place], dict[str, Any]]
 """Further fields of the sample of a place."""
 
@@ -48,18 +50,21 @@ class TrainingSet(Dataset[dict[str, Any]]):
         ids: Sequence[str],
         targets: Sequence[dict[str, Any]],
         weights: Sequence[float],
-        images: CachedImages,
+        images: Any,
         augment: Augment | BySize,
         key: tuple[int | str, ...],
         metadata: NDArray[np.float32] | None = None,
         mixing: Mixing | None = None,
         more: More | None = None,
         drop_view: float = 0.0,
+        crops: Crops | None = None,
     ) -> None:
         """``metadata`` has one row per sample, where networks take it; ``mixing`` is None where samples are not mixed; ``more``
-        makes further fields of a sample; ``drop_view`` is the probability that an image of a case is left out.
+        makes further fields of a sample; ``drop_view`` is the probability that an image of a case is left out; ``crops``
+        draws windows of the images, where networks take these.
         """
         self.metadata, self.mixing, self.more, self.drop_view = metadata, mixing, more, drop_view
+        self.crops = crops
         self.ids, self.targets, self.weights = list(ids), targets, weights
         self.images, self.augment, self.key = images, augment, key
 
@@ -95,7 +100,9 @@ class TrainingSet(Dataset[dict[str, Any]]):
 
         metadata = metadata_of(self.metadata, row)
         draw = counter(*stream, "images") if getattr(self.images, "max_images", None) else None
-        return sample(self.images, self.ids[row], self.targets[row], self.weights[row], augmented, metadata, draw)
+        of_window = self.crops and self.crops(row, counter(*stream, "window"))
+        images, target = of_window or (self.images, self.targets[row])
+        return sample(images, self.ids[row], target, self.weights[row], augmented, metadata, draw)
 
 
 def _refuse_other(image: NDArray[Any], shape: tuple[int, int, int], id: str) -> None:
@@ -112,7 +119,7 @@ def _refuse_other(image: NDArray[Any], shape: tuple[int, int, int], id: str) -> 
 
 
 def sample(
-    images: CachedImages,
+    images: Any,
     id: str,
     target: Mapping[str, Any],
     weight: float = 1.0,
@@ -123,6 +130,7 @@ def sample(
     """Return a case: ``id``, ``weight``, ``images`` (views, height, width, channels) uint8, ``present`` (views,), target fields.
 
     Args:
+        images: a `goldfold.cache.images.CachedImages`, or another source of the ``views`` of a case.
         augmented: (fields, view) -> image and fields of the target after augmentation. Targets of cases with several
             images do not move with the images.
         metadata: ``metadata`` of the case, see `metadata_of`.

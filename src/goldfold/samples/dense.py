@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from goldfold.cache.images import CachedImages
+from goldfold.cache.tiles import Box, padded
 from goldfold.images.geometry import Placement, place
 from goldfold.targets.mask_coding import IGNORE, Coding
 from goldfold.targets.masks import resize_mask
@@ -18,14 +18,14 @@ class FramedMasks(Sequence[dict[str, Any]]):
 
     Args:
         table: id, width and height; a column ``rle`` holds masks that are not in the cache.
-        images: cached images and masks.
+        images: cached images and masks; a `goldfold.cache.tiled.TiledImages` for parts of masks.
         coding: maps pixel values to channels.
     """
 
     def __init__(
         self,
         table: pd.DataFrame,
-        images: CachedImages,
+        images: Any,
         resize: str,
         coding: Coding,
     ) -> None:
@@ -39,6 +39,17 @@ class FramedMasks(Sequence[dict[str, Any]]):
 
     def __getitem__(self, row: Any) -> Any:
         return {"mask": self.placement(row).into_frame(self.inner(row), IGNORE)}
+
+    def part(self, row: int, box: Box) -> NDArray[np.uint8]:
+        """Return a part of the mask of an image at its own size, see `goldfold.cache.tiled`; pixels beyond it are IGNORE."""
+        size: tuple[int, int] = self.images.size(self.ids[row])
+        return padded(lambda inner: self._inside(row, inner), size, box, IGNORE)
+
+    def _inside(self, row: int, box: Box) -> NDArray[np.uint8]:
+        if self.texts[row]:
+            top, left, bottom, right = box
+            return self.inner(row)[top:bottom, left:right]
+        return self.coding.channels(self.images.mask_part(self.ids[row], box))
 
     def placement(self, row: int) -> Placement:
         """Return the place of the image, or of its cropped part, in the frame."""

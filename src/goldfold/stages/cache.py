@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from goldfold.base.run_lock import held
-from goldfold.cache.building import Contents, Frame, build_piece, share_of_png
+from goldfold.cache.building import Contents, Frame, build_piece
+from goldfold.cache.estimates import pixels_per_image, share_of_png
 from goldfold.cache.size import GB, Whole, bytes_below, refuse_full_disk, store_for
 from goldfold.lineage import provenance
 from goldfold.tables import read_table
@@ -23,7 +24,7 @@ def run(
     """Write the images listed in ``shard`` (CSV of id, path, sha256) into ``folder``; return facts for the record.
 
     Args:
-        folder: <cache>/<height>x<width>-<resize>/<name of the shard>
+        folder: <cache>/<height>x<width>-<resize>/<name of the shard>, or <cache>/native/<name of the shard>
         others: names of sizes that other jobs will request: built from the same decoded images, for them to take over.
         whole: contents of the whole cache: ``images`` by split, ``shards`` per split, all ``specs`` of the config, and
             those ``wanted`` now. Without it, this shard is the whole cache.
@@ -38,7 +39,9 @@ def run(
     known = whole or {"images": {name.split("-")[0]: len(table)}, "shards": 1, "specs": [frame.name], "wanted": []}
     begun = Contents(table, channels, code=_code())
     pixel = channels * begun.dtype.itemsize
-    total = Whole(known["images"], _bytes_a_pixel(known["images"], pixel, "mask" in table), known["shards"])
+    native = [one for one in map(Frame.of, {frame.name, *known["specs"]}) if one.is_native]
+    pixels = {one.name: pixels_per_image(begun, one) for one in native}
+    total = Whole(known["images"], _bytes_a_pixel(known["images"], pixel, "mask" in table), known["shards"], pixels)
     chosen = _chosen(total, known["specs"], max_gb)
     contents = replace(begun, store=chosen["store"])
     with held(cache / WORK / name, "a job that decodes the same images for another size") as alone:

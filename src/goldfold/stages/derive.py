@@ -17,6 +17,7 @@ from goldfold import components, tasks
 from goldfold.base.errors import ConfigError
 from goldfold.base.files import read_json
 from goldfold.cache.images import CachedImages
+from goldfold.cache.tiled import opened
 from goldfold.engine.checkpoint import sweep, write_all
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.engine.statistics import update_statistics
@@ -81,7 +82,7 @@ def run(
     accelerator = build_accelerator(runtime["device"], runtime["precision"], runtime["torch_threads"])
     cases, images = (
         _cases(spec, fold_file, weights[0], metadata),
-        CachedImages(caches, scale_16bit, spec.model.get("max_images")),
+        opened(caches, spec.size, spec.resize, scale_16bit, spec.model.get("max_images")),
     )
     metrics = [tasks.score(task, names).metric(one) for one in (metric, *reported)]
     validation = _validation(spec, task, names, cases, images, metrics, accelerator)

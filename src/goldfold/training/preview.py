@@ -17,11 +17,13 @@ import pandas as pd
 
 from goldfold import tasks
 from goldfold.base.counter import counter
-from goldfold.cache.images import CachedImages, build
+from goldfold.cache.images import build
+from goldfold.cache.tiled import opened
 from goldfold.images import cases, depth
 from goldfold.samples.mixing import COMMON
 from goldfold.samples.transforms import Augment
 from goldfold.tasks.optional import compose_params
+from goldfold.training import windows
 from goldfold.training.changes import augment_of, mixing_of
 
 if TYPE_CHECKING:
@@ -64,13 +66,13 @@ def previews(
     listed = listed[[name for name in CACHED if name in listed]]
     with tempfile.TemporaryDirectory() as folder:
         build(listed, Path(folder) / "images", spec.cached, spec.channels, spec.resize)
-        images = CachedImages([Path(folder) / "images"], rule)
+        images = opened([Path(folder) / "images"], spec.size, spec.resize, rule)
         targets = target.targets(table, images, spec.resize)
         as_shown = Augment("none", "none", images.frame, spec.channels, compose_params(learn), shown=spec.size)
         samples = _Samples(spec, learn, images, list(table["id"]), targets)
         names = table["label"] if "label" in table else [""] * len(table)
         return [
-            Preview(id, str(name), as_shown(samples.fields(row), 0), [samples.at(epoch, row) for epoch in range(n)])
+            Preview(id, str(name), as_shown(samples.plain(row), 0), [samples.at(epoch, row) for epoch in range(n)])
             for row, (id, name) in enumerate(zip(table["id"], names, strict=True))
         ]
 
@@ -79,14 +81,22 @@ class _Samples:
     """Samples by epoch and row, as `goldfold.samples.dataset.TrainingSet` makes them, but without torch."""
 
     def __init__(
-        self, spec: Spec, learn: Learn, images: CachedImages, ids: Sequence[str], targets: Sequence[dict[str, Any]]
+        self, spec: Spec, learn: Learn, images: Any, ids: Sequence[str], targets: Sequence[dict[str, Any]]
     ) -> None:
+        self.crops = windows.crops_of(spec, images, targets)
         self.images, self.ids, self.targets, self.key = images, ids, targets, spec.key
         self.augment = augment_of(spec, learn, images.frame)
         self.mixing = mixing_of(spec, learn, None, lambda epoch: np.arange(len(ids)))
 
-    def fields(self, row: int) -> dict[str, Any]:
-        """Return the first image of a case as cached, with the fields of the target that move with it."""
+    def plain(self, row: int) -> dict[str, Any]:
+        """Return the fields of a case as the first epoch augments them."""
+        return self.fields(row, (*self.key, 0, self.ids[row]))
+
+    def fields(self, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
+        """Return the first image of a case as cached, or a window of it, with the fields of the target that move with it."""
+        if self.crops is not None:
+            of_window, target = self.crops(row, counter(*stream, "window"))
+            return {"image": of_window.image, **target}
         image = self.images.views(self.ids[row])[self._view(row)]
         return {"image": image, **(self.targets[row] if self.images.n_views == 1 else {})}
 
@@ -100,8 +110,8 @@ class _Samples:
         return {**{name: value for name, value in made.items() if name not in COMMON}, "image": made["images"][0]}
 
     def _augmented(self, augment: Augment, row: int, stream: tuple[int | str, ...]) -> dict[str, Any]:
-        view = self._view(row)
-        fields = augment(self.fields(row), counter(*stream, *([view] if view else [])))
+        view = 0 if self.crops is not None else self._view(row)
+        fields = augment(self.fields(row, stream), counter(*stream, *([view] if view else [])))
         images = fields.pop("image")[None]
         return {"id": self.ids[row], "weight": 1.0, "images": images, "present": np.ones(1, bool), **fields}
 

@@ -18,6 +18,7 @@ from goldfold.samples.dataset import Loader, More, TrainingSet
 from goldfold.samples.samplers import EpochOrder, TrainingCases
 from goldfold.tables import read_table
 from goldfold.tasks.optional import classes_of, takes_counts
+from goldfold.training import windows
 from goldfold.training.changes import augment_of, mixing_of
 from goldfold.training.generated import sampled
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from goldfold.cache.images import CachedImages
     from goldfold.tasks.protocol import Learn, Target
     from goldfold.training.spec import Spec
 
@@ -130,7 +130,7 @@ def loader(
     target: Target,
     learn: Learn,
     rows: pd.DataFrame,
-    images: CachedImages,
+    images: Any,
     workers: int | str,
     accelerator: Accelerator,
     encoder: Encoder | None = None,
@@ -140,6 +140,7 @@ def loader(
     """Build the loader of augmented and mixed batches for this process.
 
     Args:
+        images: those that `goldfold.cache.tiled.opened` opens.
         encoder: encoder of the metadata columns of ``rows``, if the network takes them.
         lists: CSVs of id and columns of the cases, for a sampler by column.
         more: makes further fields of a sample.
@@ -153,19 +154,20 @@ def loader(
     targets = target.targets(rows, images, spec.resize)
     metadata = None if encoder is None else encoder.encode(rows)
     values = cache(partial(_values, target, rows, targets, lists))
-    order = _order(spec, TrainingCases(len(rows), values), processes, rows)
+    crops = windows.crops_of(spec, images, targets)
+    order = _order(spec, TrainingCases(len(rows), values), processes, rows, images)
     mixing = mixing_of(spec, learn, images.lacking(rows["id"]), order)
     samples = TrainingSet(
         list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing, more,
-        spec.train.drop_view,
+        spec.train.drop_view, crops,
     )  # fmt: skip
     number = WORKERS.get(accelerator.device.type, 0) if workers == "auto" else int(workers)
     return Loader(samples, spec.train.batch_size, learn.collate, number, process, processes, order)
 
 
-def _order(spec: Spec, cases: TrainingCases, processes: int, rows: pd.DataFrame) -> EpochOrder:
+def _order(spec: Spec, cases: TrainingCases, processes: int, rows: pd.DataFrame, images: Any) -> EpochOrder:
     own = components.load(spec.train.sampler, catalog.SAMPLERS, "sampler")
-    sampler = sampled(own, rows, spec.train.generated)
+    sampler = windows.repeated(spec, sampled(own, rows, spec.train.generated), images, rows["id"])
     return EpochOrder(sampler, cases, spec.train.batch_size * processes, spec.key)
 
 

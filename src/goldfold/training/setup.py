@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from goldfold import components, tasks
 from goldfold.base.files import read_json
-from goldfold.cache.images import CachedImages
+from goldfold.cache.tiled import opened
 from goldfold.engine.device import accelerator as build_accelerator
 from goldfold.images.depth import DEFAULT, Rule
 from goldfold.metadata.columns import joined
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from torch import nn
 
+    from goldfold.cache.images import CachedImages
     from goldfold.engine.gradient import Loss
     from goldfold.engine.hooks import Hook
     from goldfold.samples.dataset import Loader
@@ -143,7 +144,10 @@ def set_up(job: Job) -> Setup:
     spec, names = read(job.model, job.resize, job.channels, job.place), read_json(job.classes)
     accelerator = build_accelerator(job.runtime["device"], job.runtime["precision"], job.runtime["torch_threads"])
     folders = [*job.caches, *([job.generated] if job.generated else [])]
-    cases, images = _cases(job, spec), CachedImages(folders, job.scale_16bit, spec.model.get("max_images"))
+    cases, images = (
+        _cases(job, spec),
+        opened(folders, spec.size, spec.resize, job.scale_16bit, spec.model.get("max_images")),
+    )
     target, learn = tasks.target(job.task, names), tasks.learn(job.task, names)
     infer, scores = tasks.infer(job.task, names), tasks.score(job.task, names)
     network = network_of(spec, infer, job.start, cases.encoder)

@@ -18,12 +18,12 @@ from goldfold.planning.outputs import VAL_LOSS
 from goldfold.predictions.arrays import in_order
 from goldfold.samples.dataset import metadata_of, sample
 from goldfold.tasks.optional import has_validation_loss
+from goldfold.training import windows
 
 if TYPE_CHECKING:
     import pandas as pd
     from accelerate import Accelerator
 
-    from goldfold.cache.images import CachedImages
     from goldfold.engine.gradient import Loss
     from goldfold.engine.loop import Pause, Validate
     from goldfold.metadata.encoder import Encoder
@@ -45,7 +45,7 @@ class Validation:
         infer: Infer,
         scores: Score,
         rows: pd.DataFrame,
-        images: CachedImages,
+        images: Any,
         metrics: Sequence[Metric],
         loss: Loss | None,
         accelerator: Accelerator,
@@ -61,6 +61,8 @@ class Validation:
         self.learn, self.infer, self.scores = learn, infer, scores
         self.metrics, self.loss, self.accelerator = metrics, loss, accelerator
         self.targets, self.batch_size = target.targets(rows, self.images, spec.resize), BATCH_SIZE
+        self.windows = windows.of_validation(spec)
+        self.of_windows = windows.of_validation_images(spec, self.images, self.targets)
 
     def __call__(self, network: nn.Module, pause: Pause) -> dict[str, float]:
         """Return scores by name, the loss first if the task has one in evaluation mode."""
@@ -69,7 +71,7 @@ class Validation:
             loss = self.loss if has_validation_loss(self.learn) else None
             infer: Any = self.infer if loss is None else _Losses(self, loss)
             device, autocast = self.accelerator.device, self.accelerator.autocast
-            how = {"autocast": autocast, "encoder": self.encoder}
+            how: dict[str, Any] = {"autocast": autocast, "encoder": self.encoder, "windows": self.windows}
             predictor = Predictor(network, infer, self.spec.resize, device, **how)
             entries = predictor.entries(self.rows, self.images, size, on_batch=lambda n: pause())
             evidence = self.scores.evidence(in_order(entries), self.rows, self.targets)
@@ -81,7 +83,10 @@ class Validation:
         return {**loss, **{metric.name: float(metric.value(evidence, everything)) for metric in self.metrics}}
 
     def batch(self, start: int, stop: int) -> Any:
-        """Return a batch of validation images with their targets, on the device."""
+        """Return a batch of validation images, or of their windows, with their targets, on the device."""
+        if self.of_windows is not None:
+            each = [self.of_windows.at(number) for number in range(start, stop)]
+            return self.learn.collate([sample(one, id, target) for id, one, target in each]).to(self.accelerator.device)
         ids = self.rows["id"].iloc[start:stop]
         samples = [
             sample(self.images, id, self.targets[row], metadata=metadata_of(self.metadata, row))

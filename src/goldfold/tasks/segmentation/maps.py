@@ -73,9 +73,20 @@ def mask(spec: Spec, predictions: Arrays, row: int, placed: Placement) -> NDArra
 
 def _decided(spec: Spec, predictions: Arrays, row: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Return the channel of every pixel of a map, at ``size`` (height, width)."""
-    from goldfold.predictions.maps import resized, with_first_channel
+    from goldfold.predictions.maps import resized, strips
 
-    values = resized(predictions[f"maps/{row}"], size)
+    stored = predictions[f"maps/{row}"]
+    if stored.shape[1:] != tuple(size):
+        return _of_values(spec, predictions, row, resized(stored, size))
+    parts = (stored[:, rows] for rows in strips(size))
+    each = [_of_values(spec, predictions, row, resized(part, part.shape[1:])) for part in parts]
+    return each[0] if len(each) == 1 else np.concatenate(each)
+
+
+def _of_values(spec: Spec, predictions: Arrays, row: int, values: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Return the channel of every pixel by the probabilities of all channels but the first."""
+    from goldfold.predictions.maps import with_first_channel
+
     if spec.n_channels == 2:
         return (values[0] >= _threshold(spec, predictions, row)).astype(np.uint8)
     if "thresholds" in predictions:

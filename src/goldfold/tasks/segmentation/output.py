@@ -55,7 +55,7 @@ class Output:
         """Fuse the maps of one image at a time, on access, at the largest size among the members."""
         from goldfold.ensembling.maps import fused
         from goldfold.predictions.arrays import OneByOne, common_ids, rows_of
-        from goldfold.predictions.maps import to_common_size, to_stored
+        from goldfold.predictions.maps import strips, to_common_size, to_stored
 
         average = components.load(method, catalog.ENSEMBLES["mask"], "ensemble method")
         ids = common_ids(members, self.classes)
@@ -63,7 +63,12 @@ class Output:
 
         def make(row: int) -> NDArray[np.uint8]:
             maps = [member[f"maps/{own[row]}"] for member, own in zip(members, rows, strict=True)]
-            return maps[0] if len(maps) == 1 else to_stored(fused(to_common_size(maps), weights, average))
+            if len(maps) == 1:
+                return maps[0]
+            alike = len({one.shape[1:] for one in maps}) == 1
+            parts = strips(maps[0].shape[1:]) if alike else [slice(None)]
+            each = (to_common_size([one[:, rows] for one in maps]) for rows in parts)
+            return np.concatenate([to_stored(fused(part, weights, average)) for part in each], axis=1)
 
         shapes = {name: array[rows[0]] for name, array in shapes_of(members[:1]).items()}
         return OneByOne(header_entries(self.classes, ids, shapes), "maps", len(ids), make)
