@@ -240,7 +240,8 @@ class Config(Section):
     @property
     def submission_files(self) -> tuple[str, ...]:
         """Files of the submission besides its table; a name ending in ``/`` is a folder."""
-        return tuple(facts(self.task).submission_files)
+        task, names = facts(self.task), [name_of(step) for step in self.postprocessing]
+        return (*task.submission_files, *(file for name in names for file in task.step_files.get(name, ())))
 
     @property
     def written_steps(self) -> list[Written]:

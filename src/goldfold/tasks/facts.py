@@ -47,6 +47,8 @@ class Facts:
     """Keys of the config's ``submission``, besides sample and id_column, that `Submit.form` takes."""
     submission_files: tuple[str, ...] = ()
     """Files that `Submit.write_extras` writes next to the table; a name ending in ``/`` is a folder."""
+    step_files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further ones, by the step of the ensemble that they are written with."""
     settings: type = NoSettings
     """Dataclass of the config's ``task_params``."""
     post_training_settings: tuple[str, ...] = ()
