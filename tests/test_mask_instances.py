@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from goldfold.base.errors import ConfigError, DataError
 from goldfold.config import parse, slices
+from goldfold.drawing import overlays
 from goldfold.ensembling.instances import Setting, basins, instances
 from goldfold.ensembling.nested import Nested
 from goldfold.metrics.instances import LEVELS, Matches, instance_ap
@@ -26,6 +27,7 @@ from goldfold.targets import objects, rle, run_masks
 from goldfold.targets.mask_coding import Coding
 from goldfold.targets.objects import joined
 from goldfold.tasks.segmentation.instances import separated
+from goldfold.tasks.segmentation.show_instances import outlined
 from goldfold.tasks.segmentation.spec import Spec
 from test_config import BASE, OF_TASK
 from test_mask_steps import N_FOLDS, ONE, TWO, Scenes
@@ -393,6 +395,35 @@ def test_labels_are_written_with_16_bits_only_with_the_step(tmp_path: Path) -> N
         DataError, match=r"the image has 89,999 instances, and a PNG can number 65,535. Leave out small ones"
     ):
         objects.write(tmp_path / "many.png", many.labels)
+
+
+def test_the_report_counts_instances_and_outlines_hits_missed_and_false_ones(tmp_path: Path) -> None:
+    scenes = pairs_of_discs(tmp_path, 8, 4)
+    truth = scenes.truth.assign(path=scenes.truth["mask"])
+    made = scenes.run({"instances": {"distance": 0, "neck": 0.7, "smallest": 0}}).predictions
+    section = scenes.task.pages(made, truth, 2)[-1]
+    assert section.title == "Instances"
+    assert "12 true instances and 16 found" in section.intro
+    table = section.blocks[0]
+    assert table.rows[0][0] == "0.50"
+    assert table.rows[0][2:] == ["12", "4", "0"]
+    assert table.rows[0][1].text == "0.7500"
+    assert [one.pictures[0].lines[1] for one in section.blocks[1:]] == ["3 true, 4 found, 3 hits"] * len(
+        section.blocks[1:]
+    )
+    assert len(section.blocks) > 1
+    own, true = next(scenes.task.instances(made, scenes.ids[:1])), cv2.imread(truth["mask"][0], cv2.IMREAD_UNCHANGED)
+    found = [
+        objects.Objects(np.int32(one), np.ones(one.max(), np.uint8)) for one in (own, np.where(true == 3, 0, true))
+    ]
+    drawn = outlined(np.zeros((64, 64, 3), np.uint8), *found, np.ones((64, 64), bool))
+    of_colours = [(drawn == colour).all(axis=2) for colour in (overlays.FOUND, overlays.MISSED, overlays.FALSE)]
+    assert [one.any() for one in of_colours] == [True, False, True]
+    small = [one.reshape(64, 7, 64, 7).any(axis=(1, 3)) for one in of_colours]
+    assert set(np.unique(true[small[0]])) == {1, 2}
+    assert set(np.unique(true[small[2]])) == {0, 3}, "the speck and the disc that is no longer true"
+    without = outlined(np.zeros((64, 64, 3), np.uint8), found[1], found[0], np.ones((64, 64), bool))
+    assert (without == overlays.MISSED).all(axis=2).any()
 
 
 # --- config

@@ -97,6 +97,19 @@ class Crossing:
         Args:
             groups: (parts,) instance that each part belongs to, from 0; -1 for none.
         """
+        areas, _, union, both = self._shared(groups)
+        hits = (20 * both[:, None] > TWENTIETHS * union[:, None]).sum(axis=0)
+        return np.array([*hits, (areas > 0).sum(), (self.true > 0).sum()])
+
+    def hits(self) -> NDArray[np.int64]:
+        """Return the numbers from 1 (hits, 2) of parts and of the true instances that they hit at the lowest threshold."""
+        _, ends, union, both = self._shared(np.arange(len(self.areas)))
+        return np.stack(ends, axis=1)[20 * both > TWENTIETHS[0] * union] + 1
+
+    def _shared(
+        self, groups: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], tuple[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the pixels of each group and, of pairs that share any: group and true instance, union and intersection."""
         is_kept = groups >= 0
         n = int(groups.max(initial=-1)) + 1
         areas = np.bincount(groups[is_kept], self.areas[is_kept], n).astype(np.int64)
@@ -106,9 +119,7 @@ class Crossing:
         keys, places = np.unique(keys, return_inverse=True)
         both = np.bincount(places, self.pixels[is_shared], len(keys)).astype(np.int64)
         of_group, of_true = np.divmod(keys, max(len(self.true), 1))
-        union = areas[of_group] + self.true[of_true] - both
-        hits = (20 * both[:, None] > TWENTIETHS * union[:, None]).sum(axis=0)
-        return np.array([*hits, (areas > 0).sum(), (self.true > 0).sum()])
+        return areas, (of_group, of_true), areas[of_group] + self.true[of_true] - both, both
 
 
 def instance_ap(evidence: Any, iou: float | None = None) -> float:
