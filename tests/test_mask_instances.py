@@ -20,12 +20,14 @@ from goldfold.config import parse, slices
 from goldfold.drawing import overlays
 from goldfold.ensembling.instances import Setting, basins, instances
 from goldfold.ensembling.nested import Nested
+from goldfold.every_metric import every_metric
 from goldfold.metrics.instances import LEVELS, Matches, instance_ap
 from goldfold.predictions.arrays import in_order, load, save
 from goldfold.stages.submit import _ordered
 from goldfold.targets import objects, rle, run_masks
 from goldfold.targets.mask_coding import Coding
 from goldfold.targets.objects import joined
+from goldfold.tasks import facts
 from goldfold.tasks.segmentation.instances import separated
 from goldfold.tasks.segmentation.show_instances import outlined
 from goldfold.tasks.segmentation.spec import Spec
@@ -281,6 +283,14 @@ def test_settings_that_separate_planted_objects_are_found_and_raise_the_nested_s
     assert ap(scenes, scenes.predictions) < 0.4
     assert ap(scenes, made.predictions) > 0.9
     assert scenes.score(made.predictions) == scenes.score(scenes.predictions), "masks stay the same"
+    metric = scenes.task.metric("dice")
+    scores = [
+        every_metric(facts("segmentation"), scenes.task, scenes.task.evidence(one, scenes.truth), scenes.truth, metric)
+        for one in (scenes.predictions, made.predictions)
+    ]
+    assert [*scores[1]] == [*scores[0], "instance_ap"], "reported where instances are separated"
+    at = scores[1]["instance_ap"]
+    assert at["low"] <= at["value"] == ap(scenes, made.predictions) <= at["high"]
     assert made.fitted[1] == {"distance": {"cell": 0}, "neck": {"cell": 0.7}, "smallest": {"cell": 12}}
     assert [fold[1] for fold in made.without.values()] == [made.fitted[1]] * N_FOLDS
     whole_objects = Scenes(tmp_path, ONE, [one / 255 for one in scenes.maps], [one[0] > 0 for one in scenes.maps])

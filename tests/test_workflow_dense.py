@@ -152,7 +152,6 @@ def copy_of(finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.Monke
     [
         ("segmentation", {"task_params": {"threshold": 0.4}}),
         ("segmentation", {"task_params": {"true_instances": "components"}}),
-        ("segmentation", {"submission": {"format": "instances"}}),
         ("segmentation", {"ensemble": {"method": "geometric"}}),
         ("detection", {"task_params": {"box_fields": ["label", "score"]}}),
         ("detection", {"ensemble": {"iou_threshold": 0.4}}),

@@ -65,10 +65,14 @@ def of_numbers(numbers: Counts) -> Matches:
 
 
 class Counted:
-    """Matches of all images, counted when first needed."""
+    """Matches of all images, counted when first needed.
 
-    def __init__(self, count: Callable[[], Matches]) -> None:
-        self.count = count
+    Args:
+        are_separated: whether a step has separated the found instances, which are then of interest.
+    """
+
+    def __init__(self, count: Callable[[], Matches], are_separated: bool = False) -> None:
+        self.count, self.are_separated = count, are_separated
 
     @cached_property
     def matches(self) -> Matches:

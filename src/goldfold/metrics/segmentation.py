@@ -36,6 +36,11 @@ class Overlap:
     def __len__(self) -> int:
         return len(self.both)
 
+    @property
+    def also_reported(self) -> tuple[str, ...]:
+        """Metrics that are of interest besides those of all masks."""
+        return ("instance_ap",) if self.instances is not None and self.instances.are_separated else ()
+
     def arguments(self, rows: Rows) -> tuple["Overlap"]:
         """Return the counts of some of the images, as the only argument."""
         own = rows if self.rows is None else self.rows[rows]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from goldfold import catalog, components
 from goldfold.tasks.segmentation.instances import found, of_pairs
-from goldfold.tasks.segmentation.maps import masks
+from goldfold.tasks.segmentation.maps import INSTANCES, masks
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Score:
             partial(found, self.spec, predictions, truth) if targets is None else partial(of_pairs, self.spec, again)
         )
         pairs = Pairs(again, range(first, last + 1), IGNORE)
-        return Overlap(both, predicted, alone, pairs, None, Counted(count_instances))
+        return Overlap(both, predicted, alone, pairs, None, Counted(count_instances, INSTANCES in predictions))
 
     def metric(self, wanted: components.Written) -> Metric:
         """Build a metric of the config."""
