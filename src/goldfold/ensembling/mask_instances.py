@@ -42,7 +42,7 @@ def instances(
     task: Separates,
     workers: int,
     distance: float | Sequence[float] = (0, 5, 10),
-    neck: float | Sequence[float] = (0, 0.5, 0.7, 0.85),
+    neck: float | Sequence[float] = (0, 0.6, 0.75, 0.85, 0.9, 0.95),
     smallest: int | Sequence[int] = (0, 10, 30),
     metric: Written = METRIC,
     per_class: bool = True,
