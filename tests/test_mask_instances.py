@@ -449,7 +449,7 @@ SEGMENTATION = {**BASE, **OF_TASK["segmentation"], "task": "segmentation"}
         ({"ensemble": [{"instances": {"smallest": [0, 2.5]}}]}, r"smallest = \[0, 2.5\]: must be a whole number of pixels"),
         ({"ensemble": [{"instances": {"metric": "dice"}}]}, r"metric = 'dice': must be instance_ap, or"),
         ({"ensemble": [{"instances": {"per_class": "no"}}]}, r"per_class = 'no': must be true or false"),
-        ({"ensemble": [{"instances": {"smallest": [*range(20)]}}]}, r"240 combinations of distance, neck and smallest"),
+        ({"ensemble": [{"instances": {"smallest": [*range(20)]}}]}, r"360 combinations of distance, neck and smallest"),
         ({"ensemble": ["instances", "components"]}, r"'components': changes the masks whose objects 'instances' separates"),
         ({"ensemble": ["instances", "thresholds"]}, r"'thresholds': changes the masks whose objects 'instances' separates"),
         ({"ensemble": ["components"], "metric": "instance_ap"}, r"metric 'instance_ap' needs the masks"),
