@@ -133,3 +133,14 @@ def test_the_gain_of_steps_is_measured_nested_and_on_new_digits(monkeypatch: pyt
     nested, on_new, unnested, *_ = found["boosted"]
     assert unnested < min(nested, on_new), "trees know the cases that they were fitted on"
     assert found["average"][0] == found["average"][2], "nothing is fitted"
+
+
+def test_instances_of_apart_discs_are_found_by_each_way() -> None:
+    compared = benchmark("instances")
+    truth = np.zeros((60, 60), np.uint16)
+    truth[5:20, 5:20], truth[30:50, 30:50] = 3, 8
+    for name, settings in compared.WAYS.items():
+        found = np.array(compared.numbers(truth, settings[:1]))
+        assert found[0].tolist() == [2] * 12, name
+    values = np.arange(12.0).reshape(6, 2, 1)
+    assert compared.nested(values)[:, 0].tolist() == values[:, 1, 0].tolist()

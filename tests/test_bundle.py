@@ -174,6 +174,24 @@ def test_a_bundle_cleans_masks_as_the_run_does(
     assert all(np.array_equal(own, mask) for (_, own), mask in zip(again, output.masks(wanted, ids), strict=True))
 
 
+def test_a_bundle_separates_instances_as_the_run_does(
+    tiny_masks: Tiny, results_of: Callable[[str], Path], in_tmp: Path
+) -> None:
+    results = Path(shutil.copytree(results_of("segmentation"), in_tmp / "segmentation"))
+    fuse(tiny_masks, results, {"net": 1.0}, postprocessing=[{"instances": {"neck": [0.8, 0.9], "smallest": 2}}])
+    export(results, in_tmp / "bundle")
+    found = goldfold.load(in_tmp / "bundle").predict(test_paths(tiny_masks))
+    wanted = load_arrays(results / "ensemble/test.npz")
+    ids = wanted["ids"].tolist()
+    labels = [*tasks.output(tiny_masks.task, tiny_masks.classes).instances(wanted, ids)]
+    assert max(one.max() for one in labels) > 1
+    found.save("out/predictions.csv")
+    for (id, own), one in zip(found.instances(), labels, strict=True):
+        assert np.array_equal(own, one)
+        assert np.array_equal(cv2.imread(f"out/instances/{id}.png", cv2.IMREAD_UNCHANGED), one)
+    assert "instances(neck=[0.8, 0.9], smallest=2), fitted to `{" in (in_tmp / "bundle" / form.CARD).read_text()
+
+
 def test_masks_are_written_beside_the_table_at_the_size_of_the_images(
     tiny_masks: Tiny, results_of: Callable[[str], Path], bundle_of: Callable[[str], Path], in_tmp: Path
 ) -> None:

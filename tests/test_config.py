@@ -502,7 +502,11 @@ WRONG_FOR_TASK = [
         {"data": {**MASKS, "on_bad_label": "drop"}},
         ["on_bad_label = 'drop'", "segmentation: fail, quara"],
     ),
-    ("segmentation", {"submission": {"format": "label"}}, ["submission.format: task 'segmentation' does not use it"]),
+    (
+        "segmentation",
+        {"submission": {"format": "label"}},
+        ["submission.format = 'label'", "allowed with segmentation: auto, instances"],
+    ),
     ("detection", {"submission": {"label_column": "x"}}, ["submission.label_column: task 'detection' does not use it"]),
     ("segmentation", {"models": [{**UNET, "resize": "crop"}]}, ["(a).resize = 'crop'", "segmentation: squash, pad"]),
     (

@@ -466,7 +466,10 @@ def test_steps_that_cannot_be_are_refused_before_any_job(steps: Any, said: str) 
 def test_classes_without_a_background_are_refused_with_the_config_or_the_manifest(step: str) -> None:
     masks = {**BASE, **OF_TASK["segmentation"], "task": "segmentation", "ensemble": [step]}
     values = {"mask_values": {"sky": 0, "road": 1}, "classes": ["sky", "road"]}
-    said = "thresholds and components need a background, but the pixel value 0 is the class 'sky'; remove the step, or the class"
+    said = (
+        "thresholds, components and instances need a background, but the pixel value 0 is the class 'sky'; remove the step, "
+        "or the class"
+    )
     with pytest.raises(ConfigError, match=said):
         parse({**masks, "data": {**masks["data"], **values}})
     assert with_classes.settings(parse(masks))["has_thresholds"]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,7 +33,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "data": {**MASKS, "test_answers": "raw/test_masks", "shards": 2},
         "models": [{"name": "net", **NETS["segmentation"], "resize": "pad"}],
         "rounds": [{}, {"start": "previous", "teacher": {"threshold": 0.3, "weight": 0.5}}],
-        "ensemble": ["average", {"components": {"smallest": [0, 6], "holes": 9, "largest": [False, True]}}],
+        "ensemble": [
+            "average",
+            {"components": {"smallest": [0, 6], "holes": 9, "largest": [False, True]}},
+            {"instances": {"distance": 2, "neck": [0, 0.8], "smallest": 3}},
+        ],
         **SHARED,
     },
     "detection": {
@@ -107,8 +112,13 @@ def test_masks_are_submitted_as_run_lengths_and_as_pictures_that_agree(finished:
         (id, name) for id in TESTS for name in SHAPES
     ]
     assert sorted(path.stem for path in (results / "masks").glob("*.png")) == TESTS
+    assert fitted["steps"][2]["fitted"]["smallest"] == dict.fromkeys(SHAPES, 3)
+    assert "<h2>Instances</h2>" in (results / "report/report.html").read_text()
     for id, name, text in submission.itertuples(index=False):
         mask = decode_mask(results / f"masks/{id}.png")
+        labels = cv2.imread(str(results / f"instances/{id}.png"), cv2.IMREAD_UNCHANGED)
+        assert (labels.dtype, labels.shape) == (np.uint16, SCENE_PX)
+        assert (mask[labels > 0] > 0).all()
         assert mask.shape == SCENE_PX
         assert np.array_equal(rle.decode(text, *SCENE_PX), mask == 1 + SHAPES.index(name))
 
@@ -147,6 +157,7 @@ def copy_of(finished: dict[str, Path], tmp_path: Path, monkeypatch: pytest.Monke
     ("task", "changes"),
     [
         ("segmentation", {"task_params": {"threshold": 0.4}}),
+        ("segmentation", {"task_params": {"true_instances": "components"}}),
         ("segmentation", {"ensemble": {"method": "geometric"}}),
         ("detection", {"task_params": {"box_fields": ["label", "score"], "yolo": "boxes"}}),
         ("detection", {"task_params": {}}),

@@ -195,6 +195,7 @@ METRICS: dict[str, Entries] = {
         "iou_per_image": "goldfold.metrics.segmentation:iou_per_image",
         **_of("goldfold.metrics.surfaces", "boundary_iou boundary_f1"),
         "hausdorff": "goldfold.metrics.surfaces:HAUSDORFF",
+        "instance_ap": "goldfold.metrics.instances:instance_ap",
     },
     "boxes": {
         "ap": "goldfold.metrics.detection:AP",
@@ -207,7 +208,7 @@ METRICS: dict[str, Entries] = {
         "f1": "goldfold.metrics.detection:F1",
     },
 }
-OF_MASKS = frozenset({"boundary_iou", "boundary_f1", "hausdorff"})
+OF_MASKS = frozenset({"boundary_iou", "boundary_f1", "hausdorff", "instance_ap"})
 """Metrics that read masks, where others take counts of pixels: they are computed only where a config asks for them."""
 _AVERAGES: Entries = {
     **_of("goldfold.ensembling.average", "probability geometric logit rank power vote"),
@@ -255,7 +256,11 @@ POSTPROCESSING: dict[str, Entries] = {
     },
     "labels": _DECISIONS,
     "value": {"prediction_intervals": "goldfold.ensembling.sets:PredictionIntervals"},
-    "mask": {**_THRESHOLDS, "components": "goldfold.ensembling.mask_components:components"},
+    "mask": {
+        **_THRESHOLDS,
+        "components": "goldfold.ensembling.mask_components:components",
+        "instances": "goldfold.ensembling.mask_instances:instances",
+    },
     "boxes": {},
 }
 """Later steps of the ensemble, which change the combined prediction."""

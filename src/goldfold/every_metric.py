@@ -23,12 +23,13 @@ def every_metric(
     """Score by all metrics, ``metric`` first.
 
     A metric of grades is left out unless it is the one that counts, which is how a config declares classes to be grades;
-    numbers are grades where they are integers.
+    numbers are grades where they are integers. Evidence may name further metrics of the task, ``also_reported``.
 
     Args:
         known: score by ``metric``, as of `scored_by`, where it was computed before.
     """
-    others = [scores.metric(name) for name in facts.reported if name != metric.name]
+    names = (*facts.reported, *getattr(evidence, "also_reported", ()))
+    others = [scores.metric(name) for name in names if name != metric.name]
     return {
         metric.name: scored_by(evidence, truth, metric) if known is None else known,
         **{

@@ -54,14 +54,23 @@ class Predictions:
         for id, mask in zip(ids, self._output.masks(self.arrays, ids), strict=True):
             yield id, self._output.coding.written(mask)
 
+    def instances(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
+        """Yield id and the number of the instance of each pixel (height, width), 0 without one; none without such a step."""
+        if self.has_masks and "instances" in self.arrays:
+            ids = [str(id) for id in self.arrays["ids"]]
+            yield from zip(ids, self._output.instances(self.arrays, ids), strict=True)
+
     def save(self, out: str | Path) -> None:
-        """Write the table as CSV, and masks as PNG into the folder ``masks`` next to it."""
+        """Write the table as CSV, and masks as PNG into the folder ``masks`` next to it; instances into ``instances``."""
         write_text(out, self.table.to_csv(index=False))
         if self.has_masks:
+            from goldfold.targets import objects
             from goldfold.targets.masks import write_mask
 
             for id, mask in self.masks():
                 write_mask(Path(out).parent / "masks" / f"{id}.png", mask)
+            for id, labels in self.instances():
+                objects.write(Path(out).parent / "instances" / f"{id}.png", labels)
 
     def records(self) -> list[dict[str, Any]]:
         """Return one record per image with plain values, for JSON; boxes of an image as a list."""

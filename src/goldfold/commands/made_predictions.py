@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from goldfold.metrics.instances import LEVELS, Counted, Matches
 from goldfold.metrics.segmentation import Overlap
 from goldfold.metrics.surfaces import Pairs
 from goldfold.targets import boxes
@@ -77,7 +78,11 @@ def _mask(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> M
     both, predicted, true = (draw.integers(1, SIDE, (N_CASES, len(classes))) for _ in range(3))
     masks = draw.integers(0, 1 + len(classes), (N_CASES, 2, SIDE, SIDE)).astype(np.uint8)
     pairs = Pairs(lambda: ((one[0], one[1]) for one in masks), range(1, 1 + len(classes)), IGNORE)
-    return Made("segmentation", classes, members, pd.DataFrame({"id": ids}), Overlap(both, predicted, true, pairs))
+    found, of_true = (draw.integers(1, 9, (N_CASES, len(classes))) for _ in range(2))
+    hits = np.minimum(found, of_true)[..., None] // np.arange(1, 1 + len(LEVELS))
+    instances = Counted(lambda: Matches(hits, found, of_true))
+    evidence = Overlap(both, predicted, true, pairs, None, instances)
+    return Made("segmentation", classes, members, pd.DataFrame({"id": ids}), evidence)
 
 
 def _boxes(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> Made:

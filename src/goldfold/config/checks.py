@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from goldfold.base.errors import ConfigError, nearest, shown
 from goldfold.catalog import TASKS
 from goldfold.components import name_of
-from goldfold.config import freezing, kinds
+from goldfold.config import freezing, instance_checks, kinds
 from goldfold.config.ablation_checks import check_ablation
 from goldfold.config.case_checks import check_cases
 from goldfold.config.choice_checks import check_choices
@@ -132,6 +132,7 @@ def _unused(config: Config, task: Facts) -> Iterator[str]:
     for key in ("format", "label_column"):
         if key not in task.submission_keys and getattr(config.submission, key) != Submission.model_fields[key].default:
             yield f"submission.{key}: task {config.task!r} does not use it; remove it"
+    yield from instance_checks.problems(config, task)
     for index, model in enumerate(config.models):
         if model.resize not in task.resizes and (model.frozen or not model.is_made):
             allowed = ", ".join(task.resizes)

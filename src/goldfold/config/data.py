@@ -133,10 +133,11 @@ class Submission(Section):
 
     sample: str | None = None
     """The competition's sample file: the submission gets its columns and the order of its rows."""
-    format: Literal["auto", "label", "probabilities", "best", "confidence"] = "auto"
+    format: Literal["auto", "label", "probabilities", "best", "confidence", "instances"] = "auto"
     """`auto`: as in the sample file; without one, labels for metrics of labels, otherwise probabilities. `best`: the most
     probable classes in one cell, separated by spaces, as `map_at_k` scores them, k of the metric or as many as the sample
-    shows. `confidence`: label and probability, as `gap` scores them, in one cell or two columns as in the sample."""
+    shows. `confidence`: label and probability, as `gap` scores them, in one cell or two columns as in the sample.
+    `instances`: of masks, one row of run lengths per instance; other values are not for masks."""
     id_column: str = "id"
     """Column of the submission with the id."""
     label_column: str = "label"

@@ -240,9 +240,9 @@ class Config(Section):
     @property
     def submission_files(self) -> tuple[str, ...]:
         """Files of the submission besides its table; a name ending in ``/`` is a folder."""
-        known = facts(self.task)
-        chosen = [file for key, file in known.chosen_files.items() if self.task_params.get(key)]
-        return (*known.submission_files, *chosen)
+        task, names = facts(self.task), {name_of(step) for step in self.postprocessing}
+        chosen = [file for key, file in task.chosen_files.items() if self.task_params.get(key)]
+        return (*task.submission_files, *chosen, *(file for name, file in task.step_files.items() if name in names))
 
     @property
     def written_steps(self) -> list[Written]:

@@ -16,7 +16,7 @@ from goldfold.tasks.facts import Facts
 WITH_RANGES = ("hill_climbing", "stacking", "boosted_stacking", "fitted_fusion")
 """Steps that check their parameters when they are built, which needs no task."""
 
-THRESHOLDS, COMPONENTS = "thresholds", "components"
+THRESHOLDS, COMPONENTS, INSTANCES = "thresholds", "components", "instances"
 
 
 def average_key(config: Config) -> str:
@@ -56,6 +56,8 @@ def _order(config: Config, task: Facts) -> Iterator[str]:
             yield f"{key}: is listed twice; remove one"
         elif name == THRESHOLDS and COMPONENTS in names[:place]:
             yield f"{key}: decides the masks that {COMPONENTS!r} cleans; put it first"
+        elif name in (THRESHOLDS, COMPONENTS) and INSTANCES in names[:place]:
+            yield f"{key}: changes the masks whose objects {INSTANCES!r} separates; put it first"
     for place, name in enumerate(names[:-1]):
         if name in KEEP_SCORES:
             yield (
@@ -86,7 +88,9 @@ def _parameters(step: components.Written, config: Config, task: Facts) -> Iterat
             found += [f"{key} {shown(params[key])}: {one}" for one in components.problems(params[key], called, known)]
     found += stacked.problems(step, config)
     ranges = dict.fromkeys((*WITH_RANGES, *KEEP_SCORES), _range)
-    more = {THRESHOLDS: _thresholds, COMPONENTS: _components, "unknown": _unknown, **ranges}.get(name)
+    more = {THRESHOLDS: _thresholds, COMPONENTS: _components, INSTANCES: _instances, "unknown": _unknown, **ranges}.get(
+        name
+    )
     yield from found or (more(step, config, task) if more else ())
 
 
@@ -145,6 +149,19 @@ def _of_counts(step: components.Written, config: Config, task: Facts) -> Iterato
 def _components(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
     yield from _range(step, config, task)
     yield from _of_counts(step, config, task)
+    yield from _decided(config)
+
+
+def _instances(step: components.Written, config: Config, task: Facts) -> Iterator[str]:
+    per_class = parse(step)[1].get("per_class", True)
+    if not isinstance(per_class, bool):
+        yield f"per_class = {shown(per_class)}: must be true or false"
+    yield from _range(step, config, task)
+    yield from _decided(config)
+
+
+def _decided(config: Config) -> Iterator[str]:
+    """Problem of classes without a background, where the config names them."""
     if classes := config.data.named_classes:
         try:
             tasks.decided(slices.late_task(config), classes)

@@ -9,7 +9,7 @@ from goldfold.config.trial_keys import as_written, written_keys
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
-DECISIONS = ("thresholds", "components")
+DECISIONS = ("thresholds", "components", "instances")
 """Steps that some sets of classes do not have."""
 
 

@@ -144,7 +144,7 @@ class FittedCleaning:
         def value(places: Sequence[int]) -> float:
             return signed(chosen.value(evidence.at(places), np.arange(len(evidence))), chosen)
 
-        found = _search(value, len(classes), len(self.values), self.per_class)
+        found = search(value, len(classes), len(self.values), self.per_class)
         return {
             name: {of: self.values[place][at] for of, place in zip(classes, found, strict=True)}
             for at, name in enumerate(NAMES)
@@ -156,7 +156,7 @@ class FittedCleaning:
         return {name: self.task.clean(predictions, settings) for name, predictions in members.items()}
 
 
-def _search(value: Callable[[Sequence[int]], float], n_classes: int, n: int, per_class: bool) -> list[int]:
+def search(value: Callable[[Sequence[int]], float], n_classes: int, n: int, per_class: bool) -> list[int]:
     """Return the place of the best setting of each class, of ``n`` settings."""
     best, reached = [0] * n_classes, value([0] * n_classes)
     for place in range(1, n):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from goldfold.metrics.metric import Rows
 
 if TYPE_CHECKING:
+    from goldfold.metrics.instances import Counted
     from goldfold.metrics.surfaces import Pairs
 
 Counts = NDArray[np.integer[Any]]
@@ -29,14 +30,21 @@ class Overlap:
     """Masks of all images, for metrics that need more than counts."""
     rows: Rows | None = None
     """Rows among these that are counted here; None for all."""
+    instances: "Counted | None" = None
+    """Instances of all images, for metrics of these."""
 
     def __len__(self) -> int:
         return len(self.both)
 
+    @property
+    def also_reported(self) -> tuple[str, ...]:
+        """Metrics that are of interest besides those of all masks."""
+        return ("instance_ap",) if self.instances is not None and self.instances.are_separated else ()
+
     def arguments(self, rows: Rows) -> tuple["Overlap"]:
         """Return the counts of some of the images, as the only argument."""
         own = rows if self.rows is None else self.rows[rows]
-        return (Overlap(self.both[rows], self.predicted[rows], self.true[rows], self.pairs, own),)
+        return (Overlap(self.both[rows], self.predicted[rows], self.true[rows], self.pairs, own, self.instances),)
 
 
 def count(prediction: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], first: int, last: int, ignore: int

@@ -51,8 +51,8 @@ def _simpler(step: components.Written, results: Results) -> str:
         return "smaller trees (boosted_stacking: depth: 2, trees: 20), or a linear stack (stacking)"
     if name == "thresholds" and params.get("per_class", True):
         return "one threshold for all classes ({thresholds: {per_class: false}})"
-    if name == "components" and params.get("per_class", True):
-        return "one setting for all classes ({components: {per_class: false}})"
+    if name in ("components", "instances") and params.get("per_class", True):
+        return f"one setting for all classes ({{{name}: {{per_class: false}}}})"
     return ""
 
 

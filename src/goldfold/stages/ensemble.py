@@ -131,7 +131,7 @@ def run(
         last.members.clear()  # gigabytes of many classes
     fused_test = _predict(facets, Path(folder), members, steps, made, has_test, has_holdout)
     if not has_test:  # files of an earlier run that had test images
-        submitted = ("submission.csv", *facets.facts.submission_files, *facets.facts.chosen_files.values())
+        submitted = ("submission.csv", *facets.facts.every_submission_file)
         _remove_stale(Path(folder).glob("test.*"), [Path(leaderboard).parent / name for name in submitted])
     method, named = (fusion, weights_of(made.fitted[0], given)) if fusion else (settings.get("method"), given)
     write_json(Path(folder) / "weights.json", {"method": method, "weights": _shares(named)})

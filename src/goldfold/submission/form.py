@@ -19,3 +19,5 @@ class Form:
     """Classes in a cell, the most probable first; 0: the predicted label or labels."""
     confidence: str | None = None
     """Column with the confidence of the label; that of the label itself if both are in one cell; None: no confidence."""
+    repeats: bool = False
+    """Whether several rows may have one key, such as one row per instance."""

@@ -1,7 +1,7 @@
 """Masks as text, used instead of a path: run lengths by pixel value, and the size of the image."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,7 @@ def decode(text: str) -> NDArray[np.uint8]:
     Raises:
         DataError: the runs do not fit the image, or two values claim a pixel.
     """
-    height, width, runs = text.removeprefix(PREFIX).split(" ", 2)
-    known: dict[str, Any] = json.loads(runs)
-    size = (int(height), int(width))
+    size, known = _parsed(text)
     mask = np.zeros(size, dtype=np.uint8)
     for value, texts in known["runs"].items():
         covered = np.zeros(size, dtype=bool)
@@ -50,3 +48,17 @@ def decode(text: str) -> NDArray[np.uint8]:
             )
         mask[covered] = int(value)
     return mask
+
+
+def rows(text: str) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """Yield the value and the pixels (height, width) of each run length by itself."""
+    size, known = _parsed(text)
+    for value, texts in known["runs"].items():
+        for one in texts:
+            yield int(value), rle.decode(one, *size, known["row_major"], known["first_pixel"])
+
+
+def _parsed(text: str) -> tuple[tuple[int, int], dict[str, Any]]:
+    """Size in pixels, and the JSON of `runs_of`."""
+    height, width, runs = text.removeprefix(PREFIX).split(" ", 2)
+    return (int(height), int(width)), json.loads(runs)

@@ -49,6 +49,8 @@ class Facts:
     """Files that `Submit.write_extras` writes next to the table; a name ending in ``/`` is a folder."""
     chosen_files: Mapping[str, str] = field(default_factory=dict)
     """Setting of ``task_params`` -> further file that `Submit.write_extras` writes if it is set, else removes."""
+    step_files: Mapping[str, str] = field(default_factory=dict)
+    """Step of the ensemble -> further file that `Submit.write_extras` writes with it."""
     settings: type = NoSettings
     """Dataclass of the config's ``task_params``."""
     post_training_settings: tuple[str, ...] = ()
@@ -88,3 +90,8 @@ class Facts:
     """True if classes are in order by their nature, so that metrics of grades are always reported."""
     follows_roi: bool = True
     """True if targets and predictions move with the region cropped from an image (`data.roi`)."""
+
+    @property
+    def every_submission_file(self) -> tuple[str, ...]:
+        """All files that a submission may have besides its table."""
+        return (*self.submission_files, *self.chosen_files.values(), *self.step_files.values())

@@ -25,8 +25,21 @@ class Cleans(Protocol):
         """Return the predictions with settings per class attached: smallest, holes and largest."""
 
 
+@runtime_checkable
+class Separates(Protocol):
+    """Optional members of the facet `Decide`: settings by which objects are separated, fitted by the step `instances`."""
+
+    def separable(
+        self, predictions: "Arrays", truth: "pd.DataFrame", settings: Sequence[tuple[float, float, int]]
+    ) -> Any:
+        """Pair predictions with the truth, for each of the settings, see `goldfold.ensembling.mask_components.Cleanable`."""
+
+    def separate(self, predictions: "Arrays", settings: Sequence[tuple[float, float, int]]) -> "Arrays":
+        """Return the predictions with settings per class attached: distance, neck and smallest."""
+
+
 class ForSteps:
-    """Fusion, scores and, if the task has them, decisions and cleaning of masks, see `goldfold.ensembling.steps`."""
+    """Fusion, scores and, if the task has them, decisions, cleaning and instances of masks, see `goldfold.ensembling.steps`."""
 
     def __init__(
         self,
@@ -45,3 +58,5 @@ class ForSteps:
             self.decided_classes, self.decidable, self.decide = decide.decided_classes, decide.decidable, decide.decide
         if isinstance(decide, Cleans):
             self.cleanable, self.clean = decide.cleanable, decide.clean
+        if isinstance(decide, Separates):
+            self.separable, self.separate = decide.separable, decide.separate

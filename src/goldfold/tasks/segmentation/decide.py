@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from goldfold.predictions.arrays import with_same, with_thresholds
 from goldfold.tasks.segmentation.decided import decided
 from goldfold.tasks.segmentation.kept import Kept, key
-from goldfold.tasks.segmentation.maps import COMPONENTS, mask, regions
+from goldfold.tasks.segmentation.maps import COMPONENTS, INSTANCES, mask, regions
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from goldfold.images.geometry import Placement
     from goldfold.metrics.segmentation import Overlap, Undecided
     from goldfold.predictions.arrays import Arrays
+    from goldfold.tasks.segmentation.instances import Instances
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,18 @@ class Decide:
     def clean(self, predictions: Arrays, settings: Sequence[tuple[int, int, bool]]) -> Arrays:
         """Return the predictions with the settings of the classes attached."""
         return with_same(predictions, COMPONENTS, np.array(settings, dtype=np.int32))
+
+    def separable(
+        self, predictions: Arrays, truth: pd.DataFrame, settings: Sequence[tuple[float, float, int]]
+    ) -> Instances:
+        """Match the instances by each of ``settings``, see `goldfold.ensembling.instances.Setting`, with the true ones."""
+        from goldfold.tasks.segmentation.instances import separable
+
+        return separable(self.spec, self.kept, predictions, truth, settings)
+
+    def separate(self, predictions: Arrays, settings: Sequence[tuple[float, float, int]]) -> Arrays:
+        """Return the predictions with the settings of the classes attached."""
+        return with_same(predictions, INSTANCES, np.array(settings, dtype=np.float64))
 
     def _counted(
         self,

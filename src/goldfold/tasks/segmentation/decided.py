@@ -1,4 +1,4 @@
-"""Classes with a decision threshold and components that can be cleaned; used before training."""
+"""Classes with a decision threshold, and components that can be cleaned and separated; used before training."""
 
 from goldfold.base.errors import ConfigError
 from goldfold.tasks.segmentation.spec import Spec
@@ -16,7 +16,7 @@ def decided(spec: Spec) -> list[str]:
     if 0 in values:
         name = spec.classes[values.index(0)]
         raise ConfigError(
-            f"thresholds and components need a background, but the pixel value 0 is the class {name!r}; remove the step, or the "
-            f"class"
+            f"thresholds, components and instances need a background, but the pixel value 0 is the class {name!r}; remove the "
+            f"step, or the class"
         )
     return spec.classes

@@ -1,7 +1,7 @@
 """Facts of segmentation."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ class Settings:
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """For one class: a pixel is predicted as the class at or above this probability."""
+    true_instances: Literal["auto", "given", "components"] = "auto"
+    """True instances: `given` by the masks (files of a folder, values of a file, rows of run lengths) or their connected
+    `components`; `auto`: the files of a folder, else components."""
 
 
 FACTS = Facts(
@@ -31,9 +34,11 @@ FACTS = Facts(
     losses=catalog.LOSSES["mask"],
     mixes=catalog.MIXES["mask"],
     default_loss={"dice": 0.5, "ce": 0.5},
+    submission_keys=("format",),
     submission_files=("masks/",),
+    step_files={"instances": "instances/"},
     settings=Settings,
-    post_training_settings=("threshold",),
+    post_training_settings=("threshold", "true_instances"),
     unit="pixels",
     cached=("mask", "mask_sha256", "mask_depth"),
     cache_files=("masks.npy",),

@@ -38,7 +38,7 @@ def key(predictions: "Arrays", row: int, *more: Any) -> bytes:
     stored = predictions[f"maps/{row}"]
     digest = blake2b(repr((stored.shape, *more)).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(stored).tobytes())
-    for name in ("sizes", "rois", "thresholds"):
+    for name in ("sizes", "rois", "thresholds", "components"):
         if name in predictions:
             digest.update(predictions[name][row].tobytes())
     return digest.digest()

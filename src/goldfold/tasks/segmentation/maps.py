@@ -4,7 +4,8 @@ Predictions have ``sizes`` (n, 2), the original height and width of the images, 
 image: uint8 (channels - 1, height, width), 255 for probability 1, at the network's resolution, without the padding. The
 first channel (the background) is 1 minus the others. If images are cropped, ``rois`` (n, 4), x1, y1, x2, y2 in pixels of
 the image, is the region of each map; pixels around it are background. Steps of the ensemble add ``thresholds`` (n, classes)
-and `COMPONENTS`, by which `masks` decides and cleans.
+and `COMPONENTS`, by which `masks` decides and cleans, and `INSTANCES`, by which
+`goldfold.tasks.segmentation.instances` separates the objects of a mask.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 COMPONENTS = "components"
 """Entry (n, classes, 3) with the settings of `goldfold.ensembling.regions`: smallest, holes, largest."""
+INSTANCES = "instances"
+"""Entry (n, classes, 3) with the settings of `goldfold.ensembling.instances`: distance, neck, smallest."""
 
 
 def header_entries(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
+from goldfold.tasks.segmentation.instances import separated
 from goldfold.tasks.segmentation.maps import header_entries, masks, regions, shapes_of
 from goldfold.tasks.segmentation.spec import Spec
 
@@ -30,6 +31,10 @@ class Output:
     def masks(self, predictions: Arrays, ids: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
         """Yield the channel of every pixel per image, at the original size."""
         return masks(self.spec, predictions, ids)
+
+    def instances(self, predictions: Arrays, ids: Sequence[str]) -> Iterator[NDArray[np.int32]]:
+        """Yield the number of the instance of every pixel per image, at the original size; 0 without one."""
+        return (one.labels for one in separated(self.spec, predictions, ids))
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
         """Concatenate the parts, ordered by id; maps are read on access."""

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
-from goldfold.tasks.segmentation.maps import masks
+from goldfold.tasks.segmentation.instances import found, of_pairs
+from goldfold.tasks.segmentation.maps import INSTANCES, masks
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ class Score:
         """Count the overlap at the size of the masks on disk; with ``targets``, at the network's resolution.
 
         Predictions are read again only by metrics of `catalog.OF_MASKS`. With ``targets`` they can be read only once: masks are
-        then kept, compressed, if such a metric was built.
+        then kept, compressed, if such a metric was built. Instances at the network's resolution are connected components.
         """
+        from goldfold.metrics.instances import Counted
         from goldfold.metrics.segmentation import Overlap, count
         from goldfold.metrics.surfaces import Pairs
         from goldfold.targets.mask_coding import IGNORE
@@ -67,8 +69,13 @@ class Score:
             np.array([image[part] for image in counts]).reshape(-1, len(self.classes)) for part in range(3)
         )
         again = partial(pairs_of, read, true)
-        can_read = targets is None or self.keeps_masks
-        return Overlap(both, predicted, alone, Pairs(again, range(first, last + 1), IGNORE) if can_read else None)
+        if targets is not None and not self.keeps_masks:
+            return Overlap(both, predicted, alone)
+        count_instances = (
+            partial(found, self.spec, predictions, truth) if targets is None else partial(of_pairs, self.spec, again)
+        )
+        pairs = Pairs(again, range(first, last + 1), IGNORE)
+        return Overlap(both, predicted, alone, pairs, None, Counted(count_instances, INSTANCES in predictions))
 
     def metric(self, wanted: components.Written) -> Metric:
         """Build a metric of the config."""

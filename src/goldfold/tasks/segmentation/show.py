@@ -16,6 +16,7 @@ from goldfold.metrics.segmentation import dice
 from goldfold.tasks.segmentation.outcome import Outcome, compared
 from goldfold.tasks.segmentation.score import Score
 from goldfold.tasks.segmentation.show_images import drawn, image_section
+from goldfold.tasks.segmentation.show_instances import has_instances, instance_section
 from goldfold.tasks.segmentation.spec import Spec
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ MOST_PAIRS = 20
 
 
 def pages(spec: Spec, predictions: Arrays, truth: pd.DataFrame, gallery: int) -> list[Section]:
-    """Return the sections on classes, confusion and images.
+    """Return the sections on classes, confusion, images and, where there are any, instances.
 
     Args:
         predictions: predictions for at least the images of ``truth``.
@@ -37,7 +38,12 @@ def pages(spec: Spec, predictions: Arrays, truth: pd.DataFrame, gallery: int) ->
     """
     outcome = compared(spec, predictions, truth)
     between = [_confusion(outcome)] if len(spec.classes) > 1 else []
-    return [_classes(outcome), *between, image_section(outcome, gallery)]
+    sections = [_classes(outcome), *between, image_section(outcome, gallery)]
+    return (
+        [*sections, instance_section(spec, predictions, truth, gallery)]
+        if has_instances(spec, predictions)
+        else sections
+    )
 
 
 def _classes(outcome: Outcome) -> Section:

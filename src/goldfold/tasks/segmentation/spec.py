@@ -22,6 +22,7 @@ class Spec:
     threshold: float = 0.5
     mask_palette: str | Mapping[str, Sequence[int]] = "auto"
     unlisted_values: str = "flaw"
+    true_instances: str = "auto"
 
     @cached_property
     def coding(self) -> "Coding":

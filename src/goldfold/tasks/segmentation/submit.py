@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldfold import components
+from goldfold.tasks.segmentation.instances import separated, write
+from goldfold.tasks.segmentation.maps import INSTANCES
 from goldfold.tasks.segmentation.maps import masks as masks_of
 from goldfold.tasks.segmentation.spec import Spec
 
@@ -31,16 +35,26 @@ class Submit:
         return masks.form(self.classes, sample, where, settings)
 
     def submission(self, predictions: Arrays, form: Form) -> pd.DataFrame:
-        """Return the run lengths of each image, or of each class in each image."""
+        """Return the run lengths of each image, of each class in each image, or of each instance."""
         from goldfold.submission import masks
 
         ids = predictions["ids"].tolist()
+        if form.repeats:
+            found = separated(self.spec, predictions, ids)
+            return masks.table_of_instances(found, ids, self.classes, self.spec.first, form)
         return masks.table(masks_of(self.spec, predictions, ids), ids, self.classes, self.spec.first, form)
 
     def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
-        """Write ``masks/<id>.png`` at the original size, with the pixel values of the training masks."""
+        """Write ``masks/<id>.png`` at the original size, with the pixel values of the training masks.
+
+        With the step `instances`, also ``instances/<id>.png``, the number of the instance of each pixel.
+        """
         from goldfold.targets.masks import write_mask
 
         ids = list(table["id"])
         for id, mask in zip(ids, masks_of(self.spec, predictions, ids), strict=True):
             write_mask(f"{folder}/masks/{id}.png", self.spec.coding.written(mask))
+        if INSTANCES in predictions:
+            write(self.spec, predictions, ids, Path(folder) / "instances")
+        else:
+            shutil.rmtree(Path(folder) / "instances", ignore_errors=True)  # of an earlier run that had the step
