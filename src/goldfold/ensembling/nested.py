@@ -5,7 +5,7 @@ on the other folds and applied to the predictions of this fold, and the result i
 steps are fitted on all folds. A group of images is always within one fold, so that no information leaks between folds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_FITTED = 50_000
 """Most images that steps are fitted on: enough for their few parameters, and members as columns then stay small in memory."""
-BLOCK = 65_536
+BLOCK = 32_768
 """Images that steps are applied to at a time, where each image depends on itself alone."""
 Pick = Callable[[Sequence[tuple[Any, Sequence[str]]]], Any]
 """Pairs of predictions and ids of some of their images -> one prediction for all these images."""
@@ -132,7 +132,8 @@ def fit(
     some, every = _some(truth, folds), (truth, folds)
     seen, _ = every if any(map(_needs_all, steps)) else some
     if _is_by_image(steps, members):
-        members = {name: _only(one, seen["id"].tolist(), pick) for name, one in members.items()}
+        given = _Picked(members, seen["id"].tolist(), pick)
+        members = given if getattr(steps[0], "reads_once", False) else dict(given)
     for place, step in enumerate(steps):
         members = steps[place - 1].apply(members, fitted[-1]) if place else members
         images = every if _needs_all(step) else some
@@ -142,6 +143,22 @@ def fit(
 
 def _needs_all(step: Step) -> bool:
     return bool(getattr(step, "needs_all", False))
+
+
+class _Picked(Mapping[str, Any]):
+    """Predictions of some images by member, picked on each access."""
+
+    def __init__(self, members: Members, ids: Sequence[str], pick: Pick) -> None:
+        self.members, self.ids, self.pick = members, ids, pick
+
+    def __getitem__(self, name: str) -> Any:
+        return _only(self.members[name], self.ids, self.pick)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.members)
+
+    def __len__(self) -> int:
+        return len(self.members)
 
 
 def _only(predictions: Any, ids: Sequence[str], pick: Pick) -> Any:

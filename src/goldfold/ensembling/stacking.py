@@ -75,6 +75,7 @@ class Stacking:
     """A model of the members' predictions, with ``fit`` and ``apply`` of a step."""
 
     is_by_image = True
+    reads_once = True
 
     def __init__(self, task: Targets, model: Regressor, cases: Mapping[str, CaseColumns] | None = None) -> None:
         """``cases``: columns of the cases besides those of the members; their statistics are kept under these names."""

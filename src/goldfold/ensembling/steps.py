@@ -53,6 +53,7 @@ class Step(Protocol):
     """A transformation of predictions that does not use the truth.
 
     Optional: ``is_by_image`` is True if the result of an image depends on no other image, so that `apply` may get some of them.
+    ``reads_once`` is True if `FittedStep.fit` reads each member once, so that they need not be in memory together.
     """
 
     def apply(self, members: Members, fitted: Any) -> Members:
