@@ -442,7 +442,7 @@ NAMED = {"source": "folder", "train": "t"}
          "ensemble[0] = 'thresholds': allowed with regression: average, fitted_average, "
             "hill_climbing, simplex, stacking, boosted_stacking, prediction_intervals, package.module:function"),
         (MASKS | {"ensemble": ["fitted_average"]},
-         "allowed with segmentation: average, thresholds, components, package.module:function"),
+         "allowed with segmentation: average, thresholds, components, instances, package.module:function"),
         (LABELS | {"ensemble": [{"thresholds": {"metrc": "f1_macro"}}]}, "thresholds does not take 'metrc'; nearest is 'metric'"),
         (LABELS | {"ensemble": [{"thresholds": {"metric": "f1"}}]}, "metric 'f1': nearest is 'pf1'; allowed with multilabel"),
         (LABELS | {"ensemble": [{"hill_climbing": {"steps": 0}}]}, "steps = 0: must be a whole number from 1 to 1,000"),
@@ -492,11 +492,11 @@ def test_the_configs_of_the_page_are_valid(repo: Path) -> None:
     made = [
         parse(
             {**of_ours, **OF_TASK.get(one.get("task"), {}), **one}
-            | ({"task": "classification"} if "data" in one else {})
+            | ({"task": "classification"} if "data" in one and "task" not in one else {})
         )
         for one in found
     ]
-    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, {}, {}, {}, {}, {}, {}, {}, {}]
+    assert [one.average.weights for one in made] == [{"big": 2}, {"big": 2}, *[{}] * 9]
     assert made[2].postprocessing == ["thresholds"]
     assert [one.stacks_metadata for one in made].count(True) == 1
     assert [(one.on_all_rows.rounds, one.on_all_rows.test) for one in made if one.full_data] == [
