@@ -124,6 +124,11 @@ def test_boxes_of_which_too_little_is_left_are_dropped(least: float | None, kept
     assert np.asarray(made["bboxes"])[0] == pytest.approx([0, 6, 16, 26])
 
 
+def test_boxes_that_are_wholly_seen_stay_where_all_of_them_must_be() -> None:
+    ((_, boxes),) = drawn(augment_for("none", min_visible=1), 1)
+    assert [*boxes] == [0, 1, 2]
+
+
 def test_the_default_share_is_in_no_recipe() -> None:
     assert "min_visible" not in spec_of("none").model["train"]
     assert "min_visible" not in spec_of("none", min_visible=0.25).model["train"]

@@ -412,7 +412,7 @@ def config_of(windows: Any = True, task: str = "segmentation", more: Any = None,
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"windows": {"overlap": 1}}, "windows.overlap = 1: windows would not move; write 0 (windows side by side) to below 1"),
+        ({"windows": {"overlap": 0.96}}, "windows.overlap = 0.96: windows would hardly move; write 0"),
         ({"windows": {"overlap": -0.5}}, "the stride would be larger than the window, and leave gaps"),
         ({"windows": {"positive_crop": 1.5}}, "windows.positive_crop = 1.5: must be at most 1"),
         ({"windows": {"per_image": 0}}, "windows.per_image = 0"),

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from goldfold.config.models import Model
 
 MOST_CROPS = 10_000
+MOST_OVERLAP = 0.95
+"""Four hundred windows of each pixel: far more than they can gain."""
 
 
 class Windows(Section):
@@ -18,7 +20,7 @@ class Windows(Section):
     scale: Number = Field(1.0, ge=0.01, le=4)
     """Factor by which images are resized first: 0.5 halves their sides, so that a window shows four times as much."""
     overlap: Number = 0.5
-    """Part of a window that the next one covers again in prediction, from 0 to below 1; overlapping windows are averaged with
+    """Part of a window that the next one covers again in prediction, from 0 to 0.95; overlapping windows are averaged with
     Gaussian weights."""
     positive_crop: Number = Field(0.5, ge=0, le=1)
     """Probability that a training window is placed around a pixel of a class, of each class equally often, instead of anywhere
@@ -29,11 +31,13 @@ class Windows(Section):
     @field_validator("overlap")
     @classmethod
     def _covers(cls, value: float) -> float:
-        if not 0 <= value < 1:
+        if not 0 <= value <= MOST_OVERLAP:
             what = (
-                "windows would not move" if value >= 1 else "the stride would be larger than the window, and leave gaps"
+                "windows would hardly move"
+                if value > 0
+                else "the stride would be larger than the window, and leave gaps"
             )
-            raise ValueError(f"{what}; write 0 (windows side by side) to below 1")
+            raise ValueError(f"{what}; write 0 (windows side by side) to {MOST_OVERLAP}")
         return value
 
 

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from goldfold.training.spec import Spec
 
 
+WHOLE = 0.999
+"""Share of a box that albumentations finds of one that is wholly visible, at least: it adds a little to the area before."""
+
+
 def augment_of(spec: Spec, learn: Learn, frame: tuple[int, int]) -> Augment | BySize:
     """Build the augmentation of a run, for cached images of the size ``frame``."""
     params = compose_params(learn)
     if boxes := params.get("bbox_params"):
-        params = {**params, "bbox_params": {**boxes, "min_visibility": spec.train.min_visible}}
+        params = {**params, "bbox_params": {**boxes, "min_visibility": min(spec.train.min_visible, WHOLE)}}
     how = spec.train.augment, spec.train.flips, frame, spec.channels, params
     if not spec.sizes:
         return Augment(*how, shown=spec.size)
