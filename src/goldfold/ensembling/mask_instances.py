@@ -2,18 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Protocol
 
 from goldfold.base.errors import ConfigError, shown
 from goldfold.components import Written, name_of
-from goldfold.ensembling.mask_components import MOST_PIXELS, MOST_SETTINGS, Cleanable, search
-from goldfold.ensembling.steps import Members, Metric, only, signed
-
-if TYPE_CHECKING:
-    import pandas as pd
+from goldfold.ensembling.mask_settings import MOST_PIXELS, Attached, Fitted, Given, Paired
+from goldfold.ensembling.steps import Metric
 
 Values = tuple[float, float, int]
 """``distance``, ``neck``, ``smallest``."""
@@ -28,7 +22,7 @@ class Separates(Protocol):
     def decided_classes(self) -> list[str]:
         """Return the names of the classes without the background."""
 
-    def separable(self, predictions: Any, truth: Any, settings: Sequence[Values]) -> Cleanable:
+    def separable(self, predictions: Any, truth: Any, settings: Sequence[Values]) -> Paired:
         """Pair predictions with the truth, for each of the settings."""
 
     def separate(self, predictions: Any, settings: Sequence[Values]) -> Any:
@@ -46,7 +40,7 @@ def instances(
     smallest: int | Sequence[int] = (0, 10, 30),
     metric: Written = METRIC,
     per_class: bool = True,
-) -> "Separation | FittedSeparation":
+) -> Given | Fitted:
     """Instances of masks: touching objects cut at their necks, small ones left out; given, or fitted per class.
 
     Args:
@@ -66,16 +60,19 @@ def instances(
             _numbers("smallest", smallest, MOST_PIXELS, "a whole number of pixels", True),
         )
     ]
-    if len(values) > MOST_SETTINGS:
-        raise ConfigError(
-            f"ensemble: instances: {len(values)} combinations of distance, neck and smallest: at most {MOST_SETTINGS} are "
-            f"tried; give fewer values"
-        )
+    attached = Attached(
+        "instances",
+        NAMES,
+        lambda: task.decided_classes(),
+        lambda predictions, settings: task.separate(predictions, settings),
+        lambda predictions, truth, settings: task.separable(predictions, truth, settings),
+    )
+    step = attached.step_of(values, lambda own: task.metric(metric), per_class)
     if name_of(metric) != METRIC:
         raise ConfigError(
             f"ensemble: instances: metric = {shown(metric)}: must be {METRIC}, or {{{METRIC}: {{iou: 0.5}}}}"
         )
-    return FittedSeparation(task, values, metric, per_class) if len(values) > 1 else Separation(task, values[0])
+    return step
 
 
 def _numbers(name: str, given: Any, most: float, what: str, is_whole: bool) -> list[Any]:
@@ -92,48 +89,3 @@ def _numbers(name: str, given: Any, most: float, what: str, is_whole: bool) -> l
             f"ensemble: instances: {name} = {shown(given)}: must be {what} from 0 to {most:,}, or a list of such"
         )
     return [*dict.fromkeys(values)]
-
-
-class Separation:
-    """Separation of all classes by the same, given settings."""
-
-    def __init__(self, task: Separates, values: Values) -> None:
-        self.task, self.values = task, values
-
-    def apply(self, members: Members, fitted: Any = None) -> Members:
-        """Attach the settings to the predictions; probabilities and masks stay the same."""
-        settings = [self.values] * len(self.task.decided_classes())
-        return {name: self.task.separate(predictions, settings) for name, predictions in members.items()}
-
-
-class FittedSeparation:
-    """Separation by the settings that score best out of fold.
-
-    All settings are tried for all classes together, then for one class after the other. Of settings with the same score the
-    first stays, so that objects are cut only where this pays.
-    """
-
-    is_by_image = True
-
-    def __init__(self, task: Separates, values: Sequence[Values], metric: Written, per_class: bool) -> None:
-        """``values``: settings to try."""
-        self.task, self.values, self.metric, self.per_class = task, values, metric, per_class
-
-    def fit(self, members: Members, truth: "pd.DataFrame", folds: NDArray[np.int64], metric: Metric) -> Any:
-        """Return ``distance``, ``neck`` and ``smallest``, each by class."""
-        chosen, classes = self.task.metric(self.metric), self.task.decided_classes()
-        evidence = self.task.separable(only(members), truth, self.values)
-
-        def value(places: Sequence[int]) -> float:
-            return signed(chosen.value(evidence.at(places), np.arange(len(evidence))), chosen)
-
-        found = search(value, len(classes), len(self.values), self.per_class)
-        return {
-            name: {of: self.values[place][at] for of, place in zip(classes, found, strict=True)}
-            for at, name in enumerate(NAMES)
-        }
-
-    def apply(self, members: Members, fitted: Any) -> Members:
-        """Attach the settings to the predictions; probabilities and masks stay the same."""
-        settings = [(*(fitted[name][of] for name in NAMES),) for of in self.task.decided_classes()]
-        return {name: self.task.separate(predictions, settings) for name, predictions in members.items()}

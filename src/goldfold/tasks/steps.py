@@ -19,7 +19,7 @@ class Cleans(Protocol):
     """Optional members of the facet `Decide`: settings by which masks are cleaned, fitted by the step `components`."""
 
     def cleanable(self, predictions: "Arrays", truth: "pd.DataFrame", settings: Sequence[tuple[int, int, bool]]) -> Any:
-        """Pair predictions with the truth, for each of the settings, see `goldfold.ensembling.mask_components.Cleanable`."""
+        """Pair predictions with the truth, for each of the settings, see `goldfold.ensembling.mask_settings.Paired`."""
 
     def clean(self, predictions: "Arrays", settings: Sequence[tuple[int, int, bool]]) -> "Arrays":
         """Return the predictions with settings per class attached: smallest, holes and largest."""
@@ -32,7 +32,7 @@ class Separates(Protocol):
     def separable(
         self, predictions: "Arrays", truth: "pd.DataFrame", settings: Sequence[tuple[float, float, int]]
     ) -> Any:
-        """Pair predictions with the truth, for each of the settings, see `goldfold.ensembling.mask_components.Cleanable`."""
+        """Pair predictions with the truth, for each of the settings, see `goldfold.ensembling.mask_settings.Paired`."""
 
     def separate(self, predictions: "Arrays", settings: Sequence[tuple[float, float, int]]) -> "Arrays":
         """Return the predictions with settings per class attached: distance, neck and smallest."""
