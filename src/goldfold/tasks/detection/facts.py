@@ -46,4 +46,5 @@ FACTS = Facts(
     unit="objects",
     weighs_samples=False,
     bad_label_policies=("fail", "quarantine", "drop"),
+    in_windows=True,
 )
