@@ -72,8 +72,8 @@ def test_every_pixel_is_covered_and_the_identity_gives_the_image_back(
     grid = Grid.of((height, width), (high, wide), overlap)
 
     def identity() -> Iterator[np.ndarray]:
-        for place in grid:
-            box = grid.box(place)
+        for corner in grid:
+            box = grid.box(corner)
             part = tiles.padded(
                 lambda box: image.transpose(1, 2, 0)[box[0] : box[2], box[1] : box[3]], (height, width), box
             )

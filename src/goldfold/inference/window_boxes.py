@@ -115,16 +115,16 @@ def _with_window(known: Objects, new: Objects) -> Objects:
     """Join the boxes of a window to those of earlier ones."""
     if not len(known) or not len(new):
         return Objects.all([known, new])
-    touches = ((known.seen[:, :2] <= new.seen[0, 2:]) & (known.seen[:, 2:] >= new.seen[0, :2])).all(axis=1)
+    window = new.seen[0]
+    touches: Any = ((known.seen[:, :2] <= window[2:]) & (known.seen[:, 2:] >= window[:2])).all(axis=1)
     near, rest = known.at(touches), known.at(~touches)
     same = near.labels[:, None] == new.labels
     own, other = _pairs(np.where(same, _likeness(near, new), 0.0))
     alone, unmatched = _others(len(near), own), _others(len(new), other)
     old_alone, new_alone = near.at(alone), new.at(unmatched)
     common = _common(old_alone.boxes, new_alone.boxes) * same[np.ix_(alone, unmatched)]
-    is_old_part = old_alone.is_cut.any(axis=1) & (common.T >= ALIKE * _areas(old_alone.boxes)).any(axis=0)
-    of_whole = common[~is_old_part]
-    is_new_part = new_alone.is_cut.any(axis=1) & (of_whole >= ALIKE * _areas(new_alone.boxes)).any(axis=0)
+    is_old_part = _lie_in_one(old_alone, common.T)
+    is_new_part = _lie_in_one(new_alone, common[~is_old_part])
     kept = [old_alone.at(~is_old_part), _merged(near.at(own), new.at(other)), new_alone.at(~is_new_part)]
     return Objects.all([rest, *kept])
 
@@ -155,6 +155,12 @@ def _is_cut_at(objects: Objects, axis: int, place: Floats) -> NDArray[np.bool_]:
     """Whether a side of each box is cut at a place along an axis; places broadcast with the boxes."""
     sides = (objects.is_cut[:, side] & (objects.seen[:, side] == place) for side in (axis, axis + 2))
     return next(sides) | next(sides)
+
+
+def _lie_in_one(objects: Objects, common: Floats) -> NDArray[np.bool_]:
+    """Whether each box (n,) is cut, and lies mostly in one of others, by the areas (others, n) that they have in common."""
+    least = ALIKE * _areas(objects.boxes)
+    return objects.is_cut.any(axis=1) & (common >= least).any(axis=0)
 
 
 def _pairs(likeness: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

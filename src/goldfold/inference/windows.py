@@ -1,7 +1,7 @@
 """Predict images that are larger than a network's input window by window, and blend maps by Gaussian weights.
 
-Boxes of windows are joined by `goldfold.inference.window_boxes`. The Gaussian weights, with a standard deviation of an eighth of the window, are those of nnU-Net (Isensee et al. 2021, Nature
-Methods 18, "inference").
+Boxes of windows are joined by `goldfold.inference.window_boxes`. The weights, with a standard deviation of an eighth of the
+window, are those of nnU-Net (Isensee et al. 2021, Nature Methods 18, "inference").
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Grid:
     lefts: tuple[int, ...]
 
     @classmethod
-    def of(cls, size: Size, window: Size, overlap: float) -> "Grid":
+    def of(cls, size: Size, window: Size, overlap: float) -> Grid:
         """Lay out the windows of an image."""
         tops, lefts = (tuple(starts(a, b, overlap)) for a, b in zip(size, window, strict=True))
         return cls(size, window, tops, lefts)
