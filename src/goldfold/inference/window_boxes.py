@@ -160,7 +160,8 @@ def _is_cut_at(objects: Objects, axis: int, place: Floats) -> NDArray[np.bool_]:
 def _lie_in_one(objects: Objects, common: Floats) -> NDArray[np.bool_]:
     """Whether each box (n,) is cut, and lies mostly in one of others, by the areas (others, n) that they have in common."""
     least = ALIKE * _areas(objects.boxes)
-    return objects.is_cut.any(axis=1) & (common >= least).any(axis=0)
+    lies: Any = objects.is_cut.any(axis=1) & (common >= least).any(axis=0)
+    return np.asarray(lies)
 
 
 def _pairs(likeness: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
