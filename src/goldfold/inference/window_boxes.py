@@ -47,8 +47,10 @@ def joined(grid: Grid, parts: Iterable[Found]) -> Found:
     open_ = Objects.none()
     for place, part in zip(grid, parts, strict=True):
         is_past = open_.seen[:, 3] < place[0]  # windows come row by row
-        done.append(open_.at(is_past))
-        open_ = _with_window(open_.at(~is_past), _in_window(grid, place, part))
+        if is_past.any():
+            done.append(open_.at(is_past))
+            open_ = open_.at(~is_past)
+        open_ = _with_window(open_, _in_window(grid, place, part))
     return _sorted(Objects.all([*done, open_]))
 
 

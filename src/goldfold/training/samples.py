@@ -146,17 +146,17 @@ def loader(
         more: makes further fields of a sample.
     """
     process, processes = accelerator.process_index, accelerator.num_processes
+    n, what = windows.samples_of(spec, images, rows["id"])
+    if processes > 1 and n < 2 * processes:
+        raise ConfigError(
+            f"models[].gpus = {processes}: there are only {n} {what}, where each process needs two. Set gpus: 1."
+        )
     augment = augment_of(spec, learn, images.frame)
     targets = target.targets(rows, images, spec.resize)
     metadata = None if encoder is None else encoder.encode(rows)
     values = cache(partial(_values, target, rows, targets, lists))
     crops = windows.crops_of(spec, target, rows["id"], images, targets)
     order = _order(spec, TrainingCases(len(rows), values), processes, rows, images)
-    if processes > 1 and len(order) < 2 * processes:
-        what = "training images" if crops is None else "windows of training images"
-        raise ConfigError(
-            f"models[].gpus = {processes}: there are only {len(order)} {what}, where each process needs two. Set gpus: 1."
-        )
     mixing = mixing_of(spec, learn, images.lacking(rows["id"]), order)
     samples = TrainingSet(
         list(rows["id"]), targets, list(rows["weight"]), images, augment, spec.key, metadata, mixing, more,

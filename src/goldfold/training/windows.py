@@ -54,6 +54,15 @@ def repeated(spec: Spec, sampler: Sampler, images: TiledImages, ids: Iterable[st
     return Repeated(sampler, per_image(sizes, images.frame, how["per_image"]))
 
 
+def samples_of(spec: Spec, images: Any, ids: Sequence[str]) -> tuple[int, str]:
+    """Return the number of training samples per epoch, if each case counts as often as any, and the noun for them."""
+    how = spec.model.get("windows")
+    if how is None:
+        return len(ids), "training images"
+    counts = per_image([images.size(id) for id in ids], images.frame, how["per_image"])
+    return int(counts.sum()), "windows of training images"
+
+
 def of_validation(spec: Spec) -> Windows | None:
     """Return the windows that validation images are predicted in; None if the network takes whole images."""
     return Windows(VALIDATION_OVERLAP) if spec.model.get("windows") else None
