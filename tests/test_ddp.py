@@ -1,5 +1,6 @@
 """One training in two processes, each a device of its own."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from goldfold.losses import Losses
 from goldfold.samples.dataset import EpochSampler
 from goldfold.samples.samplers import EpochOrder, TrainingCases, shuffled
 from goldfold.samples.windows import Repeated
+from goldfold.stages import cache as stage
 from goldfold.training import windows
 from goldfold.training.samples import loader
 from goldfold.training.spec import read
@@ -297,6 +299,22 @@ def test_windows_are_counted_not_their_images(tiny_masks: Tiny) -> None:
             continue
         with pytest.raises(ConfigError, match=rf"gpus = 2: there are only {n} windows of training images, where each"):
             loader(how, None, None, rows, images, 0, ranks)
+
+
+@pytest.mark.usefixtures("quick_start")
+def test_two_processes_learn_from_windows_as_one_does(tiny_masks: Tiny, tmp_path: Path) -> None:
+    with contextlib.chdir(tiny_masks.root):
+        stage.run(str(tiny_masks.folds / "shards/train-0.csv"), str(tmp_path / "cache"), [128, 128], 3, "native")
+    net = {
+        "backbone": "test_convnext",
+        "params": {"decoder_channels": [8, 8, 8, 8, 8], "decoder_use_norm": False},
+    }
+    net |= {"windows": {"per_image": 2}, "image_size_px": [32, 32]}
+    train = {"epochs": 2, "warmup_epochs": 0, "optimizer": "sgd", "loss": "ce", "flips": "both"}
+    for name, batch_size, gpus in (("pair", 2, 2), ("alone", 4, 1)):
+        model = tiny_masks.model({**train, "batch_size": batch_size}, gpus=gpus, **net)
+        tiny_masks.train(tmp_path / name, model=model, resize="native", caches=[str(tmp_path / "cache")])
+    assert curve(tmp_path / "pair") == pytest.approx(curve(tmp_path / "alone"), rel=1e-4)
 
 
 def test_processes_share_the_windows_of_few_images() -> None:
