@@ -102,7 +102,7 @@ LOSSES: dict[str, Entries] = {
         **_of("goldfold.losses.regression", "mse smooth_l1 l1 huber log_cosh quantile"),
     },
     "mask": {
-        **_of("goldfold.losses.segmentation", "ce dice jaccard tversky focal lovasz"),
+        **_of("goldfold.losses.segmentation", "ce bce dice jaccard tversky focal lovasz topk_ce ohem_ce"),
     },
     "boxes": {},
 }

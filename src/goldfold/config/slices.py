@@ -256,6 +256,7 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 **_start_size(config, model, number),
                 **({"tta": config.tta} if views.needs_trial(config.tta) else {}),
                 **({"shows_features": True} if model.name in featured else {}),
+                **({"overlap": True} if config.data.target_settings.get("mask_values") == BITS else {}),
                 **(
                     {"generated": how.model_dump()} if (how := config.model(model.name, number).train.generated) else {}
                 ),

@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 
 from goldfold.cache.tiles import Box, padded
 from goldfold.images.geometry import Placement, place
-from goldfold.targets.mask_coding import IGNORE, Coding
+from goldfold.targets.mask_bits import Bits, planes
+from goldfold.targets.mask_coding import Coding
 from goldfold.targets.masks import resize_mask
+
+Channels = NDArray[np.unsignedinteger[Any]]
+"""(height, width) channel of every pixel, or set of classes."""
 
 
 class FramedMasks(Sequence[dict[str, Any]]):
     """``{"mask": (height, width)}`` per row of a table; pixels of the frame outside the image are IGNORE.
+
+    Of classes that may overlap, masks are sets of classes, in samples as bytes, see `goldfold.targets.mask_bits.planes`.
 
     Args:
         table: id, width and height; a column ``rle`` holds masks that are not in the cache.
@@ -27,7 +33,7 @@ class FramedMasks(Sequence[dict[str, Any]]):
         table: pd.DataFrame,
         images: Any,
         resize: str,
-        coding: Coding,
+        coding: Coding | Bits,
     ) -> None:
         self.images, self.resize, self.coding = images, resize, coding
         self.ids = list(table["id"])
@@ -38,14 +44,18 @@ class FramedMasks(Sequence[dict[str, Any]]):
         return len(self.ids)
 
     def __getitem__(self, row: Any) -> Any:
-        return {"mask": self.placement(row).into_frame(self.inner(row), IGNORE)}
+        return self.fields(self.placement(row).into_frame(self.inner(row), self.coding.ignore))
 
-    def part(self, row: int, box: Box) -> NDArray[np.uint8]:
-        """Return a part of the mask of an image at its own size, see `goldfold.cache.tiled`; pixels beyond it are IGNORE."""
+    def fields(self, mask: Channels) -> dict[str, Any]:
+        """Return the field of a sample with this mask."""
+        return {"mask": planes(mask) if self.coding.overlaps else mask}
+
+    def part(self, row: int, box: Box) -> Channels:
+        """Return a part of the mask of an image at its own size, see `goldfold.cache.tiled`; pixels beyond it are ignored."""
         size: tuple[int, int] = self.images.size(self.ids[row])
-        return padded(lambda inner: self._inside(row, inner), size, box, IGNORE)
+        return padded(lambda inner: self._inside(row, inner), size, box, self.coding.ignore)
 
-    def _inside(self, row: int, box: Box) -> NDArray[np.uint8]:
+    def _inside(self, row: int, box: Box) -> Channels:
         if self.texts[row]:
             top, left, bottom, right = box
             return self.inner(row)[top:bottom, left:right]
@@ -55,12 +65,12 @@ class FramedMasks(Sequence[dict[str, Any]]):
         """Return the place of the image, or of its cropped part, in the frame."""
         return place(self.sizes[row], self.images.frame, self.resize, self.images.roi(self.ids[row]))
 
-    def inner(self, row: int) -> NDArray[np.uint8]:
-        """Return the mask of the image (or its cropped part) at the network's resolution; pixels outside the frame are IGNORE."""
+    def inner(self, row: int) -> Channels:
+        """Return the mask of the image (or its cropped part) at the network's resolution; pixels outside the frame are ignored."""
         placement = self.placement(row)
         if text := self.texts[row]:
             whole = self.coding.from_text(text, *self.sizes[row])
             framed = resize_mask(whole, self.images.frame, self.resize, roi=placement.roi)
         else:
             framed = self.coding.channels(self.images.mask(self.ids[row]))
-        return placement.out_of_frame(framed, IGNORE)
+        return placement.out_of_frame(framed, self.coding.ignore)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -51,7 +51,7 @@ class Crops:
     def __call__(self, row: int, seed: int) -> tuple[One, dict[str, Any]]:
         """Return the image of a window (height, width, channels) and the fields of its target."""
         box = self.box(row, seed)
-        return One(self.images.part(self.masks.ids[row], box)), {"mask": self.masks.part(row, box)}
+        return One(self.images.part(self.masks.ids[row], box)), self.masks.fields(self.masks.part(row, box))
 
     def box(self, row: int, seed: int) -> Box:
         """Draw the place of a window, within the image or, where it is smaller, around it."""
@@ -70,19 +70,23 @@ class Crops:
 
     def _search(self, row: int) -> list[NDArray[np.int32]]:
         coding, (height, width) = self.masks.coding, self.images.size(self.masks.ids[row])
-        channels = range(coding.first, coding.n_channels)
         boxes = [(top, 0, min(top + STRIP_PX, height), width) for top in range(0, height, STRIP_PX)]
-        counts = np.array([np.bincount(self.masks.part(row, box).ravel(), minlength=256) for box in boxes])
+        counts = np.array([[one.sum() for one in self._classes(row, box)] for box in boxes])
         generator = np.random.default_rng(counter(self.masks.ids[row], "candidates"))
-        wanted = [_ranks(counts[:, channel], generator) for channel in channels]
-        found: list[list[NDArray[np.int32]]] = [[] for _ in channels]
+        wanted = [_ranks(of_class, generator) for of_class in counts.T]
+        found: list[list[NDArray[np.int32]]] = [[] for _ in coding.codes]
         for number, box in enumerate(boxes):
             if any(len(ranks[number]) for ranks in wanted):
-                strip = self.masks.part(row, box)
-                for place, channel in enumerate(channels):
-                    flat = np.flatnonzero(strip == channel)[wanted[place][number]]
+                for place, own in enumerate(self._classes(row, box)):
+                    flat = np.flatnonzero(own)[wanted[place][number]]
                     found[place].append(np.stack([box[0] + flat // width, flat % width], axis=1).astype(np.int32))
         return [pixels for parts in found if parts and len(pixels := np.concatenate(parts))]
+
+    def _classes(self, row: int, box: Box) -> Iterator[NDArray[np.bool_]]:
+        """Yield where each class is in a part of the mask of an image."""
+        coding, strip = self.masks.coding, self.masks.part(row, box)
+        known = strip != coding.ignore
+        return (coding.has(strip, code) & known for code in coding.codes)
 
 
 def _ranks(counts: NDArray[np.int64], generator: np.random.Generator) -> list[NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from goldfold.images import cases
 from goldfold.images.files import files_below, is_text, passed_over, tools_in_words
 from goldfold.images.links import refuse_outside
 from goldfold.sources import own
+from goldfold.targets.class_files import expanded
 
 FOLDERS = frozenset(
     {
@@ -66,6 +67,7 @@ def _read(source: str, outside_links: str, settings: dict[str, Any]) -> dict[str
     is_own = ":" in source
     function = partial(own.read, source) if is_own else components.load(source, SOURCES, "data source")
     roots = _texts(value for key, value in settings.items() if key in FOLDERS)
+    roots = expanded(roots, settings.get("classes") or [])
     if outside_links == "fail" and source in LABEL_FILES:
         folders = [Path(root) for root in roots if os.path.isdir(root)]
         files = (str(folder / name) for folder in folders for name in files_below(folder, LABEL_FILES[source]))

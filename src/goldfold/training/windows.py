@@ -74,4 +74,4 @@ class ValidationWindows:
         row, (top, left) = self.places[number]
         id, (height, width) = self.masks.ids[row], self.images.frame
         box = (top, left, top + height, left + width)
-        return id, One(self.images.part(id, box)), {"mask": self.masks.part(row, box)}
+        return id, One(self.images.part(id, box)), self.masks.fields(self.masks.part(row, box))

@@ -43,7 +43,7 @@ def examine(
         mask_values=values_json(masks.contents),
     )
     missing = ["" if there else "image has no mask" for there in masks.has]
-    flaws = masks.flaws(values.known(names, mask_values, ignore_value), to_nearest)
+    flaws = masks.flaws(values.known(names, mask_values, ignore_value, masks.contents), to_nearest)
     settled = {} if masks.shared is None else {"mask_palette": masks.shared}
     return Examined(examined, names, missing, flaws, settled=settled)
 
@@ -64,7 +64,10 @@ class Target:
         return pd.DataFrame(numbers, columns=list(self.classes), index=table.index)
 
     def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> FramedMasks:
-        """Return ``mask`` (height, width) per image, made on access: channel indices, IGNORE outside the image or unknown."""
+        """Return ``mask`` (height, width) per image, made on access: channel indices, IGNORE outside the image or unknown.
+
+        Of classes that may overlap it is (height, width, bytes), see `goldfold.targets.mask_bits.planes`.
+        """
         from goldfold.samples.dense import FramedMasks
 
         return FramedMasks(table, images, resize, self.coding)
@@ -73,5 +76,22 @@ class Target:
         """Return whether a class is in the mask of each image, (images, classes), in the network's frame."""
         import numpy as np
 
+        if self.coding.overlaps:
+            from goldfold.targets.mask_bits import layers
+
+            n = len(self.classes)
+            return np.array([(layers(fields["mask"], n) == 1).any(axis=(1, 2)) for fields in targets])
         channels = self.coding.first + np.arange(len(self.classes))
         return np.stack([np.bincount(fields["mask"].ravel(), minlength=256)[channels] > 0 for fields in targets])
+
+    def amounts(self, targets: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
+        """Return the number of pixels of each channel, or of each class that may overlap others, in the network's frame."""
+        import numpy as np
+
+        if self.coding.overlaps:
+            from goldfold.targets.mask_bits import layers
+
+            each = [(layers(fields["mask"], len(self.classes)) == 1).sum(axis=(1, 2)) for fields in targets]
+        else:
+            each = [np.bincount(fields["mask"].ravel(), minlength=256)[: self.coding.n_channels] for fields in targets]
+        return np.sum(each, axis=0, dtype=np.int64)
