@@ -150,7 +150,9 @@ class Masks(MaskBase):
     @property
     def by_class(self) -> bool:
         """Return whether classes have one file each."""
-        return CLASS in self.mask_suffix or any(CLASS in folder for folder in ([self.masks] if isinstance(self.masks, str) else self.masks))
+        return CLASS in self.mask_suffix or any(
+            CLASS in folder for folder in ([self.masks] if isinstance(self.masks, str) else self.masks)
+        )
 
     @property
     def reader_keys(self) -> frozenset[str]:
@@ -162,8 +164,8 @@ class Masks(MaskBase):
         if not self.by_class:
             if self.overlap:
                 raise ValueError(
-                    "overlap needs one file per class: write {class} in masks or mask_suffix; for one file whose values are sums of "
-                    "1, 2, 4, ..., set mask_values: bits instead"
+                    "overlap needs one file per class: write {class} in masks or mask_suffix; for one file whose values are sums "
+                    "of 1, 2, 4, ..., set mask_values: bits instead"
                 )
             if self.absent_class != "flaw":
                 raise ValueError("absent_class needs one file per class: write {class} in masks or mask_suffix")
@@ -171,7 +173,9 @@ class Masks(MaskBase):
         if self.classes is None:
             raise ValueError("{class} stands for the names of the classes: set classes")
         if self.mask_values != "index" or self.unlisted_values != "flaw" or self.mask_palette != "auto":
-            raise ValueError("with one file per class every value but 0 is the class; remove mask_values, mask_palette and unlisted_values")
+            raise ValueError(
+                "with one file per class every value but 0 is the class; remove mask_values, mask_palette and unlisted_values"
+            )
         if any(map(is_colour, ignored_values(self.ignore_value, "index"))):
             raise ValueError("ignore_value: with one file per class, write a number from 1 to 255, or a list of these")
         if self.overlap and len(self.classes) > MOST_BITS:
@@ -186,9 +190,9 @@ class Masks(MaskBase):
         unknown = value_of_unknown(len(self.classes or ()), self.overlap) if self._ignored_numbers else None
         return {"mask_values": "bits" if self.overlap else "index", "ignore_value": unknown}
 
-    def raw_paths(self) -> list[str]:
-        """Files and folders whose contents the manifest depends on, with a folder per class if classes have one each."""
-        return list(dict.fromkeys(expanded(super().raw_paths(), self.classes or [])))
+    def owned(self, path: str | None) -> list[str]:
+        """``path``, or that of each class; empty if it is not set."""
+        return expanded(super().owned(path), self.classes or [])
 
 
 class Tiles(MaskBase):

@@ -16,6 +16,7 @@ from goldfold.config.tried import after_prediction
 from goldfold.planning import inner
 from goldfold.planning.row_lists import chosen_rows
 from goldfold.samples.presets.reading import expanded
+from goldfold.targets.class_files import BITS
 from goldfold.tasks import facts
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")

@@ -59,12 +59,16 @@ def bce(
         positive_weight: factor of pixels of the class, or one for each class.
     """
     if logits.shape[1] > 1 and not overlap:
-        raise ConfigError("bce is for one class, or for classes that may overlap; use ce, whose classes exclude each other")
+        raise ConfigError(
+            "bce is for one class, or for classes that may overlap; use ce, whose classes exclude each other"
+        )
     each = positive_weight if isinstance(positive_weight, list) else [positive_weight] * logits.shape[1]
     for value in each:
         number("positive_weight", value, "above 0", lambda value: value > 0)
     if len(each) != logits.shape[1]:
-        raise ConfigError(f"positive_weight has {len(each)} values; write one number, or one for each of the {logits.shape[1]} classes")
+        raise ConfigError(
+            f"positive_weight has {len(each)} values; write one number, or one for each of the {logits.shape[1]} classes"
+        )
     shares, known = _shares(logits, target, ignore_index)
     factor = torch.tensor(each, dtype=torch.float32, device=logits.device).view(1, -1, 1, 1)
     values = functional.binary_cross_entropy_with_logits(
@@ -190,7 +194,7 @@ def tversky(
     """1 - Tversky index (Salehi et al. 2017), with weights ``alpha`` of false positives and ``beta`` of false negatives.
 
     Args:
-        gamma: exponent of the loss of each channel, as of the focal Tversky loss (Abraham & Khan 2019, whose gamma is 1 / this one).
+        gamma: exponent of the loss of each channel, that of the focal Tversky loss (Abraham & Khan 2019, who call it 1 / gamma).
         background, per_image: as of `dice`.
     """
     number("alpha", alpha, "of at least 0", lambda value: value >= 0)
@@ -220,7 +224,10 @@ def lovasz(
     # smp's functions take no float64
     logits = at_least_float32(logits).float()
     if overlap:
-        of_classes = [_hinge(one[:, None], of, ignore_index, per_image) for one, of in zip(logits.unbind(1), target.unbind(1), strict=True)]
+        of_classes = [
+            _hinge(one[:, None], of, ignore_index, per_image)
+            for one, of in zip(logits.unbind(1), target.unbind(1), strict=True)
+        ]
         return torch.stack(of_classes).mean()
     if logits.shape[1] == 1:
         return _hinge(logits, target[:, 0] if target.ndim == 4 else target, ignore_index, per_image)
@@ -283,7 +290,11 @@ def _pixel_ce(
             )
             return loss * known[:, 0]
         return functional.cross_entropy(
-            at_least_float32(logits), target, ignore_index=ignore_index, reduction="none", label_smoothing=label_smoothing
+            at_least_float32(logits),
+            target,
+            ignore_index=ignore_index,
+            reduction="none",
+            label_smoothing=label_smoothing,
         )
     if target.ndim == 4:
         shares, known = _shares(logits, target, ignore_index)
@@ -321,7 +332,9 @@ def _of_alpha(alpha: float, logits: Tensor, target: Tensor, ignore_index: int, o
     """Factors of pixels for the parameter alpha of the focal loss, in the shape of the loss per pixel."""
     number("alpha", alpha, "from 0 to 1", lambda value: 0 <= value <= 1)
     if logits.shape[1] > 1 and not overlap:
-        raise ConfigError("focal: alpha is for one class, or for classes that may overlap; set train.class_weights instead")
+        raise ConfigError(
+            "focal: alpha is for one class, or for classes that may overlap; set train.class_weights instead"
+        )
     shares, _ = _shares(logits, target, ignore_index)
     factors = alpha * shares + (1 - alpha) * (1 - shares)
     return factors if target.ndim == 4 else factors[:, 0]

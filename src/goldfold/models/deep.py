@@ -36,7 +36,9 @@ class Deep:
 class DeeplySupervised(nn.Module):
     """A network of segmentation_models_pytorch with a head on each of some stages of its decoder, used in training alone."""
 
-    def __init__(self, model: Any, stages: Sequence[nn.Module], channels: Sequence[int], weights: Sequence[float]) -> None:
+    def __init__(
+        self, model: Any, stages: Sequence[nn.Module], channels: Sequence[int], weights: Sequence[float]
+    ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.segmentation_head = model.encoder, model.decoder, model.segmentation_head
         n_classes = next(part for part in model.segmentation_head.modules() if isinstance(part, nn.Conv2d)).out_channels
@@ -91,9 +93,13 @@ def supervised(architecture: str, model: Any, wanted: bool | Sequence[float]) ->
         stages = list(blocks)
         widths = [_width(stage) for stage in stages]
     if len(weights) >= len(stages):
-        raise ConfigError(f"{what}: the decoder has {len(stages) - 1} stages before its output, and there are {len(weights)} weights")
+        raise ConfigError(
+            f"{what}: the decoder has {len(stages) - 1} stages before its output, and there are {len(weights)} weights"
+        )
     chosen = range(len(stages) - 2, len(stages) - 2 - len(weights), -1)
-    return DeeplySupervised(model, [stages[place] for place in chosen], [widths[place] for place in chosen], list(weights))
+    return DeeplySupervised(
+        model, [stages[place] for place in chosen], [widths[place] for place in chosen], list(weights)
+    )
 
 
 def _width(block: nn.Module) -> int:

@@ -66,7 +66,7 @@ class FramedMasks(Sequence[dict[str, Any]]):
         return place(self.sizes[row], self.images.frame, self.resize, self.images.roi(self.ids[row]))
 
     def inner(self, row: int) -> Channels:
-        """Return the mask of the image (or its cropped part) at the network's resolution; pixels outside the frame are ignored."""
+        """Return the mask of the image (or its cropped part) at the network's resolution; pixels beyond the frame are ignored."""
         placement = self.placement(row)
         if text := self.texts[row]:
             whole = self.coding.from_text(text, *self.sizes[row])

@@ -64,4 +64,6 @@ def expanded(texts: Iterable[str], classes: Sequence[str]) -> list[str]:
     >>> expanded(["masks/{class}"], ["cat", "dog"])
     ['masks/cat', 'masks/dog']
     """
-    return [own for text in texts for own in ([text.replace(CLASS, name) for name in classes] if CLASS in text else [text])]
+    return [
+        own for text in texts for own in ([text.replace(CLASS, name) for name in classes] if CLASS in text else [text])
+    ]

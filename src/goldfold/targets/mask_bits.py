@@ -68,7 +68,10 @@ class Bits:
         """JSON of class -> run lengths, ``""`` for ignored pixels."""
         is_known = sets != self.ignore
         parts = {"": rle.encode(~is_known)}
-        parts |= {name: rle.encode(self.has(sets, code) & is_known) for name, code in zip(self.classes, self.codes, strict=True)}
+        parts |= {
+            name: rle.encode(self.has(sets, code) & is_known)
+            for name, code in zip(self.classes, self.codes, strict=True)
+        }
         return json.dumps({name: runs for name, runs in parts.items() if runs})
 
     def from_text(self, text: str, height: int, width: int) -> Sets:

@@ -66,7 +66,9 @@ def classes_of(
             raise DataError("data.mask_values: nonzero has one class; data.classes must name one.")
         return list(named or ["foreground"])
     if rule == BITS and len(named or ()) > MOST_BITS:
-        raise DataError(f"data.classes: {len(named or ())} classes; at most {MOST_BITS} are possible if they may overlap.")
+        raise DataError(
+            f"data.classes: {len(named or ())} classes; at most {MOST_BITS} are possible if they may overlap."
+        )
     if named is not None:
         names = list(named)
     else:

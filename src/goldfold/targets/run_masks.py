@@ -28,9 +28,7 @@ def to_text(runs: str, height: int, width: int) -> str:
     return f"{PREFIX}{height} {width} {runs}"
 
 
-def runs_of(
-    by_value: Mapping[int, Sequence[str]], row_major: bool, first_pixel: int, overlap: bool = False
-) -> str:
+def runs_of(by_value: Mapping[int, Sequence[str]], row_major: bool, first_pixel: int, overlap: bool = False) -> str:
     """Text of run lengths by pixel value, with one or more per value.
 
     Args:

@@ -72,8 +72,8 @@ class Target(Protocol):
     """Targets, from the raw data to samples.
 
     Optional: ``presence(targets)`` -> (images, classes) True where a class is in a result of `targets`; needed for samplers
-    by class if the tables of the folds do not hold all that `content` needs. ``amounts(targets)`` -> (outputs of a network,) amount
-    of each in results of `targets`, from which class weights of the loss are computed instead of the number of cases.
+    by class if the tables of the folds do not hold all that `content` needs. ``amounts(targets)`` -> (outputs of a network,)
+    amount of each in results of `targets`, from which class weights are computed instead of the number of cases.
     """
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:

@@ -53,7 +53,9 @@ def copy_paste(sample: Sample, partner: Partner, generator: np.random.Generator,
 def objects(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
     """Number the connected regions of each class from 1, ordered by class: (height, width), 0 elsewhere, and how many."""
     if mask.ndim == 3:  # sets of classes as bytes
-        found, regions = cv2.connectedComponents((mask.any(axis=2) & ~(mask == IGNORE).all(axis=2)).astype(np.uint8), connectivity=8)
+        found, regions = cv2.connectedComponents(
+            (mask.any(axis=2) & ~(mask == IGNORE).all(axis=2)).astype(np.uint8), connectivity=8
+        )
         return regions, found - 1
     numbers, n = np.zeros(mask.shape, np.int32), 0
     for channel in np.setdiff1d(np.unique(mask), [BACKGROUND, IGNORE]):

@@ -68,7 +68,9 @@ class External:
             raise DataError(
                 f"{named} has the shape {found.shape} and the type {found.dtype}; needed is {self._wanted()}."
             )
-        if not self.spec.overlaps and (most := int(found.sum(axis=0, dtype=int).max())) > FULL + n:  # each may be rounded up
+        if (
+            not self.spec.overlaps and (most := int(found.sum(axis=0, dtype=int).max())) > FULL + n
+        ):  # each may be rounded up
             raise DataError(
                 f"{named} has a pixel whose classes sum to {most}, more than {FULL}, "
                 f"which is probability 1. Write probabilities after softmax, times {FULL}."

@@ -61,8 +61,8 @@ class Learn:
     ) -> Callable[[nn.Module, Batch], Losses]:
         """Return the mean over the batch; images of equal weight are grouped, as Dice is not a mean over images.
 
-        Outputs of a network that know their loss (`goldfold.models.mask_queries.Queries`) take its place, in training; of those of
-        several depths (`goldfold.models.deep.Deep`), the losses are added up.
+        Outputs of a network that know their loss (`goldfold.models.mask_queries.Queries`) take its place, in training; of outputs
+        of several depths (`goldfold.models.deep.Deep`), the losses are added up.
 
         Args:
             counts: pixels of each channel in the training masks of the fold, where class weights are computed from them.

@@ -29,9 +29,7 @@ def kept(masks: Iterable[Mask]) -> Callable[[], Iterator[Mask]]:
     return lambda: (np.frombuffer(zlib.decompress(data), dtype).reshape(shape) for shape, dtype, data in parts)
 
 
-def pairs_of(
-    masks: Callable[[], Iterable[Mask]], true: Sequence[Callable[[], Mask]]
-) -> Iterator[tuple[Mask, Mask]]:
+def pairs_of(masks: Callable[[], Iterable[Mask]], true: Sequence[Callable[[], Mask]]) -> Iterator[tuple[Mask, Mask]]:
     """Read pairs of predicted and true masks."""
     return ((mask, of()) for mask, of in zip(masks(), true, strict=True))
 
