@@ -14,6 +14,7 @@ from goldfold.cache.tiled import TiledImages, drawn_box
 from goldfold.cache.tiles import SIDE_PX, Box
 from goldfold.samples.dense import FramedMasks
 from goldfold.samples.samplers import Rows, Sampler, TrainingCases
+from goldfold.targets.mask_coding import IGNORE
 
 MOST_AUTO = 256
 """Most windows of an image per epoch by ``auto``."""
@@ -85,6 +86,10 @@ class Crops:
     def _classes(self, row: int, box: Box) -> Iterator[NDArray[np.bool_]]:
         """Yield where each class is in a part of the mask of an image."""
         coding, strip = self.masks.coding, self.masks.part(row, box)
+        if strip.ndim == 3:  # soft
+            return (
+                (strip[..., place] > IGNORE // 2) & (strip[..., place] != IGNORE) for place in range(strip.shape[2])
+            )
         known = strip != coding.ignore
         return (coding.has(strip, code) & known for code in coding.codes)
 

@@ -39,6 +39,7 @@ FACTS = Facts(
     submission_files=("masks/",),
     step_files={"instances": "instances/"},
     settings=Settings,
+    pseudo_label_keys=("soft", "ignore_band", "least_decided"),
     post_training_settings=("threshold", "true_instances"),
     unit="pixels",
     cached=("mask", "mask_sha256", "mask_depth"),

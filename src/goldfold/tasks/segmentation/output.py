@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,29 +87,35 @@ class Output:
         shapes = {name: array[rows[0]] for name, array in shapes_of(members[:1]).items()}
         return OneByOne(header_entries(self.classes, ids, shapes), "maps", len(ids), make)
 
-    def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
-        """Return hard masks, in which pixels with a probability below ``threshold`` are ignored.
+    def pseudo_labels(
+        self,
+        predictions: Arrays,
+        threshold: float,
+        soft: Mapping[str, float] | None = None,
+        ignore_band: tuple[float, float] | None = None,
+        least_decided: float = LEAST_SURE,
+    ) -> pd.DataFrame:
+        """Return masks in which pixels that are not decided are ignored, see `goldfold.tasks.segmentation.taught`.
 
-        Images with less than half of their pixels confident are left out. ``confidence`` is the mean probability of the
-        confident pixels. If images are cropped, only the region counts.
+        Images with a smaller share of decided pixels than ``least_decided`` are left out. ``confidence`` is the mean probability
+        of the decided pixels. If images are cropped, only the region counts.
+
+        Args:
+            threshold: smallest probability of a decided pixel; ``ignore_band`` has limits of the probability of classes instead.
+            soft: ``power`` and ``floor`` of soft masks, in the column ``soft``; None for hard ones, in ``rle``.
         """
         import pandas as pd
 
-        from goldfold.predictions.maps import resized, with_first_channel
-        from goldfold.targets.mask_coding import IGNORE
+        from goldfold.tasks.segmentation.taught import Taught, texts
 
         rows = []
         for row, (id, cut) in enumerate(zip(predictions["ids"], regions(predictions), strict=True)):
             height, width = cut.original
-            values = with_first_channel(resized(predictions[f"maps/{row}"], cut.part))
-            confidence, index = values.max(axis=0), values.argmax(axis=0).astype(np.uint8)
-            sure = confidence >= threshold
-            if sure.mean() >= LEAST_SURE:
-                index[~sure] = IGNORE
-                mean = round(float(confidence[sure].mean()), 6)
-                text = self.coding.to_text(cut.put_back(index))
-                rows.append((str(id), mean, width, height, text, round(float(sure.mean()), 6)))
-        columns = ["id", "confidence", "width", "height", "rle", "sure"]
+            taught = Taught(self.spec, threshold, ignore_band)
+            made = texts(self.spec, taught, predictions[f"maps/{row}"], cut, soft, least_decided)
+            if made is not None:
+                rows.append((str(id), made.confidence, width, height, made.text, made.decided))
+        columns = ["id", "confidence", "width", "height", "rle" if soft is None else "soft", "sure"]
         return pd.DataFrame(rows, columns=columns).sort_values("id").reset_index(drop=True)
 
 

@@ -76,11 +76,8 @@ class Target:
         """Return whether a class is in the mask of each image, (images, classes), in the network's frame."""
         import numpy as np
 
-        if self.coding.overlaps:
-            from goldfold.targets.mask_bits import layers
-
-            n = len(self.classes)
-            return np.array([(layers(fields["mask"], n) == 1).any(axis=(1, 2)) for fields in targets])
+        if targets and targets[0]["mask"].ndim == 3:
+            return np.array([self._layers(fields["mask"]).any(axis=(1, 2)) for fields in targets])
         channels = self.coding.first + np.arange(len(self.classes))
         return np.stack([np.bincount(fields["mask"].ravel(), minlength=256)[channels] > 0 for fields in targets])
 
@@ -89,9 +86,25 @@ class Target:
         import numpy as np
 
         if self.coding.overlaps:
-            from goldfold.targets.mask_bits import layers
-
-            each = [(layers(fields["mask"], len(self.classes)) == 1).sum(axis=(1, 2)) for fields in targets]
+            each = [self._layers(fields["mask"]).sum(axis=(1, 2)) for fields in targets]
         else:
             each = [np.bincount(fields["mask"].ravel(), minlength=256)[: self.coding.n_channels] for fields in targets]
         return np.sum(each, axis=0, dtype=np.int64)
+
+    def _layers(self, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Return the pixels (classes, height, width) of the classes in bytes of sets, or in a soft mask."""
+        import numpy as np
+
+        from goldfold.targets.mask_bits import layers, n_bytes
+        from goldfold.targets.soft_masks import FULL, IGNORE, of_shares
+
+        n = len(self.classes)
+        if self.coding.overlaps and mask.shape[2] == n_bytes(n):
+            return layers(mask, n) == 1
+        levels = mask.transpose(2, 0, 1)
+        if not self.coding.overlaps and not self.coding.first:  # the first class is not stored
+            known = levels[0] != IGNORE
+            levels = np.concatenate(
+                [of_shares(1 - np.where(known, levels, 0).sum(axis=0, keepdims=True) / FULL, known), levels]
+            )
+        return (levels > FULL / 2) & (levels != IGNORE)
