@@ -49,6 +49,8 @@ class MaskBase(DataBase):
     def _bits_are_named(self) -> "MaskBase":
         if self.mask_values == "bits" and self.classes is None:
             raise ValueError("mask_values: bits needs the names of the classes, from the lowest bit: set classes")
+        if self.mask_values == "bits" and len(self.classes or ()) == 1:
+            raise ValueError("mask_values: bits is for several classes; set nonzero")
         if self.mask_values == "bits" and len(self.classes or ()) > 16:
             raise ValueError(f"mask_values: bits has {len(self.classes or ())} classes, but files have at most 16 bits")
         taken = [value for value in self._ignored_numbers if 0 < value < 1 << len(self.classes or ())]
@@ -320,8 +322,8 @@ class Rle(DataBase):
             raise ValueError("class_column needs the names of the classes, in order: set classes")
         if self.class_column is None and len(self.classes or "1") > 1:
             raise ValueError("several classes need class_column, the column with the class")
-        if self.overlap and self.class_column is None:
-            raise ValueError("overlap is for several classes: set class_column, or remove it")
+        if self.overlap and (self.class_column is None or len(self.classes or ()) == 1):
+            raise ValueError("overlap is for several classes, in class_column; remove it")
         if self.overlap and len(self.classes or ()) > MOST_BITS:
             raise ValueError(f"overlap: {len(self.classes or ())} classes; at most {MOST_BITS} are possible")
         return self

@@ -86,8 +86,9 @@ class Bits:
 
 
 def n_bytes(n_classes: int) -> int:
-    """Bytes of a set, with a bit for ignored pixels besides those of the classes."""
-    return 1 if n_classes < 8 else 2 if n_classes < 16 else 4
+    """Bytes of a set, with a bit for ignored pixels besides those of the classes: 1 or 4, as OpenCV moves pixels of two bytes
+    by other roundings."""
+    return 1 if n_classes < 8 else 4
 
 
 def planes(sets: Sets) -> NDArray[np.uint8]:
