@@ -47,7 +47,9 @@ def files(**masks: np.ndarray) -> None:
 
 def examined(tables: dict[str, pd.DataFrame], mask_values: str, ignore_value: int | None = None) -> Any:
     table = with_sizes(tables["train"].assign(height="2", width="3"))
-    return examine("segmentation")(table, NAMES, "data.train", False, 1, mask_values=mask_values, ignore_value=ignore_value)
+    return examine("segmentation")(
+        table, NAMES, "data.train", False, 1, mask_values=mask_values, ignore_value=ignore_value
+    )
 
 
 def of_files(**more: Any) -> dict[str, pd.DataFrame]:
@@ -110,10 +112,8 @@ def test_files_of_other_sizes_and_files_that_are_no_images_are_flaws() -> None:
 def test_an_ignored_pixel_of_one_file_is_ignored_for_all_classes() -> None:
     files(organ=ORGAN, lesion=LESION)
     save_picture(Path("masks/lesion/a.png"), np.array([[128, 255, 0], [0, 128, 255]], np.uint8))
-    config = parse({
-        **OWN,
-        "data": {"source": "masks", "train": "raw", "masks": "masks/{class}", "classes": NAMES, "overlap": True, "ignore_value": 128},
-    })  # fmt: skip
+    data = {"source": "masks", "train": "raw", "masks": "masks/{class}", "classes": NAMES, "overlap": True}
+    config = parse({**OWN, "data": {**data, "ignore_value": 128}})
     assert slices.task(config)["ignore_value"] == 4
     found = examined(of_files(overlap=True, ignore_value=128), "bits", 4)
     assert found.flaws[0] == ""
@@ -169,15 +169,15 @@ def test_recipes_without_overlap_have_no_trace_of_it() -> None:
     assert recipe.count("'classes'") == 1
 
 
-def test_losses_and_networks_that_give_a_pixel_one_class_are_refused() -> None:
+def test_networks_that_give_a_pixel_one_class_are_refused() -> None:
     data = {"source": "masks", "train": "raw", "masks": "m", "classes": NAMES}
     settings = {**OWN, "data": {**data, "mask_values": "bits"}}
     mask2former = [{**settings["models"][0], "network": "mask2former", "params": {}}]
     with pytest.raises(ConfigError, match="mask2former gives each pixel one class"):
         parse({**settings, "models": mask2former})
-    parse({**settings, "train": {**BASE.get("train", {}), "loss": "bce"}})
-    with pytest.raises(ConfigError, match="bce is for one class, or for classes that may overlap"):
-        parse({**settings, "data": data, "train": {**BASE.get("train", {}), "loss": "bce"}})
+    parse({**settings, "data": {**data, "mask_values": "index"}, "models": mask2former})
+    with pytest.raises(ConfigError, match="network 'mask2former' has a loss of its own"):
+        parse({**settings, "data": data, "models": mask2former, "train": {"class_weights": "inverse_frequency"}})
 
 
 # --- sets
@@ -233,7 +233,10 @@ class Alone:
         generator = np.random.default_rng(1)
         self.ids, sizes = ["x", "y", "z"], [(24, 30), (20, 20), (31, 17)]
         maps = [generator.random((2, 12, 15)) ** 2 for _ in self.ids]
-        self.maps = [np.round(cv2.GaussianBlur(one.transpose(1, 2, 0), (3, 3), 0) * 255).astype(np.uint8).transpose(2, 0, 1) for one in maps]
+        self.maps = [
+            np.round(cv2.GaussianBlur(one.transpose(1, 2, 0), (3, 3), 0) * 255).astype(np.uint8).transpose(2, 0, 1)
+            for one in maps
+        ]
         true = [cv2.blur(generator.random((*size, 2)), (5, 5)) > 0.5 for size in sizes]
         unknown = [generator.random(size) < 0.1 for size in sizes]
         self.both = whole({**SPEC, "ignore_value": 4}, NAMES)
@@ -242,7 +245,10 @@ class Alone:
             stored = np.where(unknown[place], 4, true[place] @ np.array([1, 2])).astype(np.uint8)
             save_picture(folder / f"both/{id}.png", stored)
             for number in range(2):
-                save_picture(folder / f"{number}/{id}.png", np.where(unknown[place], 9, true[place][..., number]).astype(np.uint8))
+                save_picture(
+                    folder / f"{number}/{id}.png",
+                    np.where(unknown[place], 9, true[place][..., number]).astype(np.uint8),
+                )
         self.truth = pd.DataFrame({"id": self.ids, "mask": [str(folder / f"both/{id}.png") for id in self.ids]})
         self.truths = [self.truth.assign(mask=[str(folder / f"{n}/{id}.png") for id in self.ids]) for n in range(2)]
         self.sizes = np.array(sizes, np.int32)
@@ -276,9 +282,13 @@ def test_scores_levels_components_and_instances_of_a_class_are_those_of_the_clas
         for name in ("hits", "misses", "true"):
             assert np.array_equal(getattr(levels, name)[:, n], getattr(task.decidable(own, truth), name)[:, 0]), name
         assert np.array_equal(cleaned.both[:, n], task.cleanable(own, truth, tried).both[:, 0])
-        assert np.array_equal(parts.numbers[:, n], task.separable(own, truth, [(1.0, 0.7, 0), (3.0, 1.0, 5)]).numbers[:, 0])
+        assert np.array_equal(
+            parts.numbers[:, n], task.separable(own, truth, [(1.0, 0.7, 0), (3.0, 1.0, 5)]).numbers[:, 0]
+        )
         values.append(task.metric("boundary_iou").value(expected, np.arange(3)))
-    assert boundaries.value(found, np.arange(3)) == pytest.approx(np.mean(values), abs=0.2), "a mean over the classes in each image"
+    assert boundaries.value(found, np.arange(3)) == pytest.approx(np.mean(values), abs=0.2), (
+        "a mean over the classes in each image"
+    )
     assert (found.both.sum(axis=0) > 0).all()
 
 
@@ -298,7 +308,9 @@ def test_decisions_and_cleaning_by_class_reach_masks_tables_and_submissions(alon
     decided = alone.both.clean(alone.both.decide(both, [0.3, 0.5]), [(5, 0, False), (0, 4, True)])
     expected = [
         task.clean(task.decide(own, [level]), [setting])
-        for task, own, level, setting in zip(alone.single, single, (0.3, 0.5), [(5, 0, False), (0, 4, True)], strict=True)
+        for task, own, level, setting in zip(
+            alone.single, single, (0.3, 0.5), [(5, 0, False), (0, 4, True)], strict=True
+        )
     ]
     masks = list(alone.both.masks(decided, alone.ids))
     of_each = [list(task.masks(own, alone.ids)) for task, own in zip(alone.single, expected, strict=True)]

@@ -53,28 +53,26 @@ def bce(
     class_weight: Tensor | None = None,
     positive_weight: float | list[float] = 1.0,
 ) -> Tensor:
-    """Binary cross-entropy, mean over pixels and classes; for one class, or classes that may overlap.
+    """Binary cross-entropy of each channel, of those that exclude each other against the rest; mean over pixels and channels.
 
     Args:
-        positive_weight: factor of pixels of the class, or one for each class.
+        positive_weight: factor of pixels of a channel, or one for each channel.
     """
-    if logits.shape[1] > 1 and not overlap:
-        raise ConfigError(
-            "bce is for one class, or for classes that may overlap; use ce, whose classes exclude each other"
-        )
     each = positive_weight if isinstance(positive_weight, list) else [positive_weight] * logits.shape[1]
     for value in each:
         number("positive_weight", value, "above 0", lambda value: value > 0)
     if len(each) != logits.shape[1]:
         raise ConfigError(
-            f"positive_weight has {len(each)} values; write one number, or one for each of the {logits.shape[1]} classes"
+            f"positive_weight has {len(each)} values; write one number, or one for each of the {logits.shape[1]} channels"
         )
     shares, known = _shares(logits, target, ignore_index)
     factor = torch.tensor(each, dtype=torch.float32, device=logits.device).view(1, -1, 1, 1)
     values = functional.binary_cross_entropy_with_logits(
         at_least_float32(logits), shares, pos_weight=factor, reduction="none"
     )
-    values = values * known if target.ndim == 4 else (values * known)[:, 0]
+    values = values * known
+    if not overlap:
+        values = values.mean(dim=1, keepdim=target.ndim == 4 and logits.shape[1] == 1)
     return _mean(values, target, ignore_index, _weights(values, target, ignore_index, overlap, class_weight))
 
 
