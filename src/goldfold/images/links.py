@@ -8,7 +8,6 @@ from pathlib import Path
 from goldfold.base.errors import DataError
 from goldfold.images.files import SUFFIXES, files_below
 from goldfold.images.stacks import files_of, is_stack
-from goldfold.targets import class_files
 
 
 def refuse_outside(paths: Iterable[str], roots: Iterable[str]) -> None:
@@ -37,8 +36,6 @@ def _files(path: str) -> list[str]:
     """Files of an image or a mask; for a mask folder, the folder and its files."""
     if is_stack(path):
         return files_of(path)
-    if class_files.is_text(path):
-        return class_files.files_of(path)
     is_folder = not os.path.splitext(path)[1] and os.path.isdir(path)
     return [path, *(os.path.join(path, name) for name in files_below(Path(path), SUFFIXES))] if is_folder else [path]
 
