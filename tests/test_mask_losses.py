@@ -13,7 +13,8 @@ from entries import LOSSES as ALL_LOSSES
 from goldfold.base.errors import ConfigError
 from goldfold.cases import Batch, Inputs
 from goldfold.config import parse
-from goldfold.losses.segmentation import dice, focal, lovasz, ohem_ce, topk_ce, tversky
+from goldfold.losses.overlap import dice, lovasz, tversky
+from goldfold.losses.segmentation import focal, ohem_ce, topk_ce
 from goldfold.models import build
 from goldfold.models.deep import Deep
 from goldfold.targets.soft_masks import from_text, of_shares, resized, sharpened, to_text

@@ -19,12 +19,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from goldfold.base.errors import ConfigError, unknown
+from goldfold.base.errors import ConfigError
+from goldfold.losses.mask_targets import IGNORE, is_known, shares_of
 from goldfold.losses.numeric import at_least_float32, focal_terms, gamma_fits, number, power
-
-IGNORE = 255
-LEAST = 1e-6
-"""Smallest sum of weights of channels that is divided by; below it no channel is present."""
 
 
 def ce(
@@ -65,7 +62,7 @@ def bce(
         raise ConfigError(
             f"positive_weight has {len(each)} values; write one number, or one for each of the {logits.shape[1]} channels"
         )
-    shares, known = _shares(logits, target, ignore_index)
+    shares, known = shares_of(logits, target, ignore_index)
     factor = torch.tensor(each, dtype=torch.float32, device=logits.device).view(1, -1, 1, 1)
     values = functional.binary_cross_entropy_with_logits(
         at_least_float32(logits), shares, pos_weight=factor, reduction="none"
@@ -135,145 +132,15 @@ def focal(
         loss = _pixel_ce(logits, target, ignore_index, overlap)
         values = power(1 - (-loss).exp(), gamma) * loss
     elif overlap or logits.shape[1] == 1:
-        shares, known = _shares(logits, target, ignore_index)
+        shares, known = shares_of(logits, target, ignore_index)
         values = focal_terms(at_least_float32(logits), shares, 1.0, gamma) * known
     else:
-        shares, known = _shares(logits, target, ignore_index)
+        shares, known = shares_of(logits, target, ignore_index)
         logs = at_least_float32(logits).log_softmax(dim=1)
         values = -(shares * power(1 - logs.exp(), gamma) * logs).sum(dim=1) * known[:, 0]
     if alpha is not None:
         values = values * _of_alpha(alpha, logits, target, ignore_index, overlap)
     return _mean(values, target, ignore_index, _weights(values, target, ignore_index, overlap, class_weight))
-
-
-def dice(
-    logits: Tensor,
-    target: Tensor,
-    ignore_index: int = IGNORE,
-    overlap: bool = False,
-    class_weight: Tensor | None = None,
-    background: bool = True,
-    per_image: bool = False,
-) -> Tensor:
-    """1 - Dice coefficient (Milletari et al. 2016; for soft masks Wang et al. 2023).
-
-    Args:
-        background: whether the first of several channels that exclude each other counts too.
-        per_image: compute it for each image, and average.
-    """
-    return _overlap(logits, target, ignore_index, overlap, class_weight, background, per_image, 0.5, 0.5)
-
-
-def jaccard(
-    logits: Tensor,
-    target: Tensor,
-    ignore_index: int = IGNORE,
-    overlap: bool = False,
-    class_weight: Tensor | None = None,
-    background: bool = True,
-    per_image: bool = False,
-) -> Tensor:
-    """1 - soft intersection over union; parameters as of `dice`."""
-    return _overlap(logits, target, ignore_index, overlap, class_weight, background, per_image, 1.0, 1.0)
-
-
-def tversky(
-    logits: Tensor,
-    target: Tensor,
-    ignore_index: int = IGNORE,
-    overlap: bool = False,
-    class_weight: Tensor | None = None,
-    alpha: float = 0.3,
-    beta: float = 0.7,
-    gamma: float = 1.0,
-    background: bool = True,
-    per_image: bool = False,
-) -> Tensor:
-    """1 - Tversky index (Salehi et al. 2017), with weights ``alpha`` of false positives and ``beta`` of false negatives.
-
-    Args:
-        gamma: exponent of the loss of each channel, that of the focal Tversky loss (Abraham & Khan 2019, who call it 1 / gamma).
-        background, per_image: as of `dice`.
-    """
-    number("alpha", alpha, "of at least 0", lambda value: value >= 0)
-    number("beta", beta, "of at least 0", lambda value: value >= 0)
-    number("gamma", gamma, "above 0", lambda value: value > 0)
-    return _overlap(logits, target, ignore_index, overlap, class_weight, background, per_image, alpha, beta, gamma)
-
-
-def lovasz(
-    logits: Tensor,
-    target: Tensor,
-    ignore_index: int = IGNORE,
-    overlap: bool = False,
-    per_image: bool = False,
-    classes: str = "present",
-) -> Tensor:
-    """Lovasz hinge for one channel or classes that may overlap, else Lovasz softmax (Berman et al. 2018); soft masks are decided.
-
-    Args:
-        per_image: compute it for each image, and average.
-        classes: ``present`` averages the softmax form over the channels in the target, ``all`` over all.
-    """
-    if classes not in ("present", "all"):
-        raise unknown("classes", str(classes), ("present", "all"))
-    if target.ndim == 4:
-        target = _decided(target, overlap or logits.shape[1] == 1, ignore_index)
-    # smp's functions take no float64
-    logits = at_least_float32(logits).float()
-    if overlap:
-        of_classes = [
-            _hinge(one[:, None], of, ignore_index, per_image)
-            for one, of in zip(logits.unbind(1), target.unbind(1), strict=True)
-        ]
-        return torch.stack(of_classes).mean()
-    if logits.shape[1] == 1:
-        return _hinge(logits, target[:, 0] if target.ndim == 4 else target, ignore_index, per_image)
-    return _lovasz_softmax(logits, target, ignore_index, per_image, classes)
-
-
-def _hinge(logits: Tensor, target: Tensor, ignore_index: int, per_image: bool) -> Tensor:
-    from segmentation_models_pytorch.losses import LovaszLoss
-
-    rows = (target != ignore_index).flatten(1).any(dim=1)
-    if not rows.any():
-        return logits.sum() * 0.0
-    if per_image:
-        logits, target = logits[rows], target[rows]
-    loss: Tensor = LovaszLoss("binary", per_image=per_image, ignore_index=ignore_index)(logits, target)
-    return loss
-
-
-def _lovasz_softmax(logits: Tensor, target: Tensor, ignore_index: int, per_image: bool, classes: str) -> Tensor:
-    from segmentation_models_pytorch.losses import lovasz
-
-    rows = (target != ignore_index).flatten(1).any(dim=1)
-    if not rows.any():
-        return logits.sum() * 0.0  # smp's does not return a scalar
-    if per_image:
-        logits, target = logits[rows], target[rows]
-    loss: Tensor = lovasz._lovasz_softmax(logits.softmax(dim=1), target, classes, per_image, ignore_index)
-    return loss
-
-
-def _decided(shares: Tensor, binary: bool, ignore_index: int) -> Tensor:
-    """Class indices of shares: (batch, height, width), or (batch, channels, height, width) of channels decided by themselves."""
-    hard = (shares >= 0.5).long() if binary else shares.argmax(dim=1)
-    is_unknown = shares < 0 if binary else shares[:, 0] < 0
-    return hard.masked_fill(is_unknown, ignore_index)
-
-
-def _shares(logits: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
-    """Target as shares of the channels, 0 where ignored, and where it is known; both (batch, channels or 1, height, width)."""
-    values = torch.promote_types(logits.dtype, torch.float32)
-    if target.ndim == 4:
-        known = target >= 0
-        return (target * known).to(values), known
-    known = target != ignore_index
-    if logits.shape[1] == 1:
-        return (target * known)[:, None].to(values), known[:, None]
-    hard = functional.one_hot(target * known, logits.shape[1]).permute(0, 3, 1, 2)
-    return (hard * known[:, None]).to(values), known[:, None]
 
 
 def _pixel_ce(
@@ -282,7 +149,7 @@ def _pixel_ce(
     """Cross-entropy per pixel (batch, height, width), and per channel of shares decided by themselves; 0 where ignored."""
     if logits.shape[1] > 1 and not overlap:
         if target.ndim == 4:
-            shares, known = _shares(logits, target, ignore_index)
+            shares, known = shares_of(logits, target, ignore_index)
             loss = functional.cross_entropy(
                 at_least_float32(logits), shares, reduction="none", label_smoothing=label_smoothing
             )
@@ -295,7 +162,7 @@ def _pixel_ce(
             label_smoothing=label_smoothing,
         )
     if target.ndim == 4:
-        shares, known = _shares(logits, target, ignore_index)
+        shares, known = shares_of(logits, target, ignore_index)
         values = at_least_float32(logits)
     else:
         known, values = target != ignore_index, at_least_float32(logits[:, 0])
@@ -308,15 +175,7 @@ def _pixel_ce(
 def _known_ce(logits: Tensor, target: Tensor, ignore_index: int, overlap: bool) -> tuple[Tensor, Tensor]:
     """Cross-entropy per pixel, and where it is known, of the same shape."""
     values = _pixel_ce(logits, target, ignore_index, overlap)
-    return values, _is_known(values, target, ignore_index)
-
-
-def _is_known(values: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """Return where the target of values per pixel (and per channel) is known, in their shape."""
-    if target.ndim == 3:
-        return target != ignore_index
-    known = target >= 0
-    return known if values.ndim == 4 else known[:, 0]
+    return values, is_known(values, target, ignore_index)
 
 
 def _hardest(values: Tensor, share: float) -> Tensor:
@@ -333,7 +192,7 @@ def _of_alpha(alpha: float, logits: Tensor, target: Tensor, ignore_index: int, o
         raise ConfigError(
             "focal: alpha is for one class, or for classes that may overlap; set train.class_weights instead"
         )
-    shares, _ = _shares(logits, target, ignore_index)
+    shares, _ = shares_of(logits, target, ignore_index)
     factors = alpha * shares + (1 - alpha) * (1 - shares)
     return factors if target.ndim == 4 else factors[:, 0]
 
@@ -344,7 +203,7 @@ def _weights(
     """Weight of each value per pixel (and per channel), 0 where ignored; None without class weights."""
     if class_weight is None:
         return None
-    known = _is_known(values, target, ignore_index)
+    known = is_known(values, target, ignore_index)
     if overlap:
         return known * class_weight.view(1, -1, 1, 1)
     if target.ndim == 3:
@@ -357,43 +216,5 @@ def _weights(
 def _mean(values: Tensor, target: Tensor, ignore_index: int, weights: Tensor | None = None) -> Tensor:
     """Mean of values per pixel, 0 where ignored, over the pixels that are known; weighted by ``weights``."""
     if weights is None:
-        return values.sum() / _is_known(values, target, ignore_index).sum().clamp(min=1)
+        return values.sum() / is_known(values, target, ignore_index).sum().clamp(min=1)
     return (values * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
-
-
-def _overlap(
-    logits: Tensor,
-    target: Tensor,
-    ignore_index: int,
-    overlap: bool,
-    class_weight: Tensor | None,
-    background: bool,
-    per_image: bool,
-    alpha: float,
-    beta: float,
-    gamma: float = 1.0,
-) -> Tensor:
-    """Average the loss of each channel over those present; smp averages over all and counts an absent one as loss 0."""
-    from segmentation_models_pytorch.losses._functional import soft_tversky_score
-
-    values, n = at_least_float32(logits), logits.shape[1]
-    is_binary = overlap or n == 1
-    shares, known = _shares(logits, target, ignore_index)
-    positive = (functional.logsigmoid(values) if is_binary else values.log_softmax(dim=1)).exp() * known
-    of_target = (shares * known).flatten(2)
-    dims = 2 if per_image else (0, 2)
-    loss = 1.0 - soft_tversky_score(positive.flatten(2), of_target, alpha, beta, dims=dims)
-    loss = loss if gamma == 1 else power(loss, gamma)
-    factors = (of_target.sum(dims) > 0).to(loss.dtype)
-    if not background and not is_binary:
-        factors = factors * torch.cat([factors.new_zeros(1), factors.new_ones(n - 1)])
-    if class_weight is not None and len(class_weight) == n:
-        factors = factors * class_weight
-    means = (loss * factors).mean(dim=-1) * (n / factors.sum(dim=-1).clamp(min=LEAST))
-    return means if not per_image else _mean_of_images(means, factors)
-
-
-def _mean_of_images(means: Tensor, factors: Tensor) -> Tensor:
-    """Mean over the images that have any channel."""
-    has_any = factors.sum(dim=-1) > 0
-    return (means * has_any).sum() / has_any.sum().clamp(min=1)
