@@ -102,7 +102,11 @@ LOSSES: dict[str, Entries] = {
         **_of("goldfold.losses.regression", "mse smooth_l1 l1 huber log_cosh quantile"),
     },
     "mask": {
-        **_of("goldfold.losses.segmentation", "ce dice jaccard tversky focal lovasz"),
+        **_of("goldfold.losses.segmentation", "ce bce"),
+        **_of("goldfold.losses.overlap", "dice jaccard tversky"),
+        "focal": "goldfold.losses.segmentation:focal",
+        "lovasz": "goldfold.losses.overlap:lovasz",
+        **_of("goldfold.losses.segmentation", "topk_ce ohem_ce"),
     },
     "boxes": {},
 }

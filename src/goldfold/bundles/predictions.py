@@ -49,28 +49,41 @@ class Predictions:
         return tasks.facts(self._task["name"]).target == "mask" and hasattr(self._output, "masks")
 
     def masks(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield id and mask (height, width) of each image at its original size, with the values of training masks."""
+        """Yield id and mask (height, width) of each image at its original size, with the values of training masks.
+
+        If classes may overlap, the values are sums of 1 for the first class, 2 for the second, 4, ...
+        """
         ids = [str(id) for id in self.arrays["ids"]]
         for id, mask in zip(ids, self._output.masks(self.arrays, ids), strict=True):
             yield id, self._output.coding.written(mask)
 
-    def instances(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
-        """Yield id and the number of the instance of each pixel (height, width), 0 without one; none without such a step."""
+    def instances(self) -> Iterator[tuple[str, list[NDArray[np.int32]]]]:
+        """Yield id and the number of the instance of each pixel (height, width), 0 without one; none without such a step.
+
+        It is a list of one array, or of one per class if classes may overlap.
+        """
         if self.has_masks and "instances" in self.arrays:
             ids = [str(id) for id in self.arrays["ids"]]
             yield from zip(ids, self._output.instances(self.arrays, ids), strict=True)
 
     def save(self, out: str | Path) -> None:
-        """Write the table as CSV, and masks as PNG into the folder ``masks`` next to it; instances into ``instances``."""
+        """Write the table as CSV, and masks as PNG into the folder ``masks`` next to it; instances into ``instances``.
+
+        Classes that may overlap have a folder each in these.
+        """
         write_text(out, self.table.to_csv(index=False))
         if self.has_masks:
             from goldfold.targets import objects
+            from goldfold.targets.mask_files import numbered, written
             from goldfold.targets.masks import write_mask
 
-            for id, mask in self.masks():
-                write_mask(Path(out).parent / "masks" / f"{id}.png", mask)
+            coding, ids = self._output.coding, [str(id) for id in self.arrays["ids"]]
+            for id, mask in zip(ids, self._output.masks(self.arrays, ids), strict=True):
+                for folder, part in written(coding, mask):
+                    write_mask(Path(out).parent / "masks" / folder / f"{id}.png", part)
             for id, labels in self.instances():
-                objects.write(Path(out).parent / "instances" / f"{id}.png", labels)
+                for folder, own in numbered(coding, labels):
+                    objects.write(Path(out).parent / "instances" / folder / f"{id}.png", own)
 
     def records(self) -> list[dict[str, Any]]:
         """Return one record per image with plain values, for JSON; boxes of an image as a list."""

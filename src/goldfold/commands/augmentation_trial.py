@@ -159,7 +159,7 @@ def _problem_of_kind(image: Any, channels: int) -> str:
 def _refuse_misshapen(fields: Mapping[str, Any], size: tuple[int, int], channels: int) -> None:
     if problem := _problem(fields["image"], size, channels):
         raise ConfigError(problem)
-    if (mask := fields.get("mask")) is not None and mask.shape != size:
+    if (mask := fields.get("mask")) is not None and mask.shape[:2] != size:
         raise ConfigError(f"returns a mask of {_shape(mask)}, but the image is {size[0]} x {size[1]}")
 
 

@@ -7,8 +7,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from goldfold.config.base import Number, Section, Unique
 from goldfold.config.box_sources import Coco, Voc, Yolo
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
-from goldfold.config.mask_sources import Instances, Masks, Rle, Tiles
+from goldfold.config.mask_sources import Instances, Masks, Tiles
 from goldfold.config.own_source import Own
+from goldfold.config.rle_source import Rle
 from goldfold.config.sources import Stacked
 from goldfold.config.table import Csv
 from goldfold.config.written import Splitter

@@ -11,8 +11,14 @@ PREDICTION = {
 }
 COUNTED = ("label", "order", "labels")
 """Targets whose losses may have a parameter ``counts``."""
+OF_MASKS = ("overlap", "class_weight")
+"""Parameters of losses of masks that goldfold sets."""
 LOSSES = {
-    target: Kind("loss", given, frozenset({"ignore_index", "weight", *[COUNTS] * (target in COUNTED)}))
+    target: Kind(
+        "loss",
+        given,
+        frozenset({"ignore_index", "weight", *[COUNTS] * (target in COUNTED), *OF_MASKS * (target == "mask")}),
+    )
     for target, given in PREDICTION.items()
 }
 CLASS_WEIGHTS = Kind("weighting of classes", (COUNTS,))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from goldfold.base.errors import nearest, shown
 from goldfold.catalog import HOOKS, OWN_LOSS, SCHEDULES, UPDATES
 from goldfold.components import name_of
-from goldfold.config import augmentation, hooks, kinds
+from goldfold.config import augmentation, hooks, kinds, mask_checks
 from goldfold.config.aggregation_checks import aggregation_problems, dropping_problems
 from goldfold.config.auxiliary_checks import auxiliary_problems
 from goldfold.config.component_checks import component_problems
@@ -87,6 +87,7 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from auxiliary_problems(model, config, task)
     yield from window_training_problems(model)
     yield from _of_detectors(model.train, task)
+    yield from mask_checks.problems(model, config, task)
     if name_of(model.network) in OWN_LOSS and model.train.loss is not None:
         yield f"train.loss: network {name_of(model.network)!r} has a loss of its own, whose weights are params; remove train.loss"
 

@@ -71,7 +71,7 @@ class Facts:
     """True if pseudo labels are chosen by agreement between predictions, so that several are needed."""
     pseudo_label_keys: tuple[str, ...] = ()
     """Keys of a config's teacher, besides its threshold, that apply to pseudo labels of the task: ``soft`` labels,
-    ``class_thresholds``, ``adapt``, ``top_k``."""
+    ``class_thresholds``, ``adapt``, ``top_k``, ``ignore_band``, ``least_decided``."""
     cleans: bool = False
     """True if training rows can be cleaned of wrong labels: `Score.evidence` has ``probabilities`` (n, classes) and ``labels``
     (n,), see `goldfold.audit.mislabelled`."""
