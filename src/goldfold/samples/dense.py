@@ -1,5 +1,6 @@
 """Masks in a network's frame, made on access."""
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,6 +44,7 @@ class FramedMasks(Sequence[dict[str, Any]]):
         self.texts = list(table["rle"]) if "rle" in table else [""] * len(table)
         self.soft = list(table["soft"]) if "soft" in table else [""] * len(table)
         self.is_soft = any(self.soft)
+        self._packed: dict[int, Packed] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,8 +68,9 @@ class FramedMasks(Sequence[dict[str, Any]]):
 
     def _inside(self, row: int, box: Box) -> Channels:
         if self.texts[row] or self.soft[row]:
-            top, left, bottom, right = box
-            return self.inner(row)[top:bottom, left:right]
+            if row not in self._packed:
+                self._packed[row] = Packed(self.inner(row))
+            return self._packed[row].part(box)
         return self.coding.channels(self.images.mask_part(self.ids[row], box))
 
     def placement(self, row: int) -> Placement:
@@ -85,3 +88,22 @@ class FramedMasks(Sequence[dict[str, Any]]):
         else:
             framed = self.coding.channels(self.images.mask(self.ids[row]))
         return placement.out_of_frame(framed, self.coding.ignore)
+
+
+class Packed:
+    """A mask (height, width, ...) as compressed strips of rows, of which windows read some: it is decoded from its text once."""
+
+    STRIP_PX = 128
+
+    def __init__(self, mask: Channels) -> None:
+        self.shape, self.dtype = mask.shape[1:], mask.dtype
+        tops = range(0, len(mask), self.STRIP_PX)
+        self.strips = [zlib.compress(mask[top : top + self.STRIP_PX].tobytes(), 1) for top in tops]
+
+    def part(self, box: Box) -> Channels:
+        """Return a part of the mask, within it."""
+        top, left, bottom, right = box
+        first, last = top // self.STRIP_PX, -(-bottom // self.STRIP_PX)
+        pixels = b"".join(zlib.decompress(strip) for strip in self.strips[first:last])
+        rows = np.frombuffer(pixels, self.dtype).reshape(-1, *self.shape)
+        return rows[top - first * self.STRIP_PX : bottom - first * self.STRIP_PX, left:right]

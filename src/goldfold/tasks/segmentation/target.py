@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.cache.images import CachedImages
+    from goldfold.cache.tiled import TiledImages
     from goldfold.samples.dense import FramedMasks
+    from goldfold.samples.window_targets import WindowMasks
 
 
 def examine(
@@ -108,3 +110,11 @@ class Target:
                 [of_shares(1 - np.where(known, levels, 0).sum(axis=0, keepdims=True) / FULL, known), levels]
             )
         return (levels > FULL / 2) & (levels != IGNORE)
+
+    def in_windows(
+        self, ids: Sequence[str], targets: FramedMasks, images: TiledImages, min_visible: float
+    ) -> WindowMasks:
+        """Return what windows show of the masks."""
+        from goldfold.samples.window_targets import WindowMasks
+
+        return WindowMasks(targets, images)
