@@ -21,7 +21,9 @@ from goldfold.sources import read
 from goldfold.sources.sized import with_sizes
 from goldfold.submission.form import Form
 from goldfold.targets.mask_bits import Bits, layers, planes
+from goldfold.targets.mask_coding import Coding
 from goldfold.targets.masks import decode_mask
+from goldfold.targets.objects import read as true_objects
 from goldfold.tasks import examine
 from test_config import BASE, OF_TASK
 from whole_task import whole
@@ -178,6 +180,32 @@ def test_networks_that_give_a_pixel_one_class_are_refused() -> None:
     parse({**settings, "data": {**data, "mask_values": "index"}, "models": mask2former})
     with pytest.raises(ConfigError, match="network 'mask2former' has a loss of its own"):
         parse({**settings, "data": data, "models": mask2former, "train": {"class_weights": "inverse_frequency"}})
+
+
+def test_a_file_of_a_class_may_number_its_objects() -> None:
+    numbered = np.array([[1, 1, 0, 2], [0, 0, 0, 2]], np.uint8)
+    for id, name, mask in (("a", "organ", numbered), ("a", "lesion", np.where(numbered == 2, 7, 0).astype(np.uint8))):
+        save_picture(Path(f"raw/{id}.png"), np.full((2, 4, 3), 90, np.uint8))
+        save_picture(Path(f"masks/{name}/{id}.png"), mask)
+    (path,) = of_files(overlap=True)["train"]["mask"]
+    sets, (organs, lesions) = true_objects(path, Bits(NAMES, None), "given")
+    assert sets.tolist() == [[1, 1, 0, 3], [0, 0, 0, 3]]
+    assert organs.labels.tolist() == numbered.tolist()
+    assert lesions.labels.tolist() == (numbered == 2).astype(int).tolist()
+    save_picture(Path("masks/lesion/a.png"), np.array([[0, 0, 5, 0], [6, 0, 0, 0]], np.uint8))
+    (path,) = of_files()["train"]["mask"]
+    channels, (both,) = true_objects(path, Coding(NAMES, "index", None), "given")
+    assert channels.tolist() == [[1, 1, 2, 1], [2, 0, 0, 1]]
+    assert both.labels.tolist() == [[1, 1, 3, 2], [4, 0, 0, 2]]
+    assert both.channels.tolist() == [1, 1, 2, 2]
+
+
+def test_smeared_files_of_classes_are_flaws() -> None:
+    files(organ=ORGAN)
+    picture = cv2.GaussianBlur((np.arange(6).reshape(2, 3) * 50).astype(np.uint8), (3, 3), 0)
+    Path("masks/lesion").mkdir()
+    cv2.imwrite("masks/lesion/a.jpg", picture)
+    assert "masks/lesion/a.jpg is a JPEG with" in examined(of_files(overlap=True), "bits").flaws[0]
 
 
 # --- sets

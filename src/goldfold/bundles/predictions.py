@@ -57,10 +57,10 @@ class Predictions:
         for id, mask in zip(ids, self._output.masks(self.arrays, ids), strict=True):
             yield id, self._output.coding.written(mask)
 
-    def instances(self) -> Iterator[tuple[str, list[NDArray[np.int32]]]]:
+    def instances(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
         """Yield id and the number of the instance of each pixel (height, width), 0 without one; none without such a step.
 
-        It is a list of one array, or of one per class if classes may overlap.
+        If classes may overlap, (classes, height, width).
         """
         if self.has_masks and "instances" in self.arrays:
             ids = [str(id) for id in self.arrays["ids"]]

@@ -42,9 +42,9 @@ class FramedMasks(Sequence[dict[str, Any]]):
         self.ids = list(table["id"])
         self.sizes = list(zip(table["height"].astype(int), table["width"].astype(int), strict=True))
         self.texts = list(table["rle"]) if "rle" in table else [""] * len(table)
-        self._packed: dict[int, Packed] = {}
         self.soft = list(table["soft"]) if "soft" in table else [""] * len(table)
         self.is_soft = any(self.soft)
+        self._packed: dict[int, Packed] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -91,11 +91,7 @@ class FramedMasks(Sequence[dict[str, Any]]):
 
 
 class Packed:
-    """A mask as compressed strips of rows, of which windows read some: it is decoded from its text once.
-
-    Args:
-        mask: (height, width), or a soft one (height, width, classes).
-    """
+    """A mask (height, width, ...) as compressed strips of rows, of which windows read some: it is decoded from its text once."""
 
     STRIP_PX = 128
 

@@ -35,7 +35,7 @@ class WindowMasks:
         self._found: dict[int, Places] = {}
 
     def part(self, row: int, box: Box) -> dict[str, Any]:
-        """Return ``mask`` of a window, see `FramedMasks.fields`; pixels beyond the image are ignored."""
+        """Return ``mask`` of a window, ignored beyond the image."""
         return self.masks.fields(self.masks.part(row, box))
 
     def places(self, row: int) -> Places:
@@ -61,13 +61,11 @@ class WindowMasks:
 
     def _classes(self, row: int, box: Box) -> Iterator[NDArray[np.bool_]]:
         """Yield where each class is in a part of the mask of an image."""
-        coding, strip = self.masks.coding, self.masks.part(row, box)
-        if strip.ndim == 3:  # soft
-            return (
-                (strip[..., place] > IGNORE // 2) & (strip[..., place] != IGNORE) for place in range(strip.shape[2])
-            )
-        known = strip != coding.ignore
-        return (coding.has(strip, code) & known for code in coding.codes)
+        coding, part = self.masks.coding, self.masks.part(row, box)
+        if part.ndim == 3:  # soft
+            return ((part[..., place] > IGNORE // 2) & (part[..., place] != IGNORE) for place in range(part.shape[2]))
+        known = part != coding.ignore
+        return (coding.has(part, code) & known for code in coding.codes)
 
 
 def _ranks(counts: NDArray[np.int64], generator: np.random.Generator) -> list[NDArray[np.int64]]:

@@ -1,6 +1,6 @@
 """Predicted masks as files: one per image, or one per image and class where classes may overlap."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,10 @@ def written(coding: "Coding | Bits", channels: NDArray[Any]) -> Iterator[tuple[s
         yield folder, coding.has(channels, code).astype(np.uint8) * np.uint8(255)
 
 
-def numbered(coding: "Coding | Bits", labels: Sequence[NDArray[np.int32]]) -> Iterator[tuple[str, NDArray[np.int32]]]:
-    """Yield the folder and the pixels of each file of the instances of an image, see `goldfold.targets.objects`."""
-    yield from zip(folders_of(coding), labels, strict=True)
+def numbered(coding: "Coding | Bits", labels: NDArray[np.int32]) -> Iterator[tuple[str, NDArray[np.int32]]]:
+    """Yield the folder and the pixels of each file of the instances of an image, see `goldfold.targets.objects`.
+
+    Args:
+        labels: (height, width), or (classes, height, width) if classes may overlap.
+    """
+    yield from zip(folders_of(coding), labels if coding.overlaps else [labels], strict=True)

@@ -30,6 +30,7 @@ MOST_COLOURS = 1024
 """Most colours of a mask, which has one per class; an image with more is a photograph, or was blurred by JPEG."""
 TOO_MANY = "holds {} colours; a mask has one per class, in a lossless format"
 BY_COLOUR = "colour:"
+LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 SPREAD = {"L;2": 85, "L;4": 17}
 """Step between levels by Pillow's raw mode: it spreads the 4 or 16 levels of such files over 0 to 255."""
 
@@ -141,7 +142,10 @@ def class_mask(path: str, most_pixels: int | None) -> Mask:
         Undecodable: it cannot be decoded; the text names the file.
     """
     try:
-        return _object(path, most_pixels)
+        mask = _object(path, most_pixels)
+        if Path(path).suffix.lower() in LOSSY and (n := len(values_in(mask))) > 2:
+            raise Undecodable(f"is a JPEG with {n} values, as lossy compression makes of two; save it as PNG with two")
+        return mask
     except Undecodable as error:
         raise Undecodable(f"{path} {error}") from error
 

@@ -74,13 +74,14 @@ def read(path: str, coding: Coding | Bits, way: str) -> tuple[NDArray[Any], list
 
     Args:
         path: mask as for `goldfold.targets.masks.decode_mask`.
-        way: one of `WAYS`; ``given``: the files of a folder, each row of run lengths, or each value of a file.
+        way: one of `WAYS`; ``given``: the files of a folder, each row of run lengths, or each value of a file, also of a class.
 
     Returns:
         Channels, and the objects of all classes; or sets of classes, and the objects of each, whose channel is 1.
     """
     is_text = run_masks.is_text(path)
-    is_folder = not is_text and Path(path).is_dir()
+    is_merged = class_files.is_text(path)
+    is_folder = not is_text and not is_merged and Path(path).is_dir()
     stored = decode_mask(path)
     channels = coding.channels(stored)
     if way == "components" or (way == "auto" and not is_folder):
@@ -96,6 +97,11 @@ def read(path: str, coding: Coding | Bits, way: str) -> tuple[NDArray[Any], list
         rows = run_masks.rows(path)
         channel_of = {} if coding.takes_any else coding.of_value
         one = joined(channels.shape, ((channel_of.get(value, coding.first), part) for value, part in rows))
+    elif is_merged:
+        files = class_files.parsed(path).files.items()
+        one = joined(
+            channels.shape, ((coding.codes[int(number) - 1], class_mask(file, None)) for number, file in files)
+        )
     else:
         one = joined(channels.shape, [(coding.first, stored)])
     one.labels[(channels == IGNORE) | (channels < coding.first)] = 0

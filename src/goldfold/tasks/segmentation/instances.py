@@ -70,13 +70,23 @@ def by_class(spec: Spec, objects: Sequence[Objects]) -> list[tuple[Objects, int]
     return [(one, 1) for one in objects] if spec.overlaps else [(objects[0], code) for code in spec.coding.codes]
 
 
+def _labels(spec: Spec, layers: Sequence[Objects]) -> NDArray[np.int32]:
+    """Return the numbers of instances (height, width), or (classes, height, width) if classes may overlap."""
+    return np.stack([one.labels for one in layers]) if spec.overlaps else layers[0].labels
+
+
+def numbers(spec: Spec, predictions: Arrays, ids: Sequence[str]) -> Iterator[NDArray[np.int32]]:
+    """Yield the numbers of instances of each image, (height, width), or (classes, height, width) if classes may overlap."""
+    return (_labels(spec, layers) for layers in separated(spec, predictions, ids))
+
+
 def write(spec: Spec, predictions: Arrays, ids: Sequence[str], folder: Path) -> None:
     """Write ``<id>.png`` per image, or per class and image, see `goldfold.targets.objects.write`."""
     from goldfold.targets import objects
     from goldfold.targets.mask_files import numbered
 
-    for id, layers in zip(ids, separated(spec, predictions, ids), strict=True):
-        for own, labels in numbered(spec.coding, [one.labels for one in layers]):
+    for id, every in zip(ids, numbers(spec, predictions, ids), strict=True):
+        for own, labels in numbered(spec.coding, every):
             objects.write(folder / own / f"{id}.png", labels)
 
 
@@ -85,11 +95,11 @@ def found(spec: Spec, predictions: Arrays, truth: pd.DataFrame) -> Matches:
     from goldfold.metrics.instances import of_numbers
     from goldfold.predictions.arrays import rows_of
 
-    placed, numbers = regions(predictions), []
+    placed, counted = regions(predictions), []
     for row, path in zip(rows_of(predictions, list(truth["id"])).tolist(), truth["mask"], strict=True):
         own = [[one] for one in settings_of(spec, predictions, row)]
-        numbers.append(_numbers(spec, mask(spec, predictions, row, placed[row]), *true_instances(spec, path), own))
-    return of_numbers(_stacked(numbers, len(spec.classes), 1)[:, :, 0])
+        counted.append(_numbers(spec, mask(spec, predictions, row, placed[row]), *true_instances(spec, path), own))
+    return of_numbers(_stacked(counted, len(spec.classes), 1)[:, :, 0])
 
 
 def of_pairs(spec: Spec, read: Callable[[], Iterable[tuple[Channels, Channels]]]) -> Matches:
@@ -113,15 +123,15 @@ def separable(
     from goldfold.predictions.arrays import rows_of
     from goldfold.tasks.segmentation.kept import key
 
-    placed, tried, numbers = regions(predictions), [Setting(*one) for one in settings], []
+    placed, tried, counted = regions(predictions), [Setting(*one) for one in settings], []
     for row, path in zip(rows_of(predictions, list(truth["id"])).tolist(), truth["mask"], strict=True):
 
         def count(row: int = row, path: str = path) -> NDArray[np.int32]:
             channels = mask(spec, predictions, row, placed[row])
             return _numbers(spec, channels, *true_instances(spec, path), [tried] * len(spec.classes))
 
-        numbers.append(kept.of(key(predictions, row, INSTANCES, tuple(settings), path), count))
-    return Instances(_stacked(numbers, len(spec.classes), len(tried)))
+        counted.append(kept.of(key(predictions, row, INSTANCES, tuple(settings), path), count))
+    return Instances(_stacked(counted, len(spec.classes), len(tried)))
 
 
 def true_instances(spec: Spec, path: str) -> tuple[Channels, list[Objects]]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
-from goldfold.tasks.segmentation.instances import separated
+from goldfold.tasks.segmentation.instances import numbers
 from goldfold.tasks.segmentation.maps import header_entries, masks, regions, shapes_of
 from goldfold.tasks.segmentation.spec import Mask, Spec
 
@@ -32,12 +32,12 @@ class Output:
         """Yield the channel of every pixel per image, at the original size."""
         return masks(self.spec, predictions, ids)
 
-    def instances(self, predictions: Arrays, ids: Sequence[str]) -> Iterator[list[NDArray[np.int32]]]:
-        """Yield the number of the instance of every pixel per image, at the original size, 0 without one.
+    def instances(self, predictions: Arrays, ids: Sequence[str]) -> Iterator[NDArray[np.int32]]:
+        """Yield the number of the instance of every pixel per image, (height, width), at the original size, 0 without one.
 
-        One array per image, or one per class if classes may overlap.
+        If classes may overlap, (classes, height, width).
         """
-        return ([one.labels for one in layers] for layers in separated(self.spec, predictions, ids))
+        return numbers(self.spec, predictions, ids)
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
         """Concatenate the parts, ordered by id; maps are read on access."""

@@ -83,14 +83,6 @@ class Target:
         channels = self.coding.first + np.arange(len(self.classes))
         return np.stack([np.bincount(fields["mask"].ravel(), minlength=256)[channels] > 0 for fields in targets])
 
-    def in_windows(
-        self, ids: Sequence[str], targets: FramedMasks, images: TiledImages, min_visible: float
-    ) -> WindowMasks:
-        """Return what windows show of the masks."""
-        from goldfold.samples.window_targets import WindowMasks
-
-        return WindowMasks(targets, images)
-
     def amounts(self, targets: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
         """Return the number of pixels of each channel, or of each class that may overlap others, in the network's frame."""
         import numpy as np
@@ -118,3 +110,11 @@ class Target:
                 [of_shares(1 - np.where(known, levels, 0).sum(axis=0, keepdims=True) / FULL, known), levels]
             )
         return (levels > FULL / 2) & (levels != IGNORE)
+
+    def in_windows(
+        self, ids: Sequence[str], targets: FramedMasks, images: TiledImages, min_visible: float
+    ) -> WindowMasks:
+        """Return what windows show of the masks."""
+        from goldfold.samples.window_targets import WindowMasks
+
+        return WindowMasks(targets, images)
