@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from copy import copy, deepcopy
 from dataclasses import dataclass
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -52,6 +54,12 @@ class Course:
     asked: StopRequest
     state: State | None
     """State to resume from."""
+
+
+class NoImages(list[Any]):
+    """Stand-in for the validation images, which the trainer never reads."""
+
+    labels: tuple[Any, ...] = ()
 
 
 def trainer(arguments: Mapping[str, Any], course: Course) -> Any:
@@ -99,14 +107,16 @@ def _class_of(is_rtdetr: bool) -> Any:
 
         def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
             """Build the training set, whose samples are functions of the seed, the epoch and the image."""
-            return _counted(super().build_dataset(img_path, mode, batch), self.course.key, copy(self.args))
+            with redirect_stdout(StringIO()):  # progress bars of scanning and caching, whatever the verbosity
+                built = super().build_dataset(img_path, mode, batch)
+            return _counted(built, self.course.key, copy(self.args))
 
         def get_dataloader(
             self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train"
         ) -> Any:
             """Build the loader of training images; there is none for validation."""
             if mode != "train":
-                return SimpleNamespace(dataset=SimpleNamespace(labels=[]))
+                return SimpleNamespace(dataset=NoImages())
             return super().get_dataloader(dataset_path, batch_size, rank, mode)
 
         # --- events
