@@ -38,8 +38,19 @@ every = pytest.mark.parametrize
 
 def config_of(model: dict[str, Any] | None = None, /, **changes: Any) -> Any:
     """A config of the scenes with boxes and one model of ultralytics."""
-    own = {"name": "y", "network": "ultralytics", "params": {"model": "yolo11n"}, "image_size_px": SIDE, **(model or {})}
-    values = {"name": "t", "task": "detection", "data": {"source": "scenes_boxes"}, "folds": {"splitter": "stratified_group"}}
+    own = {
+        "name": "y",
+        "network": "ultralytics",
+        "params": {"model": "yolo11n"},
+        "image_size_px": SIDE,
+        **(model or {}),
+    }
+    values = {
+        "name": "t",
+        "task": "detection",
+        "data": {"source": "scenes_boxes"},
+        "folds": {"splitter": "stratified_group"},
+    }
     return parse({**values, "models": [own], **changes})
 
 
@@ -59,7 +70,10 @@ def test_no_module_imports_it_when_it_is_imported() -> None:
         for file in files
         for node in ast.parse(file.read_bytes()).body
         if isinstance(node, ast.Import | ast.ImportFrom)
-        and any(name.split(".")[0] == "ultralytics" for name in [getattr(node, "module", None) or "", *(a.name for a in node.names)])
+        and any(
+            name.split(".")[0] == "ultralytics"
+            for name in [getattr(node, "module", None) or "", *(a.name for a in node.names)]
+        )
     ]
     assert importing == []
 
@@ -82,7 +96,7 @@ def test_a_job_without_it_ends_with_the_same_message(monkeypatch: pytest.MonkeyP
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "mixing of goldfold": ({"train": {"mix": ["mosaic"]}}, "train.mix: ultralytics has its own trainer, which does not use it (params: mosaic, mixup, cutmix)"),
+    "mixing of goldfold": ({"train": {"mix": ["mosaic"]}}, "which does not use it (params: mosaic, mixup, cutmix); remove it"),
     "augmentation of goldfold": ({"train": {"augment": "heavy"}}, "train.augment: ultralytics has its own trainer"),
     "a hook": ({"train": {"ema_decay": 0.9}}, "(it always averages the weights); remove it"),
     "weights of the loss": ({"train": {"loss_weights": {"box": 2}}}, "(params: box, cls, dfl)"),
@@ -93,7 +107,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "published weights": ({"pretrained": True}, "network 'ultralytics' has no published weights; give a path or false"),
     "a backbone": ({"backbone": "resnet18"}, "backbone = 'resnet18': network 'ultralytics' takes none; remove it"),
     "dropout": ({"dropout": 0.1}, "dropout: network 'ultralytics' has none; remove it"),
-    "an unknown argument": ({"params": {"model": "yolo11n", "mosiac": 1.0}}, "ultralytics does not take 'mosiac'; nearest is 'mosaic'"),
+    "an unknown argument": ({"params": {"model": "yolo11n", "mosiac": 1.0}}, "not take 'mosiac'; nearest is 'mosaic'"),
     "no model": ({"params": {}}, "ultralytics needs 'model'"),
     "outlines": ({"params": {"model": "yolo11n", "copy_paste": 0.5}}, "ultralytics does not take 'copy_paste'"),
 }  # fmt: skip
@@ -128,7 +142,15 @@ def spec_of(fold: int = 0, **model: Any) -> Any:
 
 @pytest.mark.usefixtures("as_if_installed")
 def test_arguments_are_those_of_the_config_and_params_come_last(tmp_path: Path) -> None:
-    train = {"epochs": 3, "batch_size": 4, "accumulate": 2, "lr": 0.02, "optimizer": "sgd", "flips": "both", "augment": "none"}
+    train = {
+        "epochs": 3,
+        "batch_size": 4,
+        "accumulate": 2,
+        "lr": 0.02,
+        "optimizer": "sgd",
+        "flips": "both",
+        "augment": "none",
+    }
     found = arguments(spec_of(train=train), tmp_path, "cpu", "no", 0)
     wanted = {
         "model": "yolo11n.yaml", "imgsz": SIDE, "epochs": 3, "batch": 4, "nbs": 8, "lr0": 0.02, "optimizer": "SGD",
@@ -136,7 +158,14 @@ def test_arguments_are_those_of_the_config_and_params_come_last(tmp_path: Path) 
     }  # fmt: skip
     assert {key: found[key] for key in wanted} == wanted
     assert "score_threshold" not in found
-    params = {"model": "yolo11n", "optimizer": "auto", "fliplr": 0.1, "mosaic": 0.0, "score_threshold": 0.2, "cos_lr": False}
+    params = {
+        "model": "yolo11n",
+        "optimizer": "auto",
+        "fliplr": 0.1,
+        "mosaic": 0.0,
+        "score_threshold": 0.2,
+        "cos_lr": False,
+    }
     own = arguments(spec_of(params=params, train={"flips": "none"}), tmp_path, "0", "bf16", 4)
     assert own["optimizer"] == "auto"
     assert (own["flipud"], own["fliplr"], own["mosaic"], own["cos_lr"], own["amp"]) == (0.0, 0.1, 0.0, False, "bf16")
@@ -194,7 +223,12 @@ class Made(torch.nn.Module):
 
 def test_boxes_of_yolo_are_corners_best_first_one_per_object_and_clipped() -> None:
     # x, y, width, height and scores of two classes, of four places
-    places = [[16, 16, 8, 8, 0.9, 0.3], [17, 16, 8, 8, 0.8, 0.1], [0, 0, 12, 12, 0.0, 0.7], [30, 30, 4, 4, 0.001, 0.002]]
+    places = [
+        [16, 16, 8, 8, 0.9, 0.3],
+        [17, 16, 8, 8, 0.8, 0.1],
+        [0, 0, 12, 12, 0.0, 0.7],
+        [30, 30, 4, 4, 0.001, 0.002],
+    ]
     detector = Detector(Made(torch.tensor(places).T[None]), is_rtdetr=False, score_threshold=0.25).eval()
     (found,) = detector(torch.zeros(1, 3, 32, 32))
     assert found["boxes"].tolist() == [[12, 12, 20, 20], [0, 0, 6, 6], [12, 12, 20, 20]]
@@ -230,7 +264,9 @@ def test_its_trainings_alone_depend_on_its_script() -> None:
                   "folds": {"splitter": "stratified_group"}, "models": [{"name": "y", "network": "fcos", "backbone": "resnet18",
                   "image_size_px": SIDE}]})  # fmt: skip
     assert chosen.script(fcos, "train", "y") == "train"
-    assert not any("ultralytics" in file for file in provenance.code_table(*dependencies.code(fcos, Job("train", "y"))["of"]))
+    assert not any(
+        "ultralytics" in file for file in provenance.code_table(*dependencies.code(fcos, Job("train", "y"))["of"])
+    )
     assert {*catalog.OWN_TRAINER.values()} <= {file.stem for file in (REPO / "workflow/scripts").iterdir()}
 
 
@@ -258,7 +294,13 @@ PARAMS = {"model": "yolo11n"}
 
 def job(tiny: Tiny, folder: Path, train: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     """Arguments of a training on the tiny boxes."""
-    entry = {"name": "net", "network": "ultralytics", "params": PARAMS, "image_size_px": SIDE, **changes.pop("entry", {})}
+    entry = {
+        "name": "net",
+        "network": "ultralytics",
+        "params": PARAMS,
+        "image_size_px": SIDE,
+        **changes.pop("entry", {}),
+    }
     settings = {"epochs": 2, "batch_size": 4, "lr": 0.002, "warmup_epochs": 0, **(train or {})}
     config = parse({"name": "t", "task": "detection", "data": tiny.data, "models": [{**entry, "train": settings}]})
     return tiny.job(folder, model=slices.learning(config, "net"), **changes)
@@ -271,7 +313,7 @@ def trained(tiny: Tiny, folder: Path, *args: Any, **changes: Any) -> dict[str, A
     return train_ultralytics.run(**job(tiny, folder, *args, **changes))
 
 
-BLOCKED = '''
+BLOCKED = """
 import json, os, socket, subprocess, sys
 def refuse(*args, **kwargs):
     raise AssertionError(f"network or process: {args}")
@@ -281,7 +323,7 @@ socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
 subprocess.Popen.__init__ = os.system = refuse
 facts = train_ultralytics.run(**settings)
 print(json.dumps({"epochs": facts["epochs"], "scratch": os.listdir(settings["folder"])}))
-'''
+"""
 
 
 @needs_it
@@ -294,7 +336,11 @@ def test_a_training_uses_no_network_starts_no_process_and_writes_nothing_elsewhe
     folder.mkdir()
     environment = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "TMPDIR": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", BLOCKED, json.dumps(settings, default=str)], env=environment, capture_output=True, text=True, cwd=tmp_path
+        [sys.executable, "-c", BLOCKED, json.dumps(settings, default=str)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
@@ -366,7 +412,9 @@ def test_a_checkpoint_of_ultralytics_is_a_start_without_running_its_code(tiny_bo
 
     given = DetectionModel("yolo11n.yaml", nc=80, verbose=False)
     torch.save({"model": given.half(), "train_args": {}}, tmp_path / "coco.pt")
-    facts = trained(tiny_boxes, tmp_path / "run", {"epochs": 1, "lr": 1e-9}, entry={"pretrained": str(tmp_path / "coco.pt")})
+    facts = trained(
+        tiny_boxes, tmp_path / "run", {"epochs": 1, "lr": 1e-9}, entry={"pretrained": str(tmp_path / "coco.pt")}
+    )
     assert facts["epochs"] == 1
     state = load_file(tmp_path / "run/model.safetensors")
     name = "model.0.conv.weight"
@@ -377,7 +425,7 @@ def test_a_checkpoint_of_ultralytics_is_a_start_without_running_its_code(tiny_bo
 @every(
     ("entry", "said"),
     [
-        ({"params": {"model": "yolo11"}}, "model = 'yolo11': nearest is"),
+        ({"params": {"model": "yolo11"}}, "model = 'yolo11': nearest are 'yolo11x'"),
         ({"params": {**PARAMS, "mosaic": 2.0}}, "mosaic"),
         ({"image_size_px": 40}, "ultralytics trains on squares whose side is a multiple of 32"),
         ({"image_size_px": [32, 64]}, "ultralytics trains on squares whose side is a multiple of 32"),

@@ -65,8 +65,8 @@ def ultralytics_training_problems(model: Model) -> Iterator[str]:
             continue
         instead = f" ({INSTEAD[key]})" if key in INSTEAD else ""
         yield (
-            f"train.{key}: {NETWORK} has its own trainer, which does not use it{instead}; remove it, or set it back in the train of "
-            f"this model"
+            f"train.{key}: {NETWORK} has its own trainer, which does not use it{instead}; remove it, or set its default in this "
+            f"model's train"
         )
     name, params = parse(settings.optimizer)
     if name not in OPTIMIZERS or params:
@@ -74,5 +74,3 @@ def ultralytics_training_problems(model: Model) -> Iterator[str]:
         yield f"train.optimizer: {NETWORK} has {', '.join(OPTIMIZERS)}, without parameters{others}"
     if settings.schedule != "cosine":
         yield "train.schedule: ultralytics has cosine, down to params: {lrf: 0.01} of lr, or linear with params: {cos_lr: false}"
-    if "copy_paste" in model.params:
-        yield "params: copy_paste: needs outlines of objects, and boxes have none; remove it"

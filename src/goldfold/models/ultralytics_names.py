@@ -36,7 +36,7 @@ def known() -> tuple[str, ...]:
 def problem(name: str) -> str:
     """Describe which detectors there are, for a name that is none."""
     hint = nearest(name, known(), n=3)
-    return f"{hint}it has {len(known())} detectors, with a scale such as n, s, m, l, x: yolo11n, yolov8s, yolov9c, yolo26n, rtdetr-l, ..."
+    return f"{hint}it has {len(known())} detectors with their scales: yolo11n, yolov8s, yolov9c, yolo26n, rtdetr-l, ..."
 
 
 def _names(file: Path) -> list[str]:

@@ -88,9 +88,12 @@ def build(
     stride = STRIDE_P6 if model.endswith("-p6") else STRIDE
     if height != width or height % stride:
         raise SizeError(
-            f"image_size_px: {height}x{width} (height x width): ultralytics trains on squares whose side is a multiple of {stride}."
+            f"image_size_px: {height}x{width} (height x width): ultralytics trains on squares whose side is a multiple of "
+            f"{stride}."
         )
-    network = Detector(_new(model, n_classes, in_channels), model.startswith("rtdetr"), score_threshold, nms_iou, max_boxes)
+    network = Detector(
+        _new(model, n_classes, in_channels), model.startswith("rtdetr"), score_threshold, nms_iou, max_boxes
+    )
     network.mean, network.std = (0.0,) * in_channels, (1.0,) * in_channels  # type: ignore[assignment]
     return network
 

@@ -86,7 +86,10 @@ def _course(
     state = state_file.read()
     step = None if state is None else int(state["fit"]["step"])
     if step is not None:
-        print(f"resuming after epoch {len(state['fit']['history'])} of {spec.train.epochs}, whose state was saved", flush=True)
+        print(
+            f"resuming after epoch {len(state['fit']['history'])} of {spec.train.epochs}, whose state was saved",
+            flush=True,
+        )
         bar.go_on_from(step)
     validate = no_scores if setup.validation is None else with_notes(setup.validation, metric.name, bar)
     keep = Keeper(state_file, 0, steps, asked, step)
@@ -99,9 +102,7 @@ def _arguments(job: Job, setup: Setup, scratch: Path) -> dict[str, Any]:
     accelerator, workers = setup.accelerator, job.runtime["loader_workers"]
     kind = accelerator.device.type
     n_workers = WORKERS[kind] if workers == "auto" else int(workers)
-    return arguments(
-        setup.spec, scratch, "cpu" if kind == "cpu" else "0", str(accelerator.mixed_precision), n_workers
-    )
+    return arguments(setup.spec, scratch, "cpu" if kind == "cpu" else "0", str(accelerator.mixed_precision), n_workers)
 
 
 def _write_data(job: Job, setup: Setup, scratch: Path) -> None:

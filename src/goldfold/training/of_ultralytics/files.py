@@ -36,8 +36,8 @@ def write(
     texts = [label_text(target["bboxes"], target["labels"], (height, width)) for target in targets]
     if not any(texts):
         raise TrainingError(
-            "no training image of this fold has a box, so ultralytics cannot be trained. Use fewer folds, a splitter that balances "
-            "objects, or a network of goldfold."
+            "no training image of this fold has a box, so ultralytics cannot be trained. Use fewer folds, a splitter that "
+            "balances objects, or another network."
         )
     for number, (id, text) in enumerate(zip(ids, texts, strict=True)):
         pixels, _ = images.case_batch([id])

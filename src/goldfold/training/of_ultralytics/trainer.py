@@ -111,9 +111,7 @@ def _class_of(is_rtdetr: bool) -> Any:
                 built = super().build_dataset(img_path, mode, batch)
             return _counted(built, self.course.key, copy(self.args))
 
-        def get_dataloader(
-            self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train"
-        ) -> Any:
+        def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> Any:
             """Build the loader of training images; there is none for validation."""
             if mode != "train":
                 return SimpleNamespace(dataset=NoImages())
@@ -143,15 +141,18 @@ def _class_of(is_rtdetr: bool) -> Any:
                 raise TrainingError(
                     f"the loss of step {at.step + 1} is not finite. Use a smaller lr, or runtime.precision: fp32."
                 )
-            at.step, at.lr = at.step + 1, next(
-                group["lr"] for group in self.optimizer.param_groups if group.get("param_group") != "bias"
+            at.step, at.lr = (
+                at.step + 1,
+                next(group["lr"] for group in self.optimizer.param_groups if group.get("param_group") != "bias"),
             )
             at.n_updates += 1
             for hook in course.hooks.values():
                 hook.after_step(at)
             course.bar.advance(1)
             if course.asked.signal and at.step % len(self.train_loader):
-                print(f"stopped within epoch {self.epoch + 1}; run again to resume after epoch {self.epoch}", flush=True)
+                print(
+                    f"stopped within epoch {self.epoch + 1}; run again to resume after epoch {self.epoch}", flush=True
+                )
                 raise Stopped(128 + course.asked.signal)
 
         # --- ends of epochs, in the order in which they are called
