@@ -24,6 +24,7 @@ from goldfold.lineage import provenance
 from goldfold.models import ultralytics_library, ultralytics_names
 from goldfold.models.ultralytics_networks import Detector, as_batch
 from goldfold.planning.plan import Job
+from goldfold.planning.runs import WHOLE
 from goldfold.training.of_ultralytics import files
 from goldfold.training.of_ultralytics.arguments import arguments
 from goldfold.training.spec import read
@@ -52,6 +53,12 @@ def config_of(model: dict[str, Any] | None = None, /, **changes: Any) -> Any:
         "folds": {"splitter": "stratified_group"},
     }
     return parse({**values, "models": [own], **changes})
+
+
+TWO = [
+    {"name": name, "network": "ultralytics", "params": {"model": "yolo11n"}, "image_size_px": SIDE}
+    for name in ("y", "z")
+]
 
 
 @pytest.fixture
@@ -127,6 +134,10 @@ def test_what_its_trainer_does_not_do_is_refused(name: str) -> None:
     [
         ({"runtime": {"precision": "fp16"}}, "would download a model to try fp16; set runtime.precision: bf16 or fp32"),
         ({"batch_norm": "adapted"}, "batch_norm: adapted was not tried with it"),
+        (
+            {"models": [*TWO, {"name": "mean", "soup": ["y", "z"]}]},
+            "soups of it were not tried; remove 'y' from 'mean'",
+        ),
     ],
 )
 @pytest.mark.usefixtures("as_if_installed")
@@ -364,6 +375,17 @@ def test_detectors_are_trained_by_their_trainer_and_predict(tiny_boxes: Tiny, tm
     found = np.load(tmp_path / "predict/test.npz")
     assert len(found["counts"]) == 4
     assert np.isfinite(found["boxes"]).all()
+
+
+@needs_it
+def test_a_training_on_all_rows_ends_where_those_of_the_folds_ended(tiny_boxes: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "history.csv").write_text("epoch,train_loss,ap50\n0,1.0,0.1\n1,0.9,0.2\n")
+    place = {"round": 0, "fold": WHOLE, "seed": 0}
+    facts = trained(tiny_boxes, tmp_path / "run", {"epochs": 3}, place=place, histories=[str(tmp_path / "history.csv")])
+    assert facts["epochs"] == 2
+    assert facts["stopped"]["by"] == "full_data"
+    assert "ap50" not in pd.read_csv(tmp_path / "run/history.csv")
+    assert not (tmp_path / "run/best.safetensors").exists()
 
 
 class Killed(Exception):

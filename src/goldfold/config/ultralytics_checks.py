@@ -48,6 +48,8 @@ def ultralytics_problems(model: Model, config: Config) -> Iterator[str]:
         yield f"network = {NETWORK!r}: its trainer would download a model to try fp16; set runtime.precision: bf16 or fp32"
     if config.data.channels not in (1, 3):
         yield f"network = {NETWORK!r}: takes images of 1 or 3 channels, and data.channels is {config.data.channels}"
+    for soup in (other.name for other in config.models if other.soup and model.name in other.soup.of):
+        yield f"network = {NETWORK!r}: soups of it were not tried; remove {model.name!r} from {soup!r}"
     if config.batch_norm != "trained":
         yield f"network = {NETWORK!r}: batch_norm: {config.batch_norm} was not tried with it; set batch_norm: trained"
 
