@@ -61,6 +61,8 @@ def run(folder: str, progress: Callable[[int, str], Any] = Progress, **given: An
             course, best, decided = _course(job, setup, place, asked, progress)
             with closing(course.bar):
                 trainer(_arguments(job, setup, scratch), course).train()
+                if course.at.stopped is not None:
+                    course.bar.end_here()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     write(place, setup.spec, course.at, best, None, {})

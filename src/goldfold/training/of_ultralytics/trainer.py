@@ -84,7 +84,8 @@ def _class_of(is_rtdetr: bool) -> Any:
             self.course, threads = course, torch.get_num_threads()
             super().__init__(**given)
             torch.set_num_threads(threads)
-            self.model = course.network.network.model
+            detector: Any = course.network.network
+            self.model: Any = detector.model
 
         # --- what it does not do: report to anyone, draw, check its data, validate
 
@@ -259,4 +260,4 @@ def _with_model(network: nn.Module, model: nn.Module) -> nn.Module:
     own, detector.model = detector.model, None
     copied: Any = deepcopy(network)
     detector.model, copied.network.model = own, model
-    return copied  # type: ignore[no-any-return]
+    return copied
