@@ -292,6 +292,10 @@ class Tiny:
         """Run the training stage into ``folder``; return its facts."""
         from goldfold.stages import train
 
+        return train.run(**self.job(folder, **changes))
+
+    def job(self, folder: Path, **changes: Any) -> dict[str, Any]:
+        """Arguments of the training stage."""
         settings = {
             "folder": str(folder),
             "fold_file": self.fold_file(),
@@ -310,7 +314,7 @@ class Tiny:
         }
         if settings["model"].get("metadata"):
             settings.setdefault("metadata", self.metadata(settings["fold_file"], bool(settings["pseudo"])))
-        return train.run(**settings)
+        return settings
 
     def metadata(self, fold_file: str, with_test: bool) -> list[str]:
         """Lists of the metadata of a fold's cases, and of the test cases."""

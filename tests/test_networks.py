@@ -84,7 +84,7 @@ def test_every_architecture_is_tried() -> None:
     assert len(ARCHITECTURES) >= 13
     assert len(DETECTORS) >= 6
     assert list(catalog.NETWORKS["maps"]) == [*ARCHITECTURES, "mask2former"], "whose outputs test_mask2former tries"
-    assert list(catalog.NETWORKS["boxes"]) == DETECTORS
+    assert list(catalog.NETWORKS["boxes"]) == [*DETECTORS, "ultralytics"], "whose models test_ultralytics tries"
 
 
 @every("name", ARCHITECTURES)

@@ -62,6 +62,7 @@ NETWORKS: dict[str, Entries] = {
         "retinanet": "goldfold.models.detectors:retinanet",
         "faster_rcnn": "goldfold.models.detectors:faster_rcnn",
         **_of("goldfold.models.query_detectors", "rt_detr_v2 d_fine detr"),
+        "ultralytics": "goldfold.models.ultralytics_networks:build",
     },
 }
 POOLINGS: Entries = {
@@ -70,6 +71,8 @@ POOLINGS: Entries = {
 """Poolings of maps (images, channels, height, width) to features (images, channels), for `models[].head`."""
 OWN_LOSS = frozenset({"mask2former"})
 """Networks for masks whose outputs in training know their loss, so that `train.loss` has no effect on training."""
+OWN_TRAINER: Entries = {"ultralytics": "train_ultralytics"}
+"""Networks that another library trains: name -> script, in ``workflow/scripts``, that does the work of the stage train."""
 LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
     NETWORKS["boxes"], frozenset({"score_threshold", "nms_iou", "max_boxes"})
 )

@@ -6,7 +6,7 @@ import sys
 # Import the code next to this Snakefile, even if another goldfold is installed.
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from goldfold.config import columns, merged, slices, tried, with_classes
+from goldfold.config import chosen, columns, merged, slices, tried, with_classes
 from goldfold.config import parse as parse_config
 from goldfold.planning import heads
 from goldfold.planning.inner import inner_list
@@ -231,3 +231,8 @@ def each_run(patterns, **of):
 def n_gpus(wildcards):
     """Number of GPUs that a model is trained on."""
     return MODELS[wildcards.model].gpus
+
+
+def training_script(wildcards):
+    """Script that trains a model: that of the stage, or that of another library's trainer."""
+    return chosen.script(CONFIG, "train", wildcards.model)

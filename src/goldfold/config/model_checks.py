@@ -27,6 +27,7 @@ from goldfold.config.rounds import Round, trained_model
 from goldfold.config.row_checks import row_problems
 from goldfold.config.sample_checks import sample_problems
 from goldfold.config.schedule_checks import check_monitor, check_optimizer
+from goldfold.config.ultralytics_checks import ultralytics_problems, ultralytics_training_problems
 from goldfold.config.views import swapping
 from goldfold.config.window_checks import window_problems, window_training_problems
 from goldfold.config.wording import in_words
@@ -44,6 +45,7 @@ def check_model(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from head_problems(model, task, config.data.channels)
     yield from aggregation_problems(model, config, task)
     yield from window_problems(model, config, task)
+    yield from ultralytics_problems(model, config)
     yield from _learning(model, config, task)
     yield from image_problems(model, config.tta)
 
@@ -86,6 +88,7 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from generated_problems(model, config, task)
     yield from auxiliary_problems(model, config, task)
     yield from window_training_problems(model)
+    yield from ultralytics_training_problems(model)
     yield from _of_detectors(model.train, task)
     yield from mask_checks.problems(model, config, task)
     if name_of(model.network) in OWN_LOSS and model.train.loss is not None:
