@@ -56,15 +56,40 @@ def predict(
     device: str,
     boxes: Sequence[str],
     progress: Callable[[int, str], Any] | None,
+    detect: Callable[[list[str]], pd.DataFrame] | None = None,
 ) -> Predictions:
-    """See `goldfold.bundles.loading.Bundle.predict`."""
-    where, autocast = computing(device, manifest.precision)
+    """See `goldfold.bundles.loading.Bundle.predict`.
+
+    Args:
+        detect: boxes that the bundle's detector finds in images by their paths, see `goldfold.bundles.loading.Bundle.boxes`.
+    """
     how = manifest.preprocessing
-    is_whole = len(members) == len(manifest.members)
-    stacks = is_whole and manifest.stacks_metadata
-    files = files_of(how, paths, table, stacks or any(member.network.metadata for member in members))
+    takes_metadata = _stacks(manifest, members) or any(member.network.metadata for member in members)
+    files = files_of(how, paths, table, takes_metadata)
     _refuse_no_boxes(how, boxes)
-    finder = None if how.roi is None else fresh.finder(how.roi, files, boxes)
+    found = detect(files["path"].tolist()) if detect else None
+    finder = None if how.roi is None else fresh.finder(how.roi, files, boxes, found)
+    return predict_files(folder, manifest, members, files, finder, batch_size, device, progress)
+
+
+def _stacks(manifest: form.Manifest, members: Sequence[form.Member]) -> bool:
+    """Return whether a step after these networks takes metadata: only the whole ensemble has steps."""
+    return len(members) == len(manifest.members) and manifest.stacks_metadata
+
+
+def predict_files(
+    folder: Path,
+    manifest: form.Manifest,
+    members: Sequence[form.Member],
+    files: pd.DataFrame,
+    finder: fresh.Finder | None,
+    batch_size: int | None,
+    device: str,
+    progress: Callable[[int, str], Any] | None,
+) -> Predictions:
+    """Predict the images of a table: id and path of each image, its case and its metadata, see `files_of`."""
+    where, autocast = computing(device, manifest.precision)
+    how, stacks = manifest.preprocessing, _stacks(manifest, members)
     n_networks = sum(len(member.weights) for member in members)
     n_cases = files[CASE].nunique() if CASE in files else len(files)
     bar = (progress or partial(Progress, seconds_between_lines=math.inf))(len(files) + n_networks * n_cases, "images")
