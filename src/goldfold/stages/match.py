@@ -16,8 +16,8 @@ def run(
     table: str,
     same_names: str,
     labels: Sequence[str] | None,
-) -> None:
-    """Write a row per image: split, id, path, part and id among the detector's images, see `goldfold.crop.detector.matched`.
+) -> list[str]:
+    """Write a row per image, and return doubts: split, id, path, part and id among the detector's images, see `goldfold.crop.detector.matched`.
 
     Args:
         tables: tables of the manifest by split.
@@ -36,9 +36,12 @@ def run(
     for split, images in found.groupby("split", sort=False):
         parts = ", ".join(f"{number:,} {part}" for part, number in images["part"].value_counts().items())
         print(f"{split}: {parts}", flush=True)
+    doubts: list[str] = []
     if "group" in given["train"]:
         groups = dict(zip(given["train"]["id"], given["train"]["group"], strict=True))
         folds = dict(zip(known["train"]["id"], known["train"]["fold"].astype(int), strict=True))
         if spread := detector.spread_groups(found[found["split"] == "train"], groups, folds):
-            print(detector.spread_in_words(spread), flush=True)
+            doubts.append(detector.spread_in_words(spread))
+    print(*(f"{doubt}\n" for doubt in doubts), sep="", end="", flush=True)
     write_table(Path(table), found)
+    return doubts
