@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -14,10 +13,16 @@ import pytest
 import yaml
 
 import goldfold
-from conftest import COCO, NETS, RUNTIME, coco_of, save_picture, scene, write_scenes
+from conftest import COCO, NETS, RUNTIME, save_picture, scene, write_scenes
 from goldfold.base.errors import ConfigError, DataError
+from goldfold.bundles.export import export
+from goldfold.commands import reasons
+from goldfold.commands.check import check
+from goldfold.commands.checked import as_json
+from goldfold.commands.checked import as_text as check_text
 from goldfold.config import load, parse
-from goldfold.crop import boxes, detector
+from goldfold.config.members import refuse_unversioned_detector
+from goldfold.crop import detector
 from goldfold.crop.counts import as_text, counts
 from goldfold.lineage.staleness import Standing
 from goldfold.planning.plan import Job, plan_of
@@ -85,7 +90,9 @@ def test_images_are_matched_by_content_and_seen_ones_get_out_of_fold_boxes() -> 
 
 def test_a_name_of_a_training_image_with_other_content_is_refused_unless_it_is_said_to_be_another_image() -> None:
     own = {"train": listed(a="1").assign(fold="0"), "test": listed(t="4")}
-    with pytest.raises(DataError, match=r"1 image has the name of a training image .* first 'a' \(x/a.png.*same_names: ignore"):
+    with pytest.raises(
+        DataError, match=r"1 image has the name of a training image .* first 'a' \(x/a.png.*same_names: ignore"
+    ):
         detector.matched({"train": listed(a="5", b="6")}, own)
     renamed = listed(z="5").assign(path="y/a.jpg")
     with pytest.raises(DataError, match=r"first 'z' \(y/a.jpg; the detector's 'a'\)"):
@@ -137,7 +144,9 @@ def test_a_group_in_several_folds_of_the_detector_is_said_to_leak() -> None:
 
 def test_a_class_that_the_detector_does_not_know_is_refused() -> None:
     detector.refuse_unknown_labels(["lit"], ["dim", "lit"])
-    with pytest.raises(DataError, match=r"data.roi.labels: 'litt' is no class of the detector; did you mean 'lit'\?"):
+    with pytest.raises(
+        DataError, match=r"data.roi.labels: 'litt' is no class of the detector; nearest is 'lit'; there are: dim, lit"
+    ):
         detector.refuse_unknown_labels(["litt"], ["dim", "lit"])
 
 
@@ -152,14 +161,15 @@ def classifier(**roi: Any) -> dict[str, Any]:
     ("of_detector", "roi", "said"),
     [
         ({}, {"config": "none.yaml"}, r"data.roi.config = 'none.yaml': .*; name the config file of the detector"),
-        ({}, {"member": "nett"}, r"data.roi.member = 'nett': the detector has no such member; did you mean 'net'\?"),
+        ({}, {"member": "nett"}, r"data.roi.member = 'nett': the detector has no such member; nearest is 'net'; allowed: net, net-seed0"),
         ({"name": "named"}, {}, "has the name 'named' of this config; give each its own results"),
         ({"ensemble": {"weights": {"net": 0}}}, {"member": "net"}, "all are zero"),
-        ({"metric": "ap500"}, {}, r"detector.yaml: 1 problem\n +metric = 'ap500'"),
-        ({"data": {**COCO, "roi": {"method": "detector", "config": "tiny.yaml"}}}, {}, "cropped by a detector itself|its own images are cropped by a detector"),
+        ({"metric": "ap500"}, {}, r"^detector.yaml: 1 problem\n +metric = 'ap500'"),
+        ({"data": {**COCO, "roi": {"method": "detector", "config": "tiny.yaml"}}}, {}, r"its own images are cropped by a detector \('tiny.yaml'\)"),
         ({"data": {**COCO, "roi": {"method": "boxes", "boxes": "raw/test.csv"}}}, {}, "cropped by method 'boxes'"),
         ({"data": {**COCO, "channels": 1}}, {}, "its images have data.channels: 1, those of this config 3"),
-        (CLASSIFIER | {"data": {**CLASSIFIER["data"], "roi": {"method": "none"}}, "name": "other"}, {}, "its task is 'classification'"),
+        (CLASSIFIER | {"data": {**CLASSIFIER["data"], "roi": {"method": "none"}}, "name": "other", "task": "classification"}, {},
+         "its task is 'classification'; a detector has task: detection"),
     ],
 )  # fmt: skip
 def test_detectors_that_cannot_be_used_are_refused_before_any_job(
@@ -178,10 +188,17 @@ def test_a_config_that_names_itself_as_its_detector_is_refused(in_tmp: Path) -> 
 
 
 def test_two_demo_data_sets_in_one_folder_are_refused(in_tmp: Path) -> None:
-    own = {**DETECTOR, "data": {"source": "scenes_boxes"}}
+    by_group = {"splitter": "stratified_group", "n_folds": 2}
+    own = {**DETECTOR, "data": {"source": "scenes_boxes"}, "folds": by_group}
     (in_tmp / "detector.yaml").write_text(yaml.safe_dump(own))
     data = {"source": "scenes_masks", "roi": CLASSIFIER["data"]["roi"]}
-    whole = {"name": "m", "task": "segmentation", "data": data, "models": [{"name": "net", **NETS["segmentation"]}]}
+    whole = {
+        "name": "m",
+        "task": "segmentation",
+        "data": data,
+        "folds": by_group,
+        "models": [{"name": "net", **NETS["segmentation"]}],
+    }
     with pytest.raises(ConfigError, match=r"both configs write data/scenes/groups.csv; set another data.directory"):
         parse(whole)
 
@@ -207,7 +224,12 @@ def test_what_follows_a_change_of_the_detector_or_of_the_classifier(in_tmp: Path
         assert plan.detector is not None
         own = Standing(plan.detector, lambda one: is_fresh("found", one))
         whole = Standing(plan, lambda one: is_fresh("named", one), own)
-        found = {f"found {one.stage}" for stage in plan.detector.stages() for one in plan.detector.jobs(stage) if own.is_stale(one)}
+        found = {
+            f"found {one.stage}"
+            for stage in plan.detector.stages()
+            for one in plan.detector.jobs(stage)
+            if own.is_stale(one)
+        }
         return found | {one.stage for stage in plan.stages() for one in plan.jobs(stage) if whole.is_stale(one)}
 
     after = {"found predict", "found ensemble", "found submit", "found report", "crop", "folds"}
@@ -226,3 +248,88 @@ def test_a_run_in_one_stage_has_none_of_these_jobs(in_tmp: Path) -> None:
     assert {"match", "crop"}.isdisjoint(plan.stages())
     assert plan.above(Job("folds")) == [Job("manifest")]
     assert plan.boxes == []
+
+
+def test_dvc_is_told_which_results_of_the_detector_it_must_keep(in_tmp: Path) -> None:
+    write_data(in_tmp)
+    pipeline: dict[str, Any] = {"stages": {"folds": {"outs": [{"results/${name}/folds": {"persist": True}}]}}}
+    with pytest.raises(
+        ConfigError, match=r"below stages: folds: outs:\n      - results/found/manifest: {persist: true}"
+    ) as told:
+        refuse_unversioned_detector(pipeline, classifier())
+    lines = re.findall(r"- (results/found/\S+): ", str(told.value))
+    assert {"results/found/ensemble", "results/found/train", "results/found/metrics.json"} <= {*lines}
+    assert not [line for line in lines if "cache" in line]
+    pipeline["stages"]["folds"]["outs"] += [{line: {"persist": True}} for line in lines]
+    refuse_unversioned_detector(pipeline, classifier())
+    refuse_unversioned_detector({}, {"data": {"roi": {"method": "contour"}}})
+
+
+def test_check_looks_at_both_stages_and_says_whose_boxes_there_will_be(in_tmp: Path) -> None:
+    write_data(in_tmp)
+    found = check("tiny.yaml")
+    assert found.error is None
+    assert found.boxes == {
+        "train": {"networks of the other folds": 12, "all networks": N_OTHERS}, "test": {"all networks": 4},
+    }  # fmt: skip
+    text = check_text(found)
+    assert (
+        "boxes of train images, known after the detector is trained: 12 by networks of the other folds, 4 by all"
+        in text
+    )
+    assert "\ndetector:\nfound: can be run\ntask: detection\n" in text
+    assert as_json(found)["detector"]["ok"]
+    save_picture(in_tmp / "raw/images/im00.png", scene(300, ("lit",)).image)
+    shutil.copytree(in_tmp / "raw/images", in_tmp / "raw/other")
+    save_picture(in_tmp / "raw/other/im01.png", scene(301, ("lit",)).image)
+    moved = {**CLASSIFIER, "data": {**CLASSIFIER["data"], "images": "raw/other"}}
+    (in_tmp / "tiny.yaml").write_text(yaml.safe_dump(moved))
+    assert "first 'im01' (raw/other/im01.png; the detector's 'im01')" in str(check("tiny.yaml").error)
+
+
+def test_rules_of_a_detector_have_its_stages_in_records_and_reasons() -> None:
+    rules = ["folds", "detector_report", "detector_train", "crop"]
+    assert sorted(rules, key=reasons._place) == ["detector_train", "detector_report", "crop", "folds"]
+    assert reasons._in_words("detector_ensemble", is_detector=False) == "ensemble of the detector"
+    assert reasons._in_words("detector_ensemble", is_detector=True) == "ensemble"
+
+
+@pytest.mark.slow
+def test_a_run_in_two_stages_and_its_bundle(tmp_path: Path) -> None:
+    write_data(tmp_path)
+    result = snakemake(tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    order = re.findall(r"^(?:local)?rule (\w+):", result.stdout + result.stderr, re.MULTILINE)
+    assert order.index("match") < order.index("detector_train") < order.index("crop") < order.index("train")
+    record = json.loads((tmp_path / "results/found/train/net/round0/fold0/seed0/run.json").read_text())
+    assert record["rule"] == "train"
+    train = read_table(tmp_path / "results/named/folds/train.csv").set_index("id")
+    oof = pd.read_csv(tmp_path / "results/found/ensemble/oof.csv")
+    best = oof.sort_values("confidence", ascending=False, kind="stable").groupby("id").first()
+    for id in [id for id in train.index if id.startswith("im")]:
+        assert train["roi_by"][id] == "networks of the other folds"
+        x1, y1, x2, y2 = map(int, train["roi"][id].split())
+        assert x1 <= best["x1"][id] <= best["x2"][id] <= x2 + 0.01
+        assert y1 <= best["y1"][id] <= best["y2"][id] <= y2 + 0.01
+    assert {*train["roi_by"][[f"ot{number:02d}" for number in range(N_OTHERS)]]} == {"all networks"}
+    page = (tmp_path / "results/named/report/report.html").read_text()
+    assert "found by a detector that this run trained (detector.yaml, its ensemble)" in page
+    assert jobs_of(snakemake(tmp_path, "-n")) == {}
+    assert jobs_of(snakemake(tmp_path, "-n", config="detector.yaml")) == {}, "as if it were run alone"
+    with contextlib.chdir(tmp_path):
+        export("results/named", "bundle")
+        found = goldfold.load("bundle").predict("raw/test").table.set_index("id")
+        whole = pd.read_csv("results/named/ensemble/test.csv").set_index("id")
+        assert np.allclose(found["p_cat"], whole["p_cat"], atol=1e-5)
+        path = Path("bundle/detector/bundle.json")
+        path.write_text(path.read_text().replace("0.1", "0.2", 1))
+        with pytest.raises(DataError, match=r"detector/bundle.json has changed since"):
+            goldfold.load("bundle")
+    write_configs(tmp_path, least_score=0.02)
+    after = jobs_of(snakemake(tmp_path, "-n"))
+    assert {"crop", "folds"} <= {*after}
+    assert not [name for name in after if name.startswith("detector_")]
+    write_configs(tmp_path, {"train": {**TRAIN, "lr": 0.002}})
+    after = jobs_of(snakemake(tmp_path, "-n"))
+    assert (after["detector_train"], after["detector_predict"], after["crop"]) == (2, 2, 1)
+    assert {"manifest", "match", "detector_folds"}.isdisjoint(after)

@@ -107,7 +107,9 @@ class Bundle:
         unique = list(dict.fromkeys(paths))
         files = pd.DataFrame({"id": unique, "path": unique})
         chosen = self.chosen(member)
-        found = predict_files(self.folder, self.manifest, chosen, files, self._finder(files), batch_size, device, progress)
+        found = predict_files(
+            self.folder, self.manifest, chosen, files, self._finder(files), batch_size, device, progress
+        )
         return of_table(found.table)
 
     def _finder(self, files: "pd.DataFrame") -> Any:

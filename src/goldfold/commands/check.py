@@ -102,7 +102,11 @@ def _match(config: Config, folder: Path, found: Check) -> None:
     lists = folder / "detector/folds"
     found.doubts += match.run(
         tables={name: str(folder / f"manifest/{name}.csv") for name in config.tables},
-        own={path.stem: str(path) for path in lists.glob("*.csv") if path.stem in ("train", "test", "unlabeled", "holdout")},
+        own={
+            path.stem: str(path)
+            for path in lists.glob("*.csv")
+            if path.stem in ("train", "test", "unlabeled", "holdout")
+        },
         classes=str(lists / "classes.json"),
         table=str(folder / "images.csv"),
         **SETTINGS["match"](config, Job("match")),

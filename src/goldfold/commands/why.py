@@ -59,7 +59,14 @@ def _grouped(found: Sequence[Job]) -> Iterator[str]:
     groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in found:
         causes = tuple(map(str, job.causes))
-        key = (job.is_detector, job.rule, job.wildcards.get("model"), job.wildcards.get("round"), causes, tuple(job.after))
+        key = (
+            job.is_detector,
+            job.rule,
+            job.wildcards.get("model"),
+            job.wildcards.get("round"),
+            causes,
+            tuple(job.after),
+        )
         groups.setdefault(key, []).append(job)
     for members in groups.values():
         yield from ("", _heading(members), *(f"  {line}" for line in _reasons(members[0])))

@@ -1,6 +1,6 @@
 """The detector of a run in two stages: its own config, named by `data.roi` of the first one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from goldfold.base.config_files import read
@@ -15,27 +15,34 @@ FOR_NEW = ("none", "contour")
 """Methods by which a detector's own images may be cropped: those that need nothing but the image."""
 
 
-def with_detector(config: Config, parse: Callable[..., Config]) -> Config:
-    """The config with that of its detector, where it has one.
+def detector_values(config: Config) -> dict[str, Any]:
+    """Values of the config of a detector, and ``origin``, its file, as `goldfold.config.parse` takes them; empty without one.
 
     A quick run trains a quick detector, and both check versions of libraries alike.
 
-    Args:
-        parse: `goldfold.config.parse`.
-
     Raises:
-        ConfigError: the detector's config cannot be used.
+        ConfigError: there is no such file, or its own images are cropped by a detector.
     """
     roi = config.data.roi
     if not isinstance(roi, DetectorRoi):
-        return config
+        return {}
     if reason := no_file(roi.config):
         raise ConfigError(f"{KEY}.config = {roi.config!r}: {reason}; name the config file of the detector")
     values = read(roi.config)
     _refuse_stages(values, roi.config)
     shared = {"quick": config.quick, "strict_versions": config.strict_versions}
-    detector = parse({**values, **{key: True for key, is_set in shared.items() if is_set}}, origin=roi.config)
-    if problems := list(_problems(config, roi, detector)):
+    if isinstance(values, dict):
+        values = {**values, **{key: True for key, is_set in shared.items() if is_set}}
+    return {"values": values, "origin": roi.config}
+
+
+def with_detector(config: Config, detector: Config) -> Config:
+    """The config with that of its detector.
+
+    Raises:
+        ConfigError: the detector does not fit it.
+    """
+    if problems := list(_problems(config, detection(config), detector)):
         raise ConfigError("\n".join(problems))
     config._detector = detector
     return config

@@ -12,6 +12,7 @@ from goldfold.config.load import load
 from goldfold.config.made import snapshots_in
 from goldfold.planning.plan import Plan, plan_of
 
+
 def refuse_other_members(pipeline: dict[str, Any], config: dict[str, Any]) -> None:
     """Compare ``vars: members`` of dvc.yaml with the names of the config's models, in any order.
 

@@ -51,7 +51,9 @@ def _by_contour(roi: Mapping[str, Any]) -> Callable[[int, str, int, int], tuple[
     return lambda row, path, width, height: contour.judged(contour.look(path, **look), width, height, roi["most_share"])
 
 
-def _by_detector(roi: Mapping[str, Any], boxes: pd.DataFrame | None) -> Callable[[int, str, int, int], tuple[Box | None, str]]:
+def _by_detector(
+    roi: Mapping[str, Any], boxes: pd.DataFrame | None
+) -> Callable[[int, str, int, int], tuple[Box | None, str]]:
     found = detector.by_image(pd.DataFrame(columns=detector.COLUMNS) if boxes is None else boxes, roi["labels"])
     return lambda row, path, width, height: detector.picked(found.get(path), roi["pick"], roi["least_score"])
 

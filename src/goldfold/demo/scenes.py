@@ -68,9 +68,7 @@ def write(root: Path, n_train: int = 480, n_test: int = 120, side_px: int = 96, 
         (root / f"{name}.csv").write_bytes(table.to_csv(index=False).encode())
 
 
-def scenes(
-    n_train: int, n_test: int, side_px: int, seed: int, digits: tuple[int, int] = DIGITS
-) -> Iterator[Scene]:
+def scenes(n_train: int, n_test: int, side_px: int, seed: int, digits: tuple[int, int] = DIGITS) -> Iterator[Scene]:
     """Yield scenes ``scene_0000``, ``scene_0001``, ...; training scenes come first.
 
     The digits are divided into cohorts and each scene shows digits of one, so that folds by cohort, and the test set,

@@ -58,6 +58,9 @@ def _boxes(matched: pd.DataFrame, results: Finished, member: str | None, device:
     boxes = {part: boxes_of(results, part, member) for part in parts}
     others = matched["path"][matched["part"] == NEW].tolist()
     if others:
-        print(f"{count(len(others), 'image is', 'images are')} not the detector's: all its networks predict them", flush=True)
+        print(
+            f"{count(len(others), 'image is', 'images are')} not the detector's: all its networks predict them",
+            flush=True,
+        )
         boxes[NEW] = predicted_by(results, others, member, device=device)
     return boxes
