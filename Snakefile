@@ -31,6 +31,13 @@ if CONFIG.detector:
 
     DETECTOR = detector
 
+    localrules:
+        detector_demo,
+        detector_clean,
+        detector_pseudo_label,
+        detector_full_label,
+        detector_external,
+
 
 include: "workflow/rules/stages.smk"
 

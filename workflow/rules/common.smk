@@ -9,7 +9,6 @@ from goldfold.planning.plan import job_at
 from goldfold.planning.row_lists import list_of
 from goldfold.session import Session
 
-
 SESSION = Session(
     CONFIG, logger, workflow.is_main_process, DETECTOR and DETECTOR.SESSION
 )

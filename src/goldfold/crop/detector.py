@@ -95,7 +95,8 @@ def refuse_unknown_labels(labels: Sequence[str] | None, classes: Sequence[str]) 
     for label in labels or ():
         if label not in classes:
             raise DataError(
-                f"data.roi.labels: {label!r} is no class of the detector; {nearest(label, classes)}there are: {', '.join(classes)}."
+                f"data.roi.labels: {label!r} is no class of the detector; {nearest(label, classes)}there are: "
+                f"{', '.join(classes)}."
             )
 
 

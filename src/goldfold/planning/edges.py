@@ -55,3 +55,10 @@ def above(plan: "Plan", job: Job) -> list[Job]:
 def above_of_detector(job: Job) -> list[Job]:
     """Jobs of the detector whose files a job reads."""
     return [Job(OF_DETECTOR[job.stage])] if job.stage in OF_DETECTOR else []
+
+
+def boxes(detector: "Plan") -> list[str]:
+    """Files of a detector that crops depend on: networks, and predictions of these and of the ensemble."""
+    jobs = [Job("ensemble"), *above(detector, Job("ensemble")), *above(detector, Job("report"))]
+    made = [path for job in dict.fromkeys(jobs) if job.stage != "submit" for path in detector.outputs(job)]
+    return [path for path in dict.fromkeys(made) if not path.endswith("run.json")]

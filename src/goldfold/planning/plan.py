@@ -213,11 +213,7 @@ class Plan:
     @property
     def boxes(self) -> list[str]:
         """Files of the detector that crops depend on: networks, and predictions of these and of the ensemble."""
-        if self.detector is None:
-            return []
-        jobs = [Job("ensemble"), *self.detector.above(Job("ensemble")), *self.detector.above(Job("report"))]
-        made = [path for job in dict.fromkeys(jobs) if job.stage != "submit" for path in self.detector.outputs(job)]
-        return [path for path in dict.fromkeys(made) if not path.endswith("run.json")]
+        return edges.boxes(self.detector) if self.detector else []
 
     def above_of_detector(self, job: Job) -> list[Job]:
         """Jobs of the detector whose files a job reads; empty without a detector."""

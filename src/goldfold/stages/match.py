@@ -17,13 +17,14 @@ def run(
     same_names: str,
     labels: Sequence[str] | None,
 ) -> list[str]:
-    """Write a row per image, and return doubts: split, id, path, part and id among the detector's images, see `goldfold.crop.detector.matched`.
+    """Write a row per image: split, id, path, part and id among the detector's images; return doubts.
 
     Args:
         tables: tables of the manifest by split.
         own: lists of the detector by split; ``train`` has the column fold.
         classes: names of the detector's classes.
-        same_names: ``fail`` or ``ignore``: handling of images with the name of a training image of the detector, but other content.
+        table: file to write, see `goldfold.crop.detector.matched`.
+        same_names: ``fail`` or ``ignore``: images with the name of a training image of the detector, but other content.
         labels: classes of the boxes that are used; None for all.
 
     Raises:
