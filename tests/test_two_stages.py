@@ -78,11 +78,11 @@ def listed(**images: str) -> pd.DataFrame:
 
 def test_images_are_matched_by_content_and_seen_ones_get_out_of_fold_boxes() -> None:
     train = listed(a="1", b="2", c="3").assign(fold=["0", "-1", "1"])
-    own = {"train": train, "test": listed(t="4", a2="1")}
-    given = {"train": listed(p="1", q="2", r="9"), "test": listed(s="4"), "unlabeled": listed(u="3")}
+    own = {"train": train, "test": listed(t="4", a2="1"), "unlabeled": listed(v="7")}
+    given = {"train": listed(p="1", q="2", r="9"), "test": listed(s="4"), "unlabeled": listed(u="3", w="7")}
     found = detector.matched(given, own).set_index("id")
-    assert found["part"].to_dict() == {"p": "oof", "q": "unscored", "r": "new", "s": "test", "u": "oof"}
-    assert found["own_id"].to_dict() == {"p": "a", "q": "b", "r": "", "s": "t", "u": "c"}
+    assert found["part"].to_dict() == {"p": "oof", "q": "unscored", "r": "new", "s": "test", "u": "oof", "w": "new"}
+    assert found["own_id"].to_dict() == {"p": "a", "q": "b", "r": "", "s": "t", "u": "c", "w": ""}
     whole = found.reset_index()
     assert detector.whose(whole, "train") == ["networks of the other folds", "no network", "all networks"]
     assert detector.whose(whole, "test") == ["all networks"]

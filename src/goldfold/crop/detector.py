@@ -19,6 +19,8 @@ MATCHED = ["split", "id", "path", "part", "own_id"]
 OOF, NEW, UNSCORED = "oof", "new", "unscored"
 """Parts of an image: a training image that a fold validates; not among the detector's; a training image that no fold
 validates. The other parts are the detector's splits ``test`` and ``holdout``."""
+PREDICTED = ("test", "holdout")
+"""Splits that the ensemble of a detector predicts besides its training images."""
 WHOSE = {OOF: "networks of the other folds", NEW: "all networks", UNSCORED: "no network"}
 """Networks that predict the boxes of the images of a part; those of the splits are predicted by all."""
 NOTHING, UNSURE = "the detector finds nothing", "the detector is not sure enough"
@@ -59,6 +61,8 @@ def _by_content(own: Mapping[str, pd.DataFrame]) -> dict[str, tuple[str, str]]:
         for id, digest, fold in zip(train["id"], train["sha256"], train["fold"], strict=True)
     }
     for split, table in own.items():
+        if split not in PREDICTED:
+            continue
         for id, digest in zip(table["id"], table["sha256"], strict=True):
             found.setdefault(digest, (split, id))
     return found
