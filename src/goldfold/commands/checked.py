@@ -73,8 +73,8 @@ def as_text(found: Check) -> str:
     lines.append(f"folds: {len(found.folds)}, of {in_range(found.folds)}")
     lines += roi.as_text(found.crops)
     for split, by_whose in found.boxes.items():
-        numbers = ", ".join(f"{n:,} by {by}" for by, n in by_whose.items())
-        lines.append(f"boxes of {split} images, known after the detector is trained: {numbers}")
+        known = ", ".join(f"{n:,} by {by}" for by, n in by_whose.items())
+        lines.append(f"boxes of {split} images, known after the detector is trained: {known}")
     lines += [f"never validated: {count(found.not_validated, 'training image')}"] * (found.not_validated > 0)
     lines += _evenness(found)
     if found.groups:
