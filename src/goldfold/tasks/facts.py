@@ -88,6 +88,8 @@ class Facts:
     `goldfold.tasks.logits.network`."""
     is_ordered: bool = False
     """True if classes are in order by their nature, so that metrics of grades are always reported."""
+    in_windows: bool = False
+    """True if large images can be trained on and predicted in windows: `Target.in_windows` and `Infer.joined` exist."""
     follows_roi: bool = True
     """True if targets and predictions move with the region cropped from an image (`data.roi`)."""
 
