@@ -263,7 +263,7 @@ def test_a_bundle_of_an_embedding_and_its_neighbours_predicts_as_the_run_did(tin
     export(results, in_tmp / "bundle")
     shutil.rmtree(results / "train")
     read = form.read(in_tmp / "bundle")
-    assert read.schema_version == form.SCHEMA
+    assert read.schema_version == form.WITHOUT_DETECTOR
     assert [one.network.embedding.width for one in read.members if one.network.embedding] == [6, 6]
     assert {one.name: one.network.neighbours.k for one in read.members if one.network.neighbours} == {"near-seed0": 3}
     found = goldfold.load(in_tmp / "bundle").predict(list(pd.read_csv(tiny.folds / "test.csv", dtype=str)["path"]))

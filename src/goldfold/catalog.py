@@ -382,5 +382,7 @@ DEMOS: Entries = {
     "digits_ink": "goldfold.demo.digits:write_ink",
     "scenes_masks": "goldfold.demo.scenes:write",
     "scenes_boxes": "goldfold.demo.scenes:write",
+    "placed_digits": "goldfold.demo.placed:write",
+    "placed_boxes": "goldfold.demo.placed:write",
 }
 """Generated data sets that can be used as sources; an ordinary source reads them (`goldfold.config.demo`)."""

@@ -13,6 +13,7 @@ from goldfold.audit.doubts.folds import about_holdout
 from goldfold.base.errors import DataError
 from goldfold.base.files import write_if_changed
 from goldfold.base.words import count
+from goldfold.crop.counts import BY
 from goldfold.images import cases
 from goldfold.planning.outputs import HOLDOUT, SEALED
 from goldfold.splits.holdout import Separated, separate
@@ -29,6 +30,7 @@ OF_IMAGES = (
     cases.DIGESTS,
     "roi",
     "roi_fallback",
+    BY,
     cases.ROIS,
 )
 """Columns of a table of images that no target is in, as test images have them."""

@@ -35,10 +35,12 @@ class Session:
 
     Args:
         is_main: whether this process starts the jobs; each job's own process reads the Snakefile again.
+        detector: session of the detector by whose boxes images are cropped, which begins before this one; None without one.
     """
 
-    def __init__(self, config: Config, logger: Logger, is_main: bool) -> None:
+    def __init__(self, config: Config, logger: Logger, is_main: bool, detector: "Session | None" = None) -> None:
         self.config, self.plan, self.logger, self.is_main = config, plan_of(config), logger, is_main
+        self.detector = detector
         self.results = self.plan.results
         self.versions = provenance.versions(provenance.SHAPING)
         self.begun = time.time()
@@ -48,12 +50,12 @@ class Session:
     # --- for the input functions
 
     def standing(self) -> Standing:
-        """State of the jobs; computed again after the folds stage has run."""
-        return self._standing_at(self.folds_time())
+        """State of the jobs; computed again after the folds stage, or that of the detector, has run."""
+        return self._standing_at(self.folds_time(), self.detector.folds_time() if self.detector else 0)
 
-    @cache  # noqa: B019 - there is one session in a process
-    def _standing_at(self, time_ns: int) -> Standing:
-        return Standing(self.plan, self.is_fresh)
+    @cache  # noqa: B019 - there is one session for a config
+    def _standing_at(self, time_ns: int, of_detector_ns: int) -> Standing:
+        return Standing(self.plan, self.is_fresh, self.detector.standing() if self.detector else None)
 
     def folds_time(self) -> int:
         """Time of the folds' record in ns; 0 without a record."""
@@ -170,6 +172,8 @@ class Session:
         Args:
             is_quiet: Snakemake shows no errors of jobs (``-q rules``); then the jobs do.
         """
+        if self.detector:
+            self.detector.begin(is_quiet)
         if is_quiet:
             os.environ[log.VARIABLE] = "1"
         handle_apart(signal.SIGTERM)
@@ -207,6 +211,8 @@ class Session:
 
     def end(self) -> None:
         """Print where the results are, and write a manifest of the whole run."""
+        if self.detector:
+            self.detector.end()
         keeping.forget(self.results)
         self._write_overview()
         recipes.forget(self.results)

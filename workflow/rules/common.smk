@@ -1,34 +1,17 @@
 """Config, plan and input functions; all paths come from the plan."""
 
 import os
-import sys
 
-# Import the code next to this Snakefile, even if another goldfold is installed.
-sys.path.insert(0, f"{workflow.basedir}/src")
-
-from goldfold.config import chosen, columns, merged, slices, tried, with_classes
-from goldfold.config import parse as parse_config
+from goldfold.config import chosen, columns, slices, tried, with_classes
 from goldfold.planning import heads
 from goldfold.planning.inner import inner_list
 from goldfold.planning.plan import job_at
 from goldfold.planning.row_lists import list_of
-from goldfold.lineage import provenance
-from goldfold.base.errors import GoldfoldError, as_error
 from goldfold.session import Session
 
-
-def checked_config(files):
-    """The typed config; an error in it ends the run before any job."""
-    try:
-        values = merged(files, workflow.config_settings.config)
-        return parse_config(values, origin=", ".join(map(str, files)))
-    except (GoldfoldError, SystemExit) as error:
-        sys.exit(f"goldfold: {as_error(error)}")  # an exception would show a traceback
-
-
-provenance.export_source_path(workflow.basedir)
-CONFIG = checked_config(workflow.overwrite_configfiles or ["config.yaml"])
-SESSION = Session(CONFIG, logger, workflow.is_main_process)
+SESSION = Session(
+    CONFIG, logger, workflow.is_main_process, DETECTOR and DETECTOR.SESSION
+)
 PLAN = SESSION.plan
 FILES = PLAN.files
 MODELS = {model.name: model for model in CONFIG.models}
@@ -100,6 +83,11 @@ def unlabeled_lists(stage):
     return get
 
 
+def every_list(wildcards):
+    """Lists of all images, training images first."""
+    return [folds_file(f"{split}.csv")(wildcards) for split in PLAN.splits]
+
+
 def image_lists(wildcards):
     """Lists of the images to predict besides the validation images."""
     return [folds_file(f"{split}.csv")(wildcards) for split in PLAN.splits[1:]]
@@ -125,11 +113,15 @@ def cache_for(stage):
 
 
 def checked_first(stage):
-    """Input function for records of external members, of a training that will run: a refused file stops it before it starts."""
+    """Input function for records of external members, of a training that will run: a refused file stops it before it starts.
+
+    With these come the records of `CHECKED`: a detector is trained for images that can be matched with its own.
+    """
 
     def get(wildcards):
-        jobs = PLAN.jobs("external") if will_run(job_at(stage, wildcards)) else []
-        return [PLAN.record(job) for job in jobs]
+        if not will_run(job_at(stage, wildcards)):
+            return []
+        return [*map(PLAN.record, PLAN.jobs("external")), *CHECKED]
 
     return get
 

@@ -3,6 +3,7 @@
 checkpoint folds:
     input:
         recipe=recipe("folds"),
+        crops=FILES["crop"]["tables"] if DETECTOR else [],
         manifest=[
             *rules.manifest.output.tables,
             rules.manifest.output.quarantine,

@@ -1,11 +1,6 @@
 """Passes Snakemake's objects to `goldfold.session` and `goldfold.lineage.staleness`, which decide what reruns."""
 
-import atexit
-import os
-
 from snakemake.logging import is_quiet_about
-
-from goldfold.base import scheduled
 
 
 def recipe(stage):
@@ -47,5 +42,3 @@ def end():
 
 
 SESSION.start()
-if workflow.is_main_process and scheduled.VARIABLE in os.environ:
-    atexit.register(scheduled.write, workflow, os.environ[scheduled.VARIABLE])

@@ -18,6 +18,7 @@ from goldfold.base.fingerprint import sha256_of
 from goldfold.bundles import card, form, heads
 from goldfold.bundles.finished import ENSEMBLE, FOLDS, MANIFEST, Finished, Run, finished
 from goldfold.bundles.networks import Network
+from goldfold.bundles.two_stages import detector_of, with_detector
 from goldfold.images.cases import view_names
 from goldfold.images.limits import MOST_PIXELS
 from goldfold.predictions.arrays import load
@@ -42,7 +43,7 @@ def export(results: str | Path, out: str | Path, force: bool = False) -> form.Ma
     """
     found = finished(results)
     _refuse_external(found)
-    runs, target = list(found.runs()), Path(out)
+    runs, target, detector = list(found.runs()), Path(out), detector_of(found)
     heads.refuse(found, runs)
     _refuse_full(target, force)
     refuse_unwritable(target.parent, "Make it writable, or choose another folder with -o.")
@@ -52,6 +53,10 @@ def export(results: str | Path, out: str | Path, force: bool = False) -> form.Ma
         runs += heads.networks(found, Path(temporary))
         members, files = _members(runs, found, folder)
         manifest = _manifest(found, runs, members)
+        if detector:
+            inner = export(detector.root, folder / "detector")
+            files |= {form.DETECTOR: sha256_of(folder / form.DETECTOR)}
+            manifest = with_detector(manifest, found, inner)
         (folder / form.CARD).write_text(card.text(manifest), encoding="utf-8", newline="\n")
         manifest = manifest.model_copy(update={"files": {form.CARD: sha256_of(folder / form.CARD), **files}})
         form.write(folder, manifest)
@@ -147,7 +152,7 @@ def _schema(members: Sequence[form.Member], source: Mapping[str, Any], takes: bo
     keys = ("views", "max_images", "embedding", "frozen_head")
     is_new = any(getattr(one.network, key) for one in members for key in keys)
     if source.get("frame_column") or is_new:
-        return form.SCHEMA
+        return form.WITHOUT_DETECTOR
     has_heads = any(one.network.head for one in members)
     return form.OF_STEPS if steps_take or has_heads else form.OF_NETWORKS if takes else form.WITHOUT_METADATA
 

@@ -135,7 +135,7 @@ class Finished:
         Raises:
             DataError: the file is missing or differs from the record.
         """
-        self._digest(name, job)
+        self.digest(name, job)
         return self.root / name
 
     def json(self, name: str, job: str) -> Any:
@@ -150,9 +150,9 @@ class Finished:
         """
         if not self.settings["has_test"]:
             raise DataError(f"{self.root} has no submission: its config has no test images (data.test).")
-        found = self._digest("submission.csv", SUBMIT)
+        found = self.digest("submission.csv", SUBMIT)
         for name, made in (("ensemble/test.npz", ENSEMBLE), ("folds/test.csv", FOLDS)):
-            self._same(name, self._digest(name, made), SUBMIT)
+            self._same(name, self.digest(name, made), SUBMIT)
         return found
 
     def holdout(self) -> tuple[Path, Path]:
@@ -163,7 +163,7 @@ class Finished:
         """
         if not self.settings.get("has_holdout"):
             raise DataError(f"{self.root} has no holdout: its config sets none aside (holdout: {{share: 0.1}}).")
-        self._same("folds/train.csv", self._digest("folds/train.csv", FOLDS), ENSEMBLE)
+        self._same("folds/train.csv", self.digest("folds/train.csv", FOLDS), ENSEMBLE)
         return self.file("ensemble/holdout.npz", ENSEMBLE), self.file(f"folds/{SEALED}", FOLDS)
 
     def runs(self) -> Iterator[Run]:
@@ -188,14 +188,19 @@ class Finished:
 
     def fused(self, name: str, job: str) -> Path:
         """Return the path of predictions that the job of a record wrote, checked to be those that were fused."""
-        self._same(name, self._digest(name, job), ENSEMBLE)
+        self._same(name, self.digest(name, job), ENSEMBLE)
         return self.root / name
+
+    def predicted(self, run: planned.Run, part: str) -> Path:
+        """Return the path of the predictions of a run for ``oof`` or a split, checked to be those that were fused."""
+        stage = _stages(run)[1]
+        return self.fused(f"{stage}/{run.folder}/{part}.npz", f"{stage}/{run.folder}/run.json")
 
     def _weights(self, run: planned.Run) -> Path:
         """Return the weight file of a run, checked to be the one its predictions were made with."""
         train, predict = (f"{stage}/{run.folder}" for stage in _stages(run))
         name, made, used = f"{train}/model.safetensors", f"{train}/run.json", f"{predict}/run.json"
-        self._same(name, self._digest(name, made), used)
+        self._same(name, self.digest(name, made), used)
         return self.root / name
 
     def _predicted(self, run: planned.Run) -> dict[str, Any]:
@@ -213,7 +218,7 @@ class Finished:
             raise DataError(f"{self.root / job} does not list {name}: it is from another run. Run snakemake again.")
         return found
 
-    def _digest(self, name: str, job: str) -> str:
+    def digest(self, name: str, job: str) -> str:
         """Return the recorded digest, after checking that the file still matches it."""
         expected, path = self._recorded(name, job), self.root / name
         if not path.is_file():

@@ -15,8 +15,10 @@ from goldfold.ensembling.with_metadata import metadata_of
 from goldfold.samples.presets.reading import names
 from goldfold.version import VERSION
 
-SCHEMA = 5
+SCHEMA = 6
 """Schema version, increased whenever earlier releases would read a new bundle wrongly or not at all."""
+WITHOUT_DETECTOR = 5
+"""Schema version of bundles that contain no detector."""
 OF_STEPS = 4
 """Schema version of bundles in which steps after the networks take metadata or networks have own heads, but all networks average
 the images of a case, and none embeds images."""
@@ -25,6 +27,8 @@ OF_NETWORKS = 3
 WITHOUT_METADATA = 2
 """Schema version of bundles that take only images, which earlier releases read too."""
 NAME, CARD, WEIGHTS = "bundle.json", "README.md", "weights"
+DETECTOR = f"detector/{NAME}"
+"""Bundle of the detector by whose boxes images are cropped, within the bundle."""
 
 WeightFile = Annotated[str, Field(pattern=r"^weights/[\w.+-]+\.safetensors$")]
 
@@ -72,6 +76,11 @@ class Preprocessing(Part):
     """Columns that name the images of each case; None if each case is one image."""
     metadata: Metadata | None = Field(None, exclude_if=lambda metadata: metadata is None)
     """Metadata columns that networks or steps after them take; None if they take only images."""
+
+    @property
+    def is_detected(self) -> bool:
+        """Return whether the bundle's own detector finds the region of interest."""
+        return self.roi is not None and self.roi.get("method") == "detector"
 
 
 class Member(Part):

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,17 @@ from goldfold.base.errors import DataError, cause, unknown
 from goldfold.bundles import form
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from goldfold.bundles.predictions import Predictions
 
 
 class Bundle:
     """A trained ensemble exported by ``goldfold export``."""
 
-    def __init__(self, folder: Path, manifest: form.Manifest) -> None:
-        self.folder, self.manifest = folder, manifest
+    def __init__(self, folder: Path, manifest: form.Manifest, detector: "Bundle | None" = None) -> None:
+        """``detector`` is the bundle within this one by whose boxes images are cropped."""
+        self.folder, self.manifest, self.detector = folder, manifest, detector
 
     @property
     def name(self) -> str:
@@ -72,9 +76,62 @@ class Bundle:
         """
         from goldfold.bundles.predicting import predict
 
-        chosen = self.manifest.members if member is None else [self._member(member)]
         named = [images] if isinstance(images, str | Path) else list(images)
-        return predict(self.folder, self.manifest, chosen, named, table, batch_size, device, boxes, progress)
+        chosen = self.chosen(member)
+        detect = partial(self._detected, batch_size=batch_size, device=device) if self.detector else None
+        return predict(self.folder, self.manifest, chosen, named, table, batch_size, device, boxes, progress, detect)
+
+    def boxes(
+        self,
+        paths: Sequence[str],
+        member: str | None = None,
+        batch_size: int | None = None,
+        device: str = "auto",
+        progress: Callable[[int, str], Any] | None = None,
+    ) -> "pd.DataFrame":
+        """Boxes that a detector finds in images: `goldfold.crop.detector.COLUMNS`, of which ``id`` is the path of an image.
+
+        An image that cannot be read has none.
+
+        Args:
+            paths: files, or stacks of files as in tables of images.
+
+        Raises:
+            GoldfoldError: no image can be read, or the member or device does not exist.
+        """
+        import pandas as pd
+
+        from goldfold.bundles.predicting import predict_files
+        from goldfold.crop.detector import of_table
+
+        unique = list(dict.fromkeys(paths))
+        files = pd.DataFrame({"id": unique, "path": unique})
+        chosen = self.chosen(member)
+        found = predict_files(
+            self.folder, self.manifest, chosen, files, self._finder(files), batch_size, device, progress
+        )
+        return of_table(found.table)
+
+    def _finder(self, files: "pd.DataFrame") -> Any:
+        """Crops of a detector's own images; None if it takes them whole."""
+        from goldfold.crop import fresh
+
+        roi = self.manifest.preprocessing.roi
+        return None if roi is None else fresh.finder(roi, files)
+
+    def _detected(self, paths: list[str], **how: Any) -> "pd.DataFrame":
+        """Boxes by the bundle's detector in the images that can be read; none if none can."""
+        roi: Any = self.manifest.preprocessing.roi
+        assert self.detector is not None
+        return self.detector.boxes(paths, roi["member"], **how)
+
+    def chosen(self, member: str | None) -> list[form.Member]:
+        """Return the member of a name, or all members where it is None.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
+        return self.manifest.members if member is None else [self._member(member)]
 
     def _member(self, name: str) -> form.Member:
         """Return a member by its name, or by that of its model where this has one seed."""
@@ -110,7 +167,18 @@ def load(folder: str | Path, trust: Sequence[str] = ()) -> Bundle:
         tasks.output(manifest.task, manifest.classes)
     except TypeError as error:  # settings that the task does not take
         raise DataError(f"{folder}: {cause(error)}. {form.AGAIN}") from error
-    return Bundle(Path(os.path.abspath(folder)), manifest)
+    return Bundle(Path(os.path.abspath(folder)), manifest, _detector(folder, manifest, trust))
+
+
+def _detector(folder: str | Path, manifest: form.Manifest, trust: Sequence[str]) -> Bundle | None:
+    """The bundle within a bundle by whose boxes images are cropped; None if they are not.
+
+    Raises:
+        DataError: it is missing, or changed since it was exported.
+    """
+    if not manifest.preprocessing.is_detected:
+        return None
+    return load(form.check_file(folder, form.DETECTOR, manifest.files.get(form.DETECTOR, "")).parent, trust)
 
 
 def _refuse_untrusted_code(folder: str | Path, manifest: form.Manifest, trust: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from goldfold.base.errors import ConfigError, DataError, cause
 from goldfold.base.status import Progress
 from goldfold.bundles import form
 from goldfold.bundles.fitted_layers import with_head
+from goldfold.bundles.listing import files_of
 from goldfold.bundles.predictions import Predictions
 from goldfold.cache.building import Frame
 from goldfold.cache.decoded import DecodedImages, Reading
@@ -30,8 +31,7 @@ from goldfold.engine.memory import as_memory_allows
 from goldfold.ensembling.members import of_folds
 from goldfold.ensembling.nested import applied
 from goldfold.ensembling.steps import average, build
-from goldfold.images.cases import CASE, named
-from goldfold.images.given import given
+from goldfold.images.cases import CASE
 from goldfold.inference import views
 from goldfold.inference.predictor import Predictor, encoder_beside, trained
 from goldfold.lineage.provenance import versions
@@ -39,8 +39,6 @@ from goldfold.metadata.columns import Columns
 from goldfold.metadata.of_cases import OfCases
 from goldfold.predictions.arrays import Arrays, save
 from goldfold.predictions.finite import load
-from goldfold.sources.casing import Casing
-from goldfold.sources.table import read_alone
 from goldfold.tasks.steps import ForSteps
 
 MOST_WORKERS = 8
@@ -56,15 +54,40 @@ def predict(
     device: str,
     boxes: Sequence[str],
     progress: Callable[[int, str], Any] | None,
+    detect: Callable[[list[str]], pd.DataFrame] | None = None,
 ) -> Predictions:
-    """See `goldfold.bundles.loading.Bundle.predict`."""
-    where, autocast = computing(device, manifest.precision)
+    """See `goldfold.bundles.loading.Bundle.predict`.
+
+    Args:
+        detect: boxes that the bundle's detector finds in images by their paths, see `goldfold.bundles.loading.Bundle.boxes`.
+    """
     how = manifest.preprocessing
-    is_whole = len(members) == len(manifest.members)
-    stacks = is_whole and manifest.stacks_metadata
-    files = files_of(how, paths, table, stacks or any(member.network.metadata for member in members))
+    takes_metadata = _stacks(manifest, members) or any(member.network.metadata for member in members)
+    files = files_of(how, paths, table, takes_metadata)
     _refuse_no_boxes(how, boxes)
-    finder = None if how.roi is None else fresh.finder(how.roi, files, boxes)
+    found = detect(files["path"].tolist()) if detect else None
+    finder = None if how.roi is None else fresh.finder(how.roi, files, boxes, found)
+    return predict_files(folder, manifest, members, files, finder, batch_size, device, progress)
+
+
+def _stacks(manifest: form.Manifest, members: Sequence[form.Member]) -> bool:
+    """Return whether a step after these networks takes metadata: only the whole ensemble has steps."""
+    return len(members) == len(manifest.members) and manifest.stacks_metadata
+
+
+def predict_files(
+    folder: Path,
+    manifest: form.Manifest,
+    members: Sequence[form.Member],
+    files: pd.DataFrame,
+    finder: fresh.Finder | None,
+    batch_size: int | None,
+    device: str,
+    progress: Callable[[int, str], Any] | None,
+) -> Predictions:
+    """Predict the images of a table: id and path of each image, its case and its metadata, see `files_of`."""
+    where, autocast = computing(device, manifest.precision)
+    how, stacks = manifest.preprocessing, _stacks(manifest, members)
     n_networks = sum(len(member.weights) for member in members)
     n_cases = files[CASE].nunique() if CASE in files else len(files)
     bar = (progress or partial(Progress, seconds_between_lines=math.inf))(len(files) + n_networks * n_cases, "images")
@@ -81,62 +104,6 @@ def predict(
         arrays = fused(manifest, members, list(parts), images.table if stacks else None)
     bar.close()
     return Predictions(manifest.task, manifest.classes, arrays, images.table, images.bad, how, manifest.draw_from, kept)
-
-
-def files_of(
-    how: form.Preprocessing, paths: Sequence[str | Path], table: str | Path | None, takes_metadata: bool = False
-) -> pd.DataFrame:
-    """Return id and path of each image, its case if cases have several images, and its metadata if networks take it."""
-    if table is None:
-        if how.cases is None and not takes_metadata:
-            return given(paths, how.stack or (), how.stack_pattern)
-        of = "cases of several images" if how.cases else "images and metadata"
-        raise DataError(
-            f"these networks were trained on {of}. Pass a table of the cases: --table FILE (CSV with "
-            f"{_columns(how, takes_metadata)})."
-        )
-    if how.cases is None and how.metadata is None:
-        raise DataError(f"--table {table}: these networks take images one by one. Pass files or folders instead.")
-    if len(paths) != 1 or not os.path.isdir(paths[0]):
-        raise DataError(
-            f"{', '.join(map(str, paths))}: with --table, pass one folder, the one its paths are relative to."
-        )
-    needed = how.metadata if takes_metadata else None
-    where = os.fspath(table), os.fspath(paths[0])
-    if how.cases is not None:
-        return named(read_cases(how.cases, *where, needed))
-    plain: Any = how.metadata
-    files = plain.image_columns or plain.image_column
-    return read_alone(
-        *where, plain.id_column, files, Casing(), plain.columns,
-        metadata=_by_kind(needed), stack=how.stack, stack_pattern=how.stack_pattern,
-    )  # fmt: skip
-
-
-def read_cases(how: form.Cases, table: str, images: str, metadata: form.Metadata | None = None) -> pd.DataFrame:
-    """Read a table of cases in the same format as the training table."""
-    casing = Casing(how.view_columns, how.case_column, how.view_column, how.frame_column)
-    named = how.id_column, how.image_column
-    return read_alone(table, images, *named, casing, how.columns, how.views, _by_kind(metadata))
-
-
-def _by_kind(metadata: form.Metadata | None) -> dict[str, list[str]] | None:
-    """Names of metadata columns by kind; None without metadata."""
-    return None if metadata is None else {"numeric": metadata.numeric, "categorical": metadata.categorical}
-
-
-def _columns(how: form.Preprocessing, takes_metadata: bool) -> str:
-    """Describe the columns of a table of cases, for an error message."""
-    cases, metadata = how.cases, how.metadata if takes_metadata else None
-    more = [*metadata.numeric, *metadata.categorical] if metadata else []
-    if cases is None:
-        files = metadata.image_columns or [metadata.image_column or ""] if metadata else []
-        images = [metadata.id_column, *files] if metadata else []
-        return f"one row per image: {', '.join(filter(None, [*images, *more]))}"
-    if cases.view_columns:
-        return f"one row per case: {', '.join([cases.id_column, *sorted(cases.view_columns), *more])}"
-    names = [cases.case_column, cases.view_column or cases.frame_column, cases.image_column or cases.id_column, *more]
-    return f"one row per image: {', '.join(filter(None, names))}"
 
 
 def computing(device: str, precision: str) -> tuple[torch.device, Callable[[], AbstractContextManager[Any]]]:

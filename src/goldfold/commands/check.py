@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,15 +59,61 @@ def check(path: str | Path, *, with_networks: bool = False) -> Check:
     found = Check(str(path))
     try:
         config = load(path)
-        found.task = config.task
-        _try_ensemble(config)
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-            _run_stages(config, Path(folder), found)
-            if with_networks:
-                _try_networks(config, Path(folder) / "folds", found)
+            if config.detector is not None:
+                found.detector = _check_detector(config.detector, Path(folder) / "detector", with_networks)
+            _check(config, Path(folder), found, with_networks)
+            if config.detector is not None:
+                _match(config, Path(folder), found)
     except (GoldfoldError, SystemExit) as error:
         found.error = str(as_error(error))
     return found
+
+
+def _check(config: Config, folder: Path, found: Check, with_networks: bool) -> None:
+    found.task = config.task
+    _try_ensemble(config)
+    _run_stages(config, folder, found)
+    if with_networks:
+        _try_networks(config, folder / "folds", found)
+
+
+def _check_detector(config: Config, folder: Path, with_networks: bool) -> Check:
+    """Check the detector by whose boxes images are cropped; its manifest and folds stay in ``folder``.
+
+    Raises:
+        ConfigError: it cannot be run.
+    """
+    found = Check(config.name)
+    try:
+        _check(config, folder, found, with_networks)
+    except GoldfoldError as error:
+        raise ConfigError(f"the detector {config.name!r}: {error}") from error
+    return found
+
+
+def _match(config: Config, folder: Path, found: Check) -> None:
+    """Run the stage match, and count the images by the networks whose boxes they will be cropped by."""
+    from goldfold.config.dependencies import SETTINGS
+    from goldfold.crop.detector import whose
+    from goldfold.planning.plan import Job
+    from goldfold.stages import match
+
+    lists = folder / "detector/folds"
+    found.doubts += match.run(
+        tables={name: str(folder / f"manifest/{name}.csv") for name in config.tables},
+        own={
+            path.stem: str(path)
+            for path in lists.glob("*.csv")
+            if path.stem in ("train", "test", "unlabeled", "holdout")
+        },
+        classes=str(lists / "classes.json"),
+        table=str(folder / "images.csv"),
+        **SETTINGS["match"](config, Job("match")),
+    )
+    images = read_table(folder / "images.csv")
+    for split in images["split"].unique():
+        found.boxes[split] = dict(Counter(whose(images, split)))
 
 
 def _try_ensemble(config: Config) -> None:

@@ -48,6 +48,10 @@ class Check:
     """Rows of images that have a copy; see `goldfold.audit.duplicates.find`."""
     crops: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Counts of cropped images by split, see `goldfold.crop.counts`; empty if all are taken whole."""
+    boxes: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Images by split and by the networks of the detector whose boxes they will be cropped by; empty without a detector."""
+    detector: "Check | None" = None
+    """Result for the detector by whose boxes images are cropped."""
     passed_over: dict[str, int] = field(default_factory=dict)
     """Files and folders of other tools below the data folders, by name."""
     doubts: list[str] = field(default_factory=list)
@@ -68,6 +72,9 @@ def as_text(found: Check) -> str:
     lines += [f"holdout: {found.holdout:,} of the training cases are set aside"] * (found.holdout > 0)
     lines.append(f"folds: {len(found.folds)}, of {in_range(found.folds)}")
     lines += roi.as_text(found.crops)
+    for split, by_whose in found.boxes.items():
+        known = ", ".join(f"{n:,} by {by}" for by, n in by_whose.items())
+        lines.append(f"boxes of {split} images, known after the detector is trained: {known}")
     lines += [f"never validated: {count(found.not_validated, 'training image')}"] * (found.not_validated > 0)
     lines += _evenness(found)
     if found.groups:
@@ -83,7 +90,9 @@ def as_text(found: Check) -> str:
     lines += [f"  and {len(found.left_out) - SHOWN} more"] * (len(found.left_out) > SHOWN)
     lines += [tools_in_words(found.passed_over)] if found.passed_over else []
     lines.append("doubts:" if found.doubts else "doubts: none")
-    return "\n".join(map(shortened, [*lines, *(f"  {doubt}" for doubt in found.doubts)]))
+    lines += [f"  {doubt}" for doubt in found.doubts]
+    of_detector = ["", "detector:", as_text(found.detector)] if found.detector else []
+    return "\n".join([*map(shortened, lines), *of_detector])
 
 
 def _evenness(found: Check) -> list[str]:
@@ -100,4 +109,5 @@ def _evenness(found: Check) -> list[str]:
 
 def as_json(found: Check) -> dict[str, Any]:
     """Result as JSON values."""
-    return {"ok": found.error is None, **found.__dict__}
+    own = {"detector": as_json(found.detector)} if found.detector else {}
+    return {"ok": found.error is None, **found.__dict__, **own}

@@ -15,6 +15,7 @@ from goldfold.base.errors import GoldfoldError
 from goldfold.base.files import read_json
 from goldfold.lineage import provenance, recipes, records
 from goldfold.lineage.staleness import Cause, causes
+from goldfold.planning.jobs import CROPPING, DETECTOR, stage_of
 from goldfold.planning.plan import STAGES, UPSTREAM
 
 
@@ -23,6 +24,7 @@ class Job:
     """A job that would run."""
 
     rule: str
+    """Its stage."""
     wildcards: dict[str, str]
     causes: list[Cause] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
@@ -31,6 +33,8 @@ class Job:
     """Duration of its last run, or of similar jobs; None if none has run."""
     is_certain: bool = True
     """True if it runs regardless of the new folds."""
+    is_detector: bool = False
+    """True if it is a job of the detector by whose boxes images are cropped."""
 
 
 def jobs(words: Sequence[str]) -> list[Job]:
@@ -39,7 +43,7 @@ def jobs(words: Sequence[str]) -> list[Job]:
     Raises:
         GoldfoldError: Snakemake fails; its own text follows.
     """
-    planned = sorted(_planned(words), key=lambda entry: (STAGES.index(entry["rule"]), entry["record"]))
+    planned = sorted(_planned(words), key=lambda entry: (*_place(entry["rule"]), entry["record"]))
     made_by = {path: entry["rule"] for entry in planned for path in entry["outputs"]}
     takes = _durations({str(Path(*Path(entry["record"]).parts[:2])) for entry in planned})
     found = [_explained(entry, made_by, takes) for entry in planned]
@@ -47,13 +51,21 @@ def jobs(words: Sequence[str]) -> list[Job]:
     return found
 
 
-def make_folds(words: Sequence[str]) -> None:
+def _place(rule: str) -> tuple[bool, int]:
+    """Sorts rules by their stages, those of a detector first."""
+    return not rule.startswith(DETECTOR), STAGES.index(stage_of(rule))
+
+
+def make_folds(words: Sequence[str], is_two_stages: bool = False) -> None:
     """Run manifest and folds, so that the jobs after them are known.
+
+    Args:
+        is_two_stages: whether images are cropped by a detector; then its folds alone are made, as the others follow training.
 
     Raises:
         GoldfoldError: one of them fails; Snakemake's own text follows.
     """
-    _snakemake("--until=folds", *words)
+    _snakemake(f"--until={DETECTOR if is_two_stages else ''}folds", *words)
 
 
 def _planned(words: Sequence[str]) -> list[dict[str, Any]]:
@@ -74,9 +86,12 @@ def _snakemake(*words: str, environment: dict[str, str] | None = None) -> None:
 def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple[str, ...], float]) -> Job:
     record = records.read(entry["record"])
     before = [made_by[path] for path in entry["inputs"] if path in made_by]
-    if entry["rule"] not in UPSTREAM and "folds" in made_by.values():
-        before.append("folds")
-    job = Job(entry["rule"], entry["wildcards"], after=sorted(set(before), key=STAGES.index))
+    rule, is_detector = stage_of(entry["rule"]), entry["rule"].startswith(DETECTOR)
+    folds = entry["rule"].removesuffix(rule) + "folds"
+    if rule not in UPSTREAM and folds in made_by.values():
+        before.append(folds)
+    after = [_in_words(name, is_detector) for name in sorted(set(before), key=_place)]
+    job = Job(rule, entry["wildcards"], after=after, is_detector=is_detector)
     job.causes = (
         [Cause("forced", "requested by name, or its last run did not finish")]
         if entry["forced"]
@@ -88,18 +103,25 @@ def _explained(entry: dict[str, Any], made_by: dict[str, str], takes: dict[tuple
     return job
 
 
+def _in_words(rule: str, is_detector: bool) -> str:
+    """Name of a rule, for a job of the detector or another one."""
+    return stage_of(rule) if is_detector or not rule.startswith(DETECTOR) else f"{stage_of(rule)} of the detector"
+
+
 def _mark_certain(planned: Sequence[dict[str, Any]], found: Sequence[Job]) -> None:
     """Mark jobs that run regardless of new folds: those with a cause of their own, and those downstream of these."""
     if not any(job.rule == "folds" for job in found):
         return
     sure: set[str] = set()
+    first = {*UPSTREAM} if not any(job.is_detector for job in found) else {*UPSTREAM} - {*CROPPING}
     for job in found:
-        job.is_certain = job.rule in UPSTREAM or bool(job.causes)
+        follows = job.rule == "folds" and any(other.rule == "crop" for other in found) and not job.is_detector
+        job.is_certain = (job.rule in first and not follows) or bool(job.causes)
     for _ in found:  # at most as many times as the longest chain of jobs
         before = len(sure)
         for entry, job in zip(planned, found, strict=True):
             job.is_certain = job.is_certain or not sure.isdisjoint(entry["inputs"])
-            if job.is_certain and job.rule not in UPSTREAM:
+            if job.is_certain and (job.rule in CROPPING or job.rule not in UPSTREAM):
                 sure.update(entry["outputs"])
         if len(sure) == before:
             return

@@ -18,6 +18,7 @@ def as_json(found: Sequence[Job]) -> str:
     listed = [
         {
             "rule": job.rule,
+            **({"detector": True} if job.is_detector else {}),
             "wildcards": job.wildcards,
             "causes": [cause.__dict__ for cause in job.causes],
             "after": job.after,
@@ -58,7 +59,14 @@ def _grouped(found: Sequence[Job]) -> Iterator[str]:
     groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in found:
         causes = tuple(map(str, job.causes))
-        key = (job.rule, job.wildcards.get("model"), job.wildcards.get("round"), causes, tuple(job.after))
+        key = (
+            job.is_detector,
+            job.rule,
+            job.wildcards.get("model"),
+            job.wildcards.get("round"),
+            causes,
+            tuple(job.after),
+        )
         groups.setdefault(key, []).append(job)
     for members in groups.values():
         yield from ("", _heading(members), *(f"  {line}" for line in _reasons(members[0])))
@@ -93,7 +101,8 @@ def _heading(members: Sequence[Job]) -> str:
         " ".join(_place(key, value) for key, value in job.wildcards.items() if key not in names) for job in members
     ]
     listed = ", ".join(places[:MANY]) + (f" and {len(places) - MANY} more" if len(places) > MANY else "")
-    title = " ".join([first.rule, *(f"{name} {first.wildcards[name]}" for name in names)])
+    own = ["detector:"] if first.is_detector else []
+    title = " ".join([*own, first.rule, *(f"{name} {first.wildcards[name]}" for name in names)])
     return f"{title}: {listed}" if any(places) else title
 
 
@@ -135,9 +144,9 @@ def run(options: argparse.Namespace, rest: Sequence[str]) -> int:
     if "--config" in rest and "=" not in "".join(rest[rest.index("--config") + 1 :][:1]):
         raise GoldfoldError("--config takes settings, as in --config name=mine; a file is given by --configfile")
     found = jobs(list(rest))
-    folds = next((job for job in found if job.rule == "folds"), None)
-    if options.look and folds is not None:
-        make_folds(list(rest))
+    folds = [job for job in found if job.rule == "folds"]
+    if options.look and folds:
+        make_folds(list(rest), any(job.is_detector for job in folds))
         found = jobs(list(rest))
     print(as_json(found) if options.json else as_text(found))
     return 0

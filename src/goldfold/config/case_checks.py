@@ -21,7 +21,12 @@ def _cases(config: Config, task: Facts) -> Iterator[str]:
     key = "data.case_column" if getattr(config.data, "case_column", None) else "data.view_columns"
     if not task.takes_cases:
         yield f"{key}: task {config.task!r} takes cases of one image each; remove it, and give each image its own row"
-    if config.data.roi.method not in ("none", "contour"):
+    if config.data.roi.method == "detector":
+        yield (
+            f"data.roi.method = 'detector': images are matched with those of the detector one by one, and a row is a case of "
+            f"several; use contour or none, or remove {key}"
+        )
+    elif config.data.roi.method not in ("none", "contour"):
         yield (
             f"data.roi.method = {config.data.roi.method!r}: gives a box per row, and a row is a case of several images; use "
             f"contour or none, or remove {key}"

@@ -15,7 +15,7 @@ from goldfold.samples.presets.reading import names
 from goldfold.targets.class_weights import by_name
 from goldfold.tasks import facts
 
-WITHOUT_TASK = ("demo", "cache", "embed")
+WITHOUT_TASK = ("demo", "match", "crop", "cache", "embed")
 """Stages that do not depend on the task."""
 
 

@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from goldfold.config.base import Number, Section, Unique
 from goldfold.config.box_sources import Coco, Voc, Yolo
-from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
+from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, PlacedBoxes, PlacedDigits, ScenesBoxes, ScenesMasks
 from goldfold.config.mask_sources import Instances, Masks, Tiles
 from goldfold.config.own_source import Own
 from goldfold.config.rle_source import Rle
@@ -85,6 +85,8 @@ Named = Annotated[
     | Yolo
     | ScenesMasks
     | ScenesBoxes
+    | PlacedDigits
+    | PlacedBoxes
     | DigitsLabels
     | DigitsInk,
     Field(discriminator="source"),

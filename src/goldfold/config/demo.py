@@ -94,6 +94,16 @@ class DigitsInk(_Digits):
     """Folder that the files are written to."""
 
 
+class PlacedDigits(_Digits):
+    """One handwritten digit somewhere on each of 1,125 photographs, with its name; one fifth is the test set."""
+
+    target: ClassVar[str] = "label"
+    columns: ClassVar[dict[str, Any]] = {}
+    source: Literal["placed_digits"]
+    directory: str = "data/placed_digits"
+    """Folder that the files are written to."""
+
+
 class _Scenes(Demo):
     """Base of both forms of the scenes."""
 
@@ -157,5 +167,27 @@ class ScenesBoxes(_Scenes):
             test_images=f"{root}/test_images",
             test_answers=f"{root}/test_answers.json",
             groups=f"{root}/groups.csv",
+            **self._shared(),
+        )
+
+
+class PlacedBoxes(Demo):
+    """The images of `placed_digits`, as COCO JSON: the box of the digit in every fourth training image, and the test images."""
+
+    target: ClassVar[str] = "boxes"
+    written: ClassVar[tuple[str, ...]] = ("train.json", "test.json")
+    source: Literal["placed_boxes"]
+    directory: str = "data/placed_boxes"
+    """Folder that the files are written to."""
+
+    @property
+    def read_as(self) -> Coco:
+        """The COCO source that reads the files."""
+        root = self.directory
+        return Coco.model_construct(
+            source="coco",
+            train=f"{root}/train.json",
+            images=f"{root}/images",
+            test=f"{root}/test.json",
             **self._shared(),
         )

@@ -7,6 +7,7 @@ from typing import Any
 from goldfold import components, ledger, openings
 from goldfold.base.given import required
 from goldfold.config import chosen, frozen_recipes, full_data, slices, stacked, views
+from goldfold.config.detector import detection, member_of
 from goldfold.config.pseudo_labels import ByAccuracy, recipe_of
 from goldfold.config.root import Config
 from goldfold.config.rounds import Clean, Teacher
@@ -215,9 +216,27 @@ def _submit(config: Config, job: Job) -> dict[str, Any]:
     }
 
 
+def _match(config: Config, job: Job) -> dict[str, Any]:
+    roi = detection(config)
+    return {"same_names": roi.same_names, "labels": roi.labels}
+
+
+def _crop(config: Config, job: Job) -> dict[str, Any]:
+    roi, detector = detection(config), required(config.detector, "no detector")
+    return {
+        "tables": config.tables,
+        "detector": detector.results,
+        "member": member_of(detector, roi.member).name if roi.member else None,
+        "roi": roi.model_dump(include={"pick", "least_score", "labels", "margin"}),
+        "device": config.runtime.device,
+    }
+
+
 SETTINGS: dict[str, Callable[[Config, Job], dict[str, Any]]] = {
     "demo": lambda config, job: slices.demo(config),
     "manifest": lambda config, job: slices.manifest(config),
+    "match": _match,
+    "crop": _crop,
     "folds": lambda config, job: slices.folds(config),
     "cache": _cache,
     "embed": frozen_recipes.embed,

@@ -19,6 +19,7 @@ from goldfold.config.ablation_checks import refuse_idle
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
+from goldfold.config.detector import detector_values, with_detector
 from goldfold.config.full_data import FULL, SWITCHED, FullDataSection
 from goldfold.config.made import with_made
 from goldfold.config.models import BRANCH, SWITCH, MetadataBranch
@@ -42,7 +43,7 @@ NARROWED: dict[Any, type[BaseModel]] = {
 }  # fmt: skip
 """Branches of a union that are a single section."""
 ALL_SOURCES = ", ".join(map(repr, [*SOURCES, *DEMOS, "package.module:function"]))
-ROI_METHODS = "'none', 'contour', 'column', 'boxes'"
+ROI_METHODS = "'none', 'contour', 'column', 'boxes', 'detector'"
 MOST_LINES = 50
 """Most problems that an error lists."""
 QUOTED = re.compile(r"'([^']*)'")
@@ -78,7 +79,12 @@ def parse(values: Any, origin: str = "config") -> Config:
         refuse_wrong_caches(config)
         refuse_twins(config)
         refuse_idle(config)
-    return config
+        of_detector = detector_values(config)
+    if not of_detector:
+        return config
+    detector = parse(**of_detector)
+    with _named(origin):
+        return with_detector(config, detector)
 
 
 def _valid(values: dict[str, Any]) -> Config:

@@ -81,12 +81,36 @@ class BoxesRoi(Section):
         return [self.boxes] if isinstance(self.boxes, str) else self.boxes
 
 
-Roi = Annotated[NoRoi | ContourRoi | ColumnRoi | BoxesRoi, Field(discriminator="method")]
+class DetectorRoi(Section):
+    """Boxes of a detector with a config of its own, which the same run trains first, into its own folder of results. Its
+    training images are cropped by its out-of-fold boxes, all others by the fused boxes of all its networks."""
+
+    files: ClassVar[list[str]] = []
+    method: Literal["detector"]
+    config: str
+    """Config file of the detector (`task: detection`)."""
+    member: str | None = None
+    """Member of the detector whose boxes are used: a model, or `model-seed1` if it has several seeds; by default its
+    ensemble."""
+    pick: Literal["best", "union"] = "best"
+    """The box with the best score, or the smallest box around all boxes with at least `least_score`."""
+    least_score: Share = 0.3
+    """Boxes with a lower score are ignored."""
+    labels: Annotated[list[str], Field(min_length=1), Unique] | None = None
+    """Only boxes of these classes are used."""
+    margin: Margin = 0.05
+    """Margin added on each side, as a fraction of the box's width and height."""
+    same_names: Literal["fail", "ignore"] = "fail"
+    """An image with the name of a training image of the detector, but other content, may be a resized copy of it, whose box
+    the detector has seen: refused by default. `ignore`: they are different images."""
+
+
+Roi = Annotated[NoRoi | ContourRoi | ColumnRoi | BoxesRoi | DetectorRoi, Field(discriminator="method")]
 
 
 def settings(roi: Any) -> dict[str, Any]:
-    """Settings for the manifest stage, as plain builtins; empty if whole images are used."""
-    if isinstance(roi, NoRoi):
+    """Settings for the manifest stage, as plain builtins; empty if whole images are used, or cropped by a later stage."""
+    if isinstance(roi, NoRoi | DetectorRoi):
         return {}
     found = roi.model_dump(exclude={"columns"})
     return {"roi": found | ({"boxes": roi.files} if isinstance(roi, BoxesRoi) else {})}

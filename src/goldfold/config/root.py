@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from goldfold.components import name_of, parse
 from goldfold.config.ablation import Switches
@@ -125,6 +125,8 @@ class Config(Section):
     strict_versions: bool = False
     """Make results of other versions of torch, timm and other libraries again; by default they are only reported."""
 
+    _detector: "Config | None" = PrivateAttr(None)
+
     @model_validator(mode="before")
     @classmethod
     def _share_train(cls, values: Any) -> Any:
@@ -152,6 +154,11 @@ class Config(Section):
         if is_grouped and (folds is None or (isinstance(folds, dict) and "splitter" not in folds)):
             return {**values, "folds": {**(folds or {}), "splitter": "stratified_group"}}
         return values
+
+    @property
+    def detector(self) -> "Config | None":
+        """Config of the detector by whose boxes images are cropped, see `goldfold.config.detector`; None without one."""
+        return self._detector
 
     @property
     def results(self) -> str:

@@ -16,7 +16,7 @@ from goldfold.config import kinds
 from goldfold.config.auxiliary import Auxiliary
 from goldfold.config.box_sources import Coco, Voc, Yolo
 from goldfold.config.data import Folder, Folds, Submission
-from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, ScenesBoxes, ScenesMasks
+from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, PlacedBoxes, PlacedDigits, ScenesBoxes, ScenesMasks
 from goldfold.config.descriptions import describe, descriptions
 from goldfold.config.distillation import Distill
 from goldfold.config.fixmatch import FixMatch
@@ -34,7 +34,7 @@ from goldfold.config.own_source import Own
 from goldfold.config.pseudo_labels import ByAccuracy, ByCounts, Decay, PseudoLabels, Soft
 from goldfold.config.retrieval import Embedding, Neighbours
 from goldfold.config.rle_source import Rle
-from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi
+from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi, DetectorRoi
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.rounds import Clean, Overrides, Round, Teacher
 from goldfold.config.runtime import Cache, Report, Runtime
@@ -67,10 +67,13 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: digits_ink": DigitsInk,
     "data, source: scenes_masks": ScenesMasks,
     "data, source: scenes_boxes": ScenesBoxes,
+    "data, source: placed_digits": PlacedDigits,
+    "data, source: placed_boxes": PlacedBoxes,
     "data, source: package.module:function": Own,
     "data.roi, method: contour": ContourRoi,
     "data.roi, method: column": ColumnRoi,
     "data.roi, method: boxes": BoxesRoi,
+    "data.roi, method: detector": DetectorRoi,
     "folds": Folds,
     "holdout": Holdout,
     "cache": Cache,

@@ -42,7 +42,7 @@ def find(
     for split, table in tables.items():
         ids = written(table, by_id)
         sizes = zip(table["width"].astype(int), table["height"].astype(int), strict=True)
-        found[split] = [_picked(by_id.get(id), *size, pick, least_score) for id, size in zip(ids, sizes, strict=True)]
+        found[split] = [picked(by_id.get(id), *size, pick, least_score) for id, size in zip(ids, sizes, strict=True)]
     return found
 
 
@@ -80,7 +80,8 @@ def written(table: pd.DataFrame, known: Mapping[str, Any]) -> list[str]:
     return max(forms, key=lambda form: sum(name in known for name in form))
 
 
-def _picked(rows: pd.DataFrame | None, width: int, height: int, pick: str, least_score: float) -> Found:
+def picked(rows: pd.DataFrame | None, width: int, height: int, pick: str, least_score: float) -> Found:
+    """The box of an image by its `COLUMNS` and ``is_share``, see `goldfold.config.roi.BoxesRoi`; None if it has no box."""
     if rows is None:
         return None, NONE
     sure = rows[rows["score"] >= least_score]

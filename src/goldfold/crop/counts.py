@@ -9,12 +9,16 @@ import pandas as pd
 from goldfold.images.geometry import roi_of
 from goldfold.targets.boxes import from_text
 
+BY = "roi_by"
+"""Column of the networks of a detector by whose boxes images are cropped, see `goldfold.crop.detector`."""
+
 
 def counts(tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
     """Counts of each split that has a column ``roi``, as plain values.
 
     ``images``; ``whole``: reason -> number of images taken whole; ``share``: mean share of the pixels kept of the
-    others; ``boxes_lost``: training boxes that are wholly outside the crop.
+    others; ``boxes_lost``: training boxes that are wholly outside the crop; of the crops of a detector also ``roi_by``:
+    whose boxes they are -> number of images.
     """
     found = {}
     for split, table in tables.items():
@@ -26,6 +30,7 @@ def counts(tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
                 "whole": {str(reason): int(number) for reason, number in reasons.items()},
                 "share": round(float(kept.mean()), 4) if len(kept) else None,
                 "boxes_lost": _lost(table),
+                **({BY: table[BY].value_counts().to_dict()} if BY in table else {}),
             }
     return found
 
@@ -61,4 +66,5 @@ def as_text(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         reasons = ", ".join(f"{reason} {number:,}" for reason, number in of["whole"].items())
         line += f"; whole: {reasons}" if reasons else ""
         line += f"; {of['boxes_lost']:,} boxes are outside and not trained on" if of["boxes_lost"] else ""
+        line += "; by " + ", ".join(f"{whose} {number:,}" for whose, number in of[BY].items()) if BY in of else ""
         yield line

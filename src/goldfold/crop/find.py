@@ -1,6 +1,6 @@
 """Fill the columns ``roi`` and ``roi_fallback`` of the manifest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -45,10 +45,18 @@ def with_rois(
         raise unknown("method of data.roi", roi["method"], METHODS)
     cut = {split: _images(table, scanned) for split, table in tables.items() if split not in WITHOUT}
     found = METHODS[roi["method"]](cut, workers, **own)
-    made = {split: _with_columns(table, found[split], roi["margin"]) for split, table in cut.items()}
+    made = with_found(cut, found, roi["margin"])
+    return {**tables, **{split: _of_cases(tables[split], images) for split, images in made.items()}}
+
+
+def with_found(
+    tables: Mapping[str, pd.DataFrame], found: Mapping[str, list[Found]], margin: float
+) -> dict[str, pd.DataFrame]:
+    """Add the crops that were found in the images of each table, and report their numbers."""
+    made = {split: _with_columns(table, found[split], margin) for split, table in tables.items()}
     for line in as_text(counts(made)):
         print(line, flush=True)
-    return {**tables, **{split: _of_cases(tables[split], images) for split, images in made.items()}}
+    return made
 
 
 def _images(table: pd.DataFrame, scanned: pd.DataFrame) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def write(root: Path, n_train: int = 480, n_test: int = 120, side_px: int = 96, 
         is_test = scene.cohort >= TRAIN_COHORTS
         (test if is_test else train).append(scene)
         for folder, pixels in (("images", scene.image[..., ::-1]), ("masks", scene.mask)):
-            _write_png(root / f"{'test_' if is_test else ''}{folder}" / f"{scene.id}.png", pixels)
+            write_png(root / f"{'test_' if is_test else ''}{folder}" / f"{scene.id}.png", pixels)
     files = {"train": _coco(train), "test": {"images": _coco(test)["images"]}, "test_answers": _coco(test)}
     for name, content in files.items():
         (root / f"{name}.json").write_text(json.dumps(content, separators=(",", ":")) + "\n")
@@ -68,11 +68,14 @@ def write(root: Path, n_train: int = 480, n_test: int = 120, side_px: int = 96, 
         (root / f"{name}.csv").write_bytes(table.to_csv(index=False).encode())
 
 
-def scenes(n_train: int, n_test: int, side_px: int, seed: int) -> Iterator[Scene]:
+def scenes(n_train: int, n_test: int, side_px: int, seed: int, digits: tuple[int, int] = DIGITS) -> Iterator[Scene]:
     """Yield scenes ``scene_0000``, ``scene_0001``, ...; training scenes come first.
 
     The digits are divided into cohorts and each scene shows digits of one, so that folds by cohort, and the test set,
     share no digit.
+
+    Args:
+        digits: smallest and largest number of digits in a scene.
     """
     from sklearn.datasets import load_digits, load_sample_image
 
@@ -85,11 +88,11 @@ def scenes(n_train: int, n_test: int, side_px: int, seed: int) -> Iterator[Scene
         is_test = number >= n_train
         cohort = TRAIN_COHORTS + (number - n_train) % TEST_COHORTS if is_test else number % TRAIN_COHORTS
         generator = np.random.default_rng((seed, CLASSES, number))
-        digits = [next(decks[cohort]) for _ in range(generator.integers(DIGITS[0], DIGITS[1] + 1))]
+        rows = [next(decks[cohort]) for _ in range(generator.integers(digits[0], digits[1] + 1))]
         canvas = _crop(photographs[generator.integers(len(photographs))], side_px, generator)
-        labels = [int(table.target[row]) for row in digits]
-        alphas = _arranged([strokes[row] for row in digits], side_px, generator)
-        yield _painted(f"scene_{number:04d}", cohort, canvas, labels, alphas, digits, generator)
+        labels = [int(table.target[row]) for row in rows]
+        alphas = _arranged([strokes[row] for row in rows], side_px, generator)
+        yield _painted(f"scene_{number:04d}", cohort, canvas, labels, alphas, rows, generator)
 
 
 def cohorts(classes: NDArray[np.int64], seed: int) -> list[list[int]]:
@@ -217,6 +220,7 @@ def _tables(train: list[Scene], test: list[Scene]) -> dict[str, pd.DataFrame]:
     }
 
 
-def _write_png(path: Path, pixels: Pixels) -> None:
+def write_png(path: Path, pixels: Pixels) -> None:
+    """Write an image in OpenCV's order of channels; equal pixels give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())

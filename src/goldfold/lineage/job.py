@@ -14,6 +14,7 @@ from goldfold.base.gpu_slots import gpu_slot
 from goldfold.base.log import send_to, tell
 from goldfold.base.run_lock import held, leave_with_the_run
 from goldfold.lineage import contents, provenance, recipes, records
+from goldfold.planning.jobs import stage_of
 
 
 class Job:
@@ -57,7 +58,7 @@ class Job:
         files = [str(path) for path in facts.pop("files", [])]
         return {
             "schema": records.SCHEMA,
-            "rule": snakemake.rule,
+            "rule": stage_of(snakemake.rule),
             "wildcards": dict(snakemake.wildcards.items()),
             "recipe": self.recipe,
             "inputs": self.inputs,
@@ -86,7 +87,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     """
     log, record = Path(str(snakemake.log[0])), Path(str(snakemake.output.record))
     wildcards = dict(snakemake.wildcards.items())
-    name = " ".join([snakemake.rule, *(f"{key}={value}" for key, value in wildcards.items())])
+    name = " ".join([stage_of(snakemake.rule), *(f"{key}={value}" for key, value in wildcards.items())])
     leave_with_the_run()
     send_to(log)
     gpus = snakemake.params.get("gpus")

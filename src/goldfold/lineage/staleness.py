@@ -30,10 +30,11 @@ class Standing:
 
     Args:
         is_fresh: whether a job is up to date, its upstream jobs aside, see `goldfold.lineage.dates.is_fresh`.
+        detector: state of the jobs of the detector by whose boxes images are cropped; None without one.
     """
 
-    def __init__(self, plan: Plan, is_fresh: IsFresh) -> None:
-        self.plan, self.is_fresh = plan, is_fresh
+    def __init__(self, plan: Plan, is_fresh: IsFresh, detector: "Standing | None" = None) -> None:
+        self.plan, self.is_fresh, self.detector = plan, is_fresh, detector
         self._own: dict[Job, bool] = {}
         self._stale: dict[Job, bool] = {}
 
@@ -46,8 +47,16 @@ class Standing:
     def is_stale(self, job: Job) -> bool:
         """Return whether a job or one of its upstream jobs is out of date."""
         if job not in self._stale:
-            self._stale[job] = self.is_own(job) or any(map(self.is_stale, self.plan.above(job)))
+            is_below = any(map(self.is_stale, self.plan.above(job))) or self._follows_detector(job)
+            self._stale[job] = self.is_own(job) or is_below
         return self._stale[job]
+
+    def _follows_detector(self, job: Job) -> bool:
+        """Return whether a job reads files of a job of the detector that is out of date, or whose folds may change."""
+        above = self.plan.above_of_detector(job)
+        if self.detector is None or not above:
+            return False
+        return any(map(self.detector.is_stale, [*above, Job("folds")]))
 
     def wanted_sizes(self) -> list[str]:
         """Caches that stale jobs will need."""

@@ -5,7 +5,11 @@ from typing import Any, NamedTuple
 from goldfold.planning.outputs import EMBEDDED, HEADS, SHARD
 from goldfold.planning.runs import FULL, IMAGES, INNER, LABELS, RUN, WHOLE, Run
 
-UPSTREAM = ("demo", "manifest", "folds")
+DETECTOR = "detector_"
+"""Beginning of the names of the rules of a detector, whose stages are those of any other run."""
+CROPPING = ("match", "crop")
+"""Stages that crop images by the boxes of a detector, see `goldfold.config.detector`."""
+UPSTREAM = ("demo", "manifest", *CROPPING, "folds")
 """Stages that write or read the raw data; later stages depend on the lists that they write."""
 STAGES = (
     *UPSTREAM, "cache", "embed", "heads", "heads_once", "inner_train", "inner_predict", "clean", "generate", "train", "derive",
@@ -83,6 +87,15 @@ class Job(NamedTuple):
     def place(self) -> dict[str, int]:
         """Round, fold and seed."""
         return {"round": self.round, "fold": self.fold, "seed": self.seed}
+
+
+def stage_of(rule: str) -> str:
+    """Stage of a rule, which may be that of a detector.
+
+    >>> stage_of("detector_train"), stage_of("train")
+    ('train', 'train')
+    """
+    return rule.removeprefix(DETECTOR)
 
 
 def job_of(stage: str, run: Run) -> Job:

@@ -72,6 +72,8 @@ def files_of(plan: "Plan") -> dict[str, Files]:
     return {
         "demo": files({"data": plan.demo}, "demo", "demo/run.json"),
         "manifest": files(_manifest(plan), "manifest", "manifest/run.json"),
+        "match": files({"table": f"{root}/crop/images.csv"}, "match", "crop/match.run.json"),
+        "crop": files({"tables": [f"{root}/crop/{table}.csv" for table in plan.tables]}, "crop", "crop/run.json"),
         "folds": files({}, "folds", "folds/run.json", (f"{root}/folds/{name}" for name in _fold_lists(plan))),
         "cache": files(
             {"files": [f"{cache}/{name}" for name in plan.task_cache]}, f"cache/{SHARD}", f"cache/{SHARD}/run.json"

@@ -14,7 +14,7 @@ from goldfold.base.errors import ConfigError
 from goldfold.planning import edges, full, heads, inner, reads, row_lists
 from goldfold.planning.full import NOTHING, FullData
 from goldfold.planning.grid import Grid
-from goldfold.planning.jobs import OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
+from goldfold.planning.jobs import CROPPING, OF_RUNS, STAGES, UPSTREAM, Job, job_at, job_of
 from goldfold.planning.outputs import HOLDOUT, SHARD, Files, cache_spec, files_of, group_list, metadata_list, part_of
 from goldfold.planning.runs import WHOLE, Labels, Run
 from goldfold.planning.teaching import parts_of_lesson, teaching_runs
@@ -52,6 +52,7 @@ class Plan:
         full: models that are trained on all labelled rows besides.
         embeddings: name of the embeddings of each head on a frozen backbone.
         stacked: names of the embeddings that steps of the ensemble take.
+        detector: plan of the detector by whose boxes images are cropped; None without one.
     """
 
     results: str
@@ -77,6 +78,7 @@ class Plan:
     full: FullData = NOTHING
     embeddings: dict[str, str] = field(default_factory=dict)
     stacked: tuple[str, ...] = ()
+    detector: "Plan | None" = None
 
     @property
     def has_test(self) -> bool:
@@ -141,7 +143,7 @@ class Plan:
         """Stages that have jobs, upstream first."""
         unused = {"submit": not self.has_test, "demo": not self.demo}
         unused |= {"teach": not self.teaching, "external": not self.external, "generate": not self.generating}
-        unused |= dict.fromkeys(inner.unused(self.grid), True)
+        unused |= dict.fromkeys(inner.unused(self.grid), True) | dict.fromkeys(CROPPING, self.detector is None)
         unused |= {stage: not self.jobs(stage) for stage in ("derive", *heads.STAGES, *full.STAGES)}
         return [stage for stage in STAGES if not unused.get(stage)]
 
@@ -207,6 +209,15 @@ class Plan:
     def above(self, job: Job) -> list[Job]:
         """Jobs whose files a job reads, see `goldfold.planning.edges.above`."""
         return edges.above(self, job)
+
+    @property
+    def boxes(self) -> list[str]:
+        """Files of the detector that crops depend on: networks, and predictions of these and of the ensemble."""
+        return edges.boxes(self.detector) if self.detector else []
+
+    def above_of_detector(self, job: Job) -> list[Job]:
+        """Jobs of the detector whose files a job reads; empty without a detector."""
+        return edges.above_of_detector(job) if self.detector else []
 
     def labels_of(self, job: Job) -> Labels | None:
         """Pseudo labels that a training reads, or that a job of `full_label` makes."""
@@ -293,6 +304,7 @@ def plan_of(config: "Config") -> Plan:
         generated=tuple(config.data.generated),
         task_cache=config.cache_files,
         task_submission=config.submission_files,
+        detector=plan_of(config.detector) if config.detector else None,
         **inputs_of(config),
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from goldfold.base.words import count, noun
-from goldfold.crop.counts import counts, shares
+from goldfold.crop.counts import BY, counts, shares
 from goldfold.drawing.blocks import Block, Figure, Section, Table, Text
 from goldfold.drawing.overlays import LINE_PX, Box, Pixels, boxed, opened
 from goldfold.drawing.words import shortened
@@ -29,7 +29,6 @@ def section(results: Results) -> Section | None:
     found = counts(results.tables)
     if not found:
         return None
-    method = results.settings["data"]["roi"]["method"]
     blocks: list[Block] = [_table(found)]
     lost = sum(of["boxes_lost"] for of in found.values())
     if lost:
@@ -37,23 +36,35 @@ def section(results: Results) -> Section | None:
                            "crop. No model can see them, so they count as missed."))  # fmt: skip
     every = pd.concat([table.assign(split=split) for split, table in results.tables.items() if split in found])
     blocks.append(_sheet(every.reset_index(drop=True)))
-    intro = f"The part of each image that is kept before resizing, found by the method “{method}”."
+    intro = f"The part of each image that is kept before resizing, found by {_method(results.settings['data']['roi'])}."
     return Section("crops", "Crops", intro, blocks)
+
+
+def _method(roi: dict[str, Any]) -> str:
+    if roi["method"] != "detector":
+        return f"the method “{roi['method']}”"
+    return (
+        f"a detector that this run trained ({roi['config']}, its {roi['member'] or 'ensemble'}). Its own training images are "
+        "cropped by networks of the other folds, which have not seen their boxes, all others by all its networks"
+    )
 
 
 def _table(found: dict[str, dict[str, Any]]) -> Table:
     """One row per split: images, share of pixels kept, and images taken whole by reason."""
     reasons = list(dict.fromkeys(reason for of in found.values() for reason in of["whole"]))
+    whose = list(dict.fromkeys(by for of in found.values() for by in of.get(BY, ())))
     rows = [
         [
             split,
             f"{of['images']:,}",
             "–" if of["share"] is None else f"{of['share']:.0%}",
             *(f"{of['whole'].get(reason, 0):,}" for reason in reasons),
+            *(f"{of.get(BY, {}).get(by, 0):,}" for by in whose),
         ]
         for split, of in found.items()
     ]
     columns = ["split", "images", "pixels kept, mean", *(f"not cropped: {reason}" for reason in reasons)]
+    columns += [f"boxes by {by}" for by in whose]
     return Table(columns, rows, text_columns=["split"])
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from goldfold.drawing.blocks import Figure
 
 NODE_WIDTH, NODE_HEIGHT, GAP = 118, 66, 30
-LINE_OF_STAGES = ("manifest", "folds", "cache", "train", "derive", "predict", "ensemble", "submit")
+LINE_OF_STAGES = ("manifest", "crop", "folds", "cache", "train", "derive", "predict", "ensemble", "submit")
 LOWER_STAGES = (
     "inner_train",
     "inner_predict",
@@ -36,7 +36,7 @@ def draw(details: Mapping[str, str], caption: str) -> Figure:
             latter if its place is free, others not at all.
         caption: text below the figure.
     """
-    line = [name for name in LINE_OF_STAGES if name != "derive" or name in details]
+    line = [name for name in LINE_OF_STAGES if name not in ("crop", "derive") or name in details]
     places = _places(line, details)
     width = max(x for x, _ in places.values()) + NODE_WIDTH + 10
     arrows = [_forward(places, a, b) for a, b in pairwise(line)] + _arrows(places, details)

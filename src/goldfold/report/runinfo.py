@@ -73,6 +73,7 @@ def _details(results: Results) -> dict[str, str]:
     numbers |= {"heads": len(heads)}
     details |= {stage: count(number, "job") for stage, number in numbers.items() if number}
     details |= {"embed": "frozen"} if heads else {}
+    details |= {"crop": "by a detector"} if settings["data"].get("roi", {}).get("method") == "detector" else {}
     if (source := settings["data"].get("source")) in catalog.DEMOS:
         details["demo"] = source
     if results.test is not None:

@@ -46,6 +46,7 @@ def run(
     rare_classes: str | None = None, keys: Mapping[str, str] = MappingProxyType({}),
     taken: Mapping[str, Any] | None = None, inner: Sequence[int] = (), holdout: Mapping[str, Any] | None = None,
     full: bool = False, rows: Sequence[str] = (), coverages: Sequence[Mapping[str, Any]] = (),
+    crops: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the lists into ``folder``; return the number of images by split, and the paths of the lists.
 
@@ -79,12 +80,13 @@ def run(
         full: whether networks are trained on all labelled rows.
         rows: kinds of training rows of which networks are trained alone: external, own.
         coverages: see `goldfold.ensembling.coverage.refuse_unreachable`.
+        crops: folder of the manifest's tables with crops, where a detector has found these.
         keys: config keys that name the column `fold` or `order` of the data, for errors.
 
     Raises:
         DataError: the images cannot be split in this way, metadata columns are not usable, or a coverage is out of reach.
     """
-    tables, metadata = _tables(Path(manifest), splits, taken)
+    tables, metadata = _tables(Path(crops or manifest), splits, taken)
     tables["train"].attrs |= keys
     facts, out = tasks.facts(task["name"]), Path(folder)
     target = tasks.target(task, read_json(Path(manifest) / "classes.json"))
