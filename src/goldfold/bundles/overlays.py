@@ -93,7 +93,7 @@ def _boxes(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels]
 
 def _points(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels]) -> Iterator[Pixels]:
     """Draw the points that reach their threshold as dots in the colours of their classes, with a legend of those present."""
-    for image, (points, scores, labels) in zip(images, output.points(arrays, ids), strict=True):
+    for image, (points, _, labels) in zip(images, output.points(arrays, ids), strict=True):
         dots = [
             Box([*point.tolist(), *point.tolist()], colour_of(int(label)), is_dot=True)
             for point, label in zip(points, labels, strict=True)

@@ -100,10 +100,10 @@ def _boxes(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> 
 
 
 def _points(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> Made:
-    true, places = draw.uniform(0, SIDE, (N_CASES, 2)), np.arange(N_CASES) % len(classes)
+    true, places = draw.uniform(4, SIDE - 4, (N_CASES, 2)), np.arange(N_CASES) % len(classes)
     sizes = np.full((N_CASES, 2), SIDE)
     found = [
-        [([np.clip(point + draw.normal(size=2), 0, SIDE)], [draw.uniform()], [at]) for point, at in zip(true, places, strict=True)]
+        [([point + draw.normal(size=2)], [draw.uniform()], [at]) for point, at in zip(true, places, strict=True)]
         for _ in range(2)
     ]  # fmt: skip
     texts = [points.to_text([classes[place]], point) for point, place in zip(true, places, strict=True)]

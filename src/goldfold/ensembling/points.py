@@ -66,17 +66,12 @@ def _grouped(
     members: Sequence[Found], weights: Sequence[float], size: tuple[int, int], distance_px: float | None
 ) -> list[_Group]:
     reach = distance(distance_px, size)
-    heard = [number for number, weight in enumerate(weights) if weight > 0]
-    points, masses, labels, owners = (
-        np.concatenate(part)
-        for part in zip(
-            *(
-                (members[one][0].reshape(-1, 2), members[one][1] * weights[one], members[one][2], np.full(len(members[one][1]), one))
-                for one in heard
-            ),
-            strict=True,
-        )
-    )  # fmt: skip
+    parts = [
+        (places.reshape(-1, 2), scores * weight, labels, np.full(len(scores), number))
+        for number, ((places, scores, labels), weight) in enumerate(zip(members, weights, strict=True))
+        if weight > 0
+    ]
+    points, masses, labels, owners = (np.concatenate(part) for part in zip(*parts, strict=True))
     groups: list[_Group] = []
     of_class: dict[int, list[_Group]] = {}
     for row in np.lexsort((points[:, 1], points[:, 0], -masses)).tolist():

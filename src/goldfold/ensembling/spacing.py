@@ -58,7 +58,7 @@ class Spacing:
             ConfigError: a distance is no number of at least 0, or there are too many.
         """
         self.task, self.metric = task, metric
-        values = list(distances_px) if isinstance(distances_px, list | tuple) else [distances_px]
+        values: list[Any] = list(distances_px) if isinstance(distances_px, list | tuple) else [distances_px]
         are_numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
         if not values or not are_numbers or not all(0 <= one < float("inf") for one in values):
             raise ConfigError(

@@ -215,7 +215,7 @@ def precisions(evidence: Evidence, rows: Rows, distance_px: float | Sequence[flo
     """Return the average precision by distance and class with a true point, (distances, classes); NaN without any."""
     given: list[tuple[float | None, float]] = [(None, factor) for factor in DISTANCES]
     if distance_px is not None:
-        listed = list(distance_px) if isinstance(distance_px, list | tuple) else [distance_px]
+        listed: list[Any] = list(distance_px) if isinstance(distance_px, list | tuple) else [distance_px]
         for one in listed or [None]:  # an empty list has no distance
             _above_0("distance_px", one)
         given = [(one, 1.0) for one in listed]

@@ -28,7 +28,7 @@ def _enlarges_less(network: nn.Module, stride: int) -> bool:
     factor = getattr(layer, "scale_factor", None)
     if factor is None or factor % stride:
         return False
-    layer.scale_factor = float(factor / stride)  # type: ignore[union-attr, assignment]
+    layer.scale_factor = float(factor / stride)  # type: ignore[union-attr]
     return True
 
 

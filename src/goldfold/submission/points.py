@@ -69,7 +69,8 @@ def kind_of(columns: Sequence[str], classes: Sequence[str], where: str, rows: st
         )
     if rows not in ("auto", found):
         raise DataError(
-            f"{where}: its columns {', '.join(columns)} are those of task_params.rows: {found}, not of {rows}. Remove the setting."
+            f"{where}: its columns {', '.join(columns)} are those of task_params.rows: {found}, not of {rows}. Remove the "
+            f"setting."
         )
     return found
 

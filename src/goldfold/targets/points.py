@@ -65,8 +65,8 @@ def check(text: str, width: int, height: int, classes: Sequence[str] | None = No
     """Check the points of an image of ``width`` and ``height`` pixels."""
     labels, points = from_text(text)
     far = ROUNDING_PX
-    is_number = np.isfinite(points).all(axis=1)
-    is_inside = ((points >= -far) & (points <= np.array([width, height]) + far)).all(axis=1)
+    is_number = np.all(np.isfinite(points), axis=1)
+    is_inside = np.all((points >= -far) & (points <= np.array([width, height]) + far), axis=1)
     flaws, keep = [], []
     for row, label in enumerate(labels):
         flaw = (

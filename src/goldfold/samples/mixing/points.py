@@ -76,8 +76,8 @@ def shown(
     points: Points, labels: NDArray[np.int64], part: Rectangle, place: Rectangle
 ) -> tuple[Points, NDArray[np.int64]]:
     """Move points along with the part of an image that is shown in a rectangle; others are dropped."""
-    corner, into = np.array([part.left, part.top]), np.array([place.left, place.top])
+    corner, end = np.array([part.left, part.top]), np.array([part.right, part.bottom])
     scale = np.array([place.width / part.width, place.height / part.height])
-    inside = ((points + 0.5 >= corner) & (points + 0.5 <= corner + [part.width, part.height])).all(axis=1)
-    moved = (points[inside] + 0.5 - corner) * scale + into - 0.5
+    inside = ((points + 0.5 >= corner) & (points + 0.5 <= end)).all(axis=1)
+    moved = (points[inside] + 0.5 - corner) * scale + [place.left, place.top] - 0.5
     return moved.astype(np.float32), labels[inside]

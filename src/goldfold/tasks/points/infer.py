@@ -72,5 +72,5 @@ class Infer:
 
 def mirrors(view: View) -> bool:
     """Return whether a view shows images as in a mirror."""
-    turn = getattr(view.turn, "turn", view.turn)  # a view of another size has the turn before it
+    turn: Any = getattr(view.turn, "turn", view.turn)  # a view of another size has the turn before it
     return bool((turn.swaps + turn.flips_y + turn.flips_x) % 2)

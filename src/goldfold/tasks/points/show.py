@@ -134,7 +134,7 @@ def _counts(spec: Spec, evidence: Evidence) -> Section:
     most = float(max(found.max(initial=1), true.max(initial=1)))
     shift = np.random.default_rng(0).uniform(-0.2, 0.2, (2, len(evidence)))
     with Canvas(WIDTH_PX, 350) as canvas:
-        (axes,) = np.ravel(canvas.axes(1, 1))
+        axes = canvas.axes(1, 1)[0]
         axes.plot([0, most], [0, most], color=MUTED, lw=0.8)
         axes.scatter(true + shift[0], found + shift[1], s=9, alpha=0.5, color=SERIES[0])
         axes.set(xlabel="true points of an image", title="predicted points")
