@@ -419,13 +419,16 @@ def tiny_boxes(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         return prepare(Tiny(root, _below(root, COCO), {"name": "detection"}, "ap50"), ["train", "test"])
 
 
+TINY_POINTS = {"name": "points", "radius_px": 4.0, "stride": 2, "distance_px": 4.0}
+
+
 @pytest.fixture(scope="session")
 def tiny_points(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     """Points, the centres of boxes: 12 training and 4 test images of SCENE_PX."""
     root = tmp_path_factory.mktemp("tiny_points")
     write_scenes(root)
     with contextlib.chdir(root):
-        return prepare(Tiny(root, _below(root, COCO), {"name": "points", "stride": 2}, "ap"), ["train", "test"])
+        return prepare(Tiny(root, _below(root, COCO), TINY_POINTS, "ap"), ["train", "test"])
 
 
 def _listed(

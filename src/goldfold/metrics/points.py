@@ -263,16 +263,17 @@ def count_rmse(evidence: Evidence, rows: Rows) -> float:
 
 
 def mean_distance(evidence: Evidence, rows: Rows) -> float:
-    """Mean distance in pixels between each true point and the best predicted one of its class; for one point per class.
+    """Mean distance in pixels between each true point and the best predicted one of its class, as for keypoints.
 
-    The best is that of highest score, whatever the threshold. Without any, the distance is the diagonal of the image.
+    The best is that of highest score, whatever the threshold; of k true points of a class, the k best are assigned to them by
+    the smallest sum of distances. Without a prediction, the distance is the diagonal of the image.
     """
     away, weight = _away(evidence), np.bincount(rows, minlength=len(evidence))[evidence.true.image]
     return float(np.average(away, weights=weight)) if weight.any() else float("nan")
 
 
 def pck(evidence: Evidence, rows: Rows, distance_px: float | None = None) -> float:
-    """Share of true points whose best predicted point, see `mean_distance`, is within a distance (PCK).
+    """Share of true points whose predicted point, see `mean_distance`, is within a distance (PCK).
 
     Args:
         distance_px: in pixels of the image; default: ``task_params.distance_px``.
@@ -284,17 +285,20 @@ def pck(evidence: Evidence, rows: Rows, distance_px: float | None = None) -> flo
 
 
 def _away(evidence: Evidence) -> Floats:
-    """Distance from each true point to the best prediction of its class in its image."""
-    n_cells = len(evidence) * evidence.n_classes
-    best = np.full(n_cells, -1)
-    cells = evidence.found.image * evidence.n_classes + evidence.found.label
-    best[cells[::-1]] = np.arange(len(cells))[::-1]  # the first of each cell has the highest score
-    own = best[evidence.true.image * evidence.n_classes + evidence.true.label]
-    diagonal = np.hypot(*evidence.sizes[evidence.true.image].T)
-    if not len(evidence.found.score):
-        return np.asarray(diagonal)
-    away = np.linalg.norm(evidence.found.point[own] - evidence.true.point, axis=1)
-    return np.where(own >= 0, away, diagonal)
+    """Distance from each true point to its partner among the best predictions of its class in its image.
+
+    There are as many of these as true points, in pairs of the smallest sum of distances.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    away = np.hypot(*evidence.sizes[evidence.true.image].T).astype(float)
+    of_found = _by_cell(evidence.found, evidence.n_classes)
+    for cell, rows in _by_cell(evidence.true, evidence.n_classes).items():
+        best = of_found.get(cell, np.array([], np.int64))[: len(rows)]
+        apart = np.linalg.norm(evidence.true.point[rows][:, None] - evidence.found.point[best][None], axis=2)
+        pairs = linear_sum_assignment(apart)
+        away[rows[pairs[0]]] = apart[pairs]
+    return away
 
 
 def by_class(evidence: Evidence, distance_px: float | None = None) -> dict[str, list[float]]:
