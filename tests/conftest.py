@@ -419,7 +419,7 @@ def tiny_boxes(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         return prepare(Tiny(root, _below(root, COCO), {"name": "detection"}, "ap50"), ["train", "test"])
 
 
-TINY_POINTS = {"name": "points", "radius_px": 4.0, "stride": 2, "distance_px": 4.0}
+TINY_POINTS = {"name": "points", "radius_px": 9.0, "stride": 2, "distance_px": 6.0}
 
 
 @pytest.fixture(scope="session")
