@@ -588,6 +588,13 @@ def test_a_network_of_the_task_learns_what_is_easy(name: str, tiny_of: dict[str,
     """Far better than after a step, on images of the other fold."""
     settings: dict[str, Any] = {"epochs": 25, "lr": 0.005, "augment": "none", "warmup_epochs": 2}
     if name == "points":  # a place alone says less than a box or a mask: six images would be learnt by heart
-        settings |= {"epochs": 60, "lr": 0.01, "flips": "both", "mix": ["mosaic"], "mix_probability": 0.5, "validate_every": 60}
+        settings |= {
+            "epochs": 60,
+            "lr": 0.01,
+            "flips": "both",
+            "mix": ["mosaic"],
+            "mix_probability": 0.5,
+            "validate_every": 60,
+        }
     record = tiny_of[name].train(tmp_path, model=tiny_of[name].model(settings))
     assert record["final"][tiny_of[name].metric] > 0.6

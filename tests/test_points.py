@@ -19,7 +19,8 @@ from goldfold.inference import views
 from goldfold.inference.peaks import MOST_POINTS, peaks
 from goldfold.losses import combined
 from goldfold.losses.heat_maps import heat_maps
-from goldfold.metrics.points import Evidence, by_class, compare
+from goldfold.metrics.matched_points import Evidence, compare
+from goldfold.metrics.points import by_class
 from goldfold.models.heat_maps import PRIOR, of_points
 from goldfold.predictions.arrays import picked
 from goldfold.samples.mixing import points as mixing

@@ -410,7 +410,7 @@ OF_ONE_TASK = {
     },
     "points": {
         "tasks/points/output.py": {"pseudo_label", "ensemble"},
-        "metrics/points.py": {"train", "ensemble"},
+        "metrics/matched_points.py": {"train", "ensemble"},
         "losses/heat_maps.py": {"train"},
         "inference/peaks.py": {"train", "predict"},
         "models/heat_maps.py": {"train", "predict"},

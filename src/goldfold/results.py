@@ -27,7 +27,8 @@ class Results:
 
     @property
     def task(self) -> str:
-        """``classification``, ``multilabel``, ``regression``, ``segmentation``, ``detection``, ``points``, or a task of your own."""
+        """``classification``, ``multilabel``, ``regression``, ``segmentation``, ``detection``, ``points``, or one of
+        your own."""
         return str(self._found.settings["task"]["name"])
 
     @property

@@ -13,7 +13,7 @@ from goldfold.tasks.points.spec import Spec
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.metrics.points import Evidence
+    from goldfold.metrics.matched_points import Evidence
     from goldfold.predictions.arrays import Arrays
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import pandas as pd
 
-    from goldfold.metrics.points import Evidence
+    from goldfold.metrics.matched_points import Evidence
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.metrics import Metric
-    from goldfold.metrics.points import Evidence
+    from goldfold.metrics.matched_points import Evidence
     from goldfold.predictions.arrays import Arrays
 
 
 def paired(spec: Spec, predictions: Arrays, truth: pd.DataFrame) -> Evidence:
     """Pair the predicted points of the images of ``truth`` with the true ones, in pixels of the images."""
-    from goldfold.metrics.points import compare
+    from goldfold.metrics.matched_points import compare
     from goldfold.predictions.arrays import rows_of
 
     ids = list(truth["id"])

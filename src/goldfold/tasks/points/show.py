@@ -15,7 +15,8 @@ from goldfold.drawing.figures import WIDTH_PX
 from goldfold.drawing.overlays import Pixels
 from goldfold.drawing.tables import order_in_words, worst_first
 from goldfold.drawing.words import percent, score, shortened
-from goldfold.metrics.points import Evidence, curve, fbeta, table
+from goldfold.metrics.matched_points import Evidence
+from goldfold.metrics.points import curve, fbeta, table
 from goldfold.tasks.points.outcome import images_of
 from goldfold.tasks.points.score import Score
 from goldfold.tasks.points.show_images import drawn, image_section
