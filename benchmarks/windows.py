@@ -32,14 +32,19 @@ NET: dict[str, Any] = {
 }  # fmt: skip
 
 
-def written(folder: Path, n: int, side: int, n_discs: int, radius: int, seed: int = 0) -> None:
-    """Write grey noise with bright discs, class 1, and equally bright squares, class 2, and their masks."""
-    generator = np.random.default_rng(seed)
+def written(folder: Path, n: int, side: int, n_discs: int, radius: int, seed: int = 0) -> list[list[tuple[int, ...]]]:
+    """Write grey noise with bright discs, class 1, and equally bright squares, class 2, and their masks.
+
+    Returns:
+        Class, left, top, width and height of each object, by image.
+    """
+    generator, objects = np.random.default_rng(seed), []
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for number in range(n):
         image = generator.integers(40, 110, (side, side, 3), np.uint8)
         mask = np.zeros((side, side), np.uint8)
+        objects.append(list[tuple[int, ...]]())
         for place in range(2 * n_discs):
             x, y = (int(value) for value in generator.integers(2 * radius, side - 2 * radius, 2))
             shape = np.zeros((2 * radius + 1, 2 * radius + 1), np.uint8)
@@ -50,8 +55,12 @@ def written(folder: Path, n: int, side: int, n_discs: int, radius: int, seed: in
             at = np.s_[y - radius : y + radius + 1, x - radius : x + radius + 1]
             image[at][shape > 0] = generator.integers(120, 200, (int(shape.sum()), 3), np.uint8)
             mask[at][shape > 0] = 1 + (place + 1) % 2
+            side_px = 2 * radius - 1 + 2 * (place % 2)
+            corner = x - side_px // 2, y - side_px // 2
+            objects[-1].append((1 + (place + 1) % 2, *corner, side_px, side_px))
         cv2.imwrite(str(folder / f"images/{number:02d}.png"), image)
         cv2.imwrite(str(folder / f"masks/{number:02d}.png"), mask)
+    return objects
 
 
 def run(folder: Path, config: dict[str, Any]) -> Path:

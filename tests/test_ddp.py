@@ -1,5 +1,6 @@
 """One training in two processes, each a device of its own."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -24,6 +26,10 @@ from goldfold.engine.gradient import Gradient
 from goldfold.engine.seeding import seeded
 from goldfold.losses import Losses
 from goldfold.samples.dataset import EpochSampler
+from goldfold.samples.samplers import EpochOrder, TrainingCases, shuffled
+from goldfold.samples.windows import Repeated
+from goldfold.stages import cache as stage
+from goldfold.training import windows
 from goldfold.training.samples import loader
 from goldfold.training.spec import read
 from jobs import Jobs, bytes_of, is_alive, settings_of_job, status_of, until
@@ -281,6 +287,41 @@ def test_fewer_than_two_images_per_process_are_refused(tiny: Tiny) -> None:
     said = r"models\[\]\.gpus = 2: there are only 3 training images, where each process needs two\. Set gpus: 1"
     with pytest.raises(ConfigError, match=said):
         loader(spec, None, None, rows, None, 0, SimpleNamespace(process_index=0, num_processes=2))
+
+
+def test_windows_are_counted_not_their_images(tiny_masks: Tiny) -> None:
+    rows, ranks = pd.DataFrame({"id": ["a"]}), SimpleNamespace(process_index=0, num_processes=2)
+    images: Any = SimpleNamespace(size=lambda id: (64, 64), frame=(32, 32))
+    for per_image, n in ((3, 3), ("auto", 4)):
+        how = read(tiny_masks.model(windows={"per_image": per_image}), "native", 3, PLACE)
+        if n == 4:
+            assert windows.samples_of(how, images, rows["id"]) == (4, "windows of training images")
+            continue
+        with pytest.raises(ConfigError, match=rf"gpus = 2: there are only {n} windows of training images, where each"):
+            loader(how, None, None, rows, images, 0, ranks)
+
+
+@pytest.mark.usefixtures("quick_start")
+def test_two_processes_learn_from_windows_as_one_does(tiny_masks: Tiny, tmp_path: Path) -> None:
+    with contextlib.chdir(tiny_masks.root):
+        stage.run(str(tiny_masks.folds / "shards/train-0.csv"), str(tmp_path / "cache"), [128, 128], 3, "native")
+    net = {
+        "backbone": "test_convnext",
+        "params": {"decoder_channels": [8, 8, 8, 8, 8], "decoder_use_norm": False},
+    }
+    net |= {"windows": {"per_image": 2}, "image_size_px": [32, 32]}
+    train = {"epochs": 2, "warmup_epochs": 0, "optimizer": "sgd", "loss": "ce", "flips": "both"}
+    for name, batch_size, gpus in (("pair", 2, 2), ("alone", 4, 1)):
+        model = tiny_masks.model({**train, "batch_size": batch_size}, gpus=gpus, **net)
+        tiny_masks.train(tmp_path / name, model=model, resize="native", caches=[str(tmp_path / "cache")])
+    assert curve(tmp_path / "pair") == pytest.approx(curve(tmp_path / "alone"), rel=1e-4)
+
+
+def test_processes_share_the_windows_of_few_images() -> None:
+    order = EpochOrder(Repeated(shuffled, np.array([9, 7])), TrainingCases(2, np.zeros), 8, ("k",))
+    shares = [EpochSampler(2, 4, ("k",), process, 2, order) for process in range(2)]
+    seen = [(place.row, place.again) for share in shares for batch in share for place in batch]
+    assert len(seen) == len({*seen}) == 16, "no window is seen twice"
 
 
 def test_processes_draw_differently_and_each_the_same_every_time() -> None:

@@ -580,6 +580,18 @@ def test_the_sample_decides_on_the_rows_and_pixels_are_counted_as_in_the_data() 
         submitted(pd.DataFrame({"id": ["i0"], "x": 0, "y": 0}), rows="images")
 
 
+def test_images_without_points_have_no_row_and_other_images_are_refused() -> None:
+    from goldfold.stages.submit import _ordered
+
+    task = whole({"name": "points"}, ["a", "b"])
+    for sample in (None, pd.DataFrame({"id": ["i1", "i0"], "x": 0, "y": 0})):
+        form = task.form(sample, "sample.csv", {"id_column": "id"}, "fbeta")
+        filled = pd.DataFrame([["i0"] + [1] * (len(form.columns) - 1)], columns=form.columns)
+        assert _ordered(filled, form, ["i0", "i1"], "sample.csv")["id"].tolist() == ["i0"]
+    with pytest.raises(DataError, match="i0"):
+        _ordered(filled, form, ["i1"], "sample.csv")
+
+
 def test_tables_of_goldfold_are_read_as_those_of_another_tool() -> None:
     from goldfold import tasks
 

@@ -35,11 +35,12 @@ from goldfold.images.depth import to_8_bits
 from goldfold.images.geometry import place
 from goldfold.inference import windows as inference
 from goldfold.inference.predictor import Predictor
-from goldfold.inference.windows import Windows, blended, places, starts
+from goldfold.inference.windows import Grid, Windows, blended, starts
 from goldfold.planning.plan import plan_of
 from goldfold.predictions import maps
 from goldfold.predictions.arrays import in_order, load
 from goldfold.samples.samplers import TrainingCases, shuffled
+from goldfold.samples.window_targets import WindowMasks
 from goldfold.samples.windows import Crops, Repeated, per_image
 from goldfold.stages import cache as stage
 from goldfold.targets.mask_coding import IGNORE
@@ -68,17 +69,20 @@ def test_every_pixel_is_covered_and_the_identity_gives_the_image_back(
 ) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (2, height, width), np.uint8)
 
-    def identity(tops: list[tuple[int, int]]) -> Iterator[np.ndarray]:
-        for top, left in tops:
-            box = (top, left, top + high, left + wide)
+    grid = Grid.of((height, width), (high, wide), overlap)
+
+    def identity() -> Iterator[np.ndarray]:
+        for corner in grid:
+            box = grid.box(corner)
             part = tiles.padded(
                 lambda box: image.transpose(1, 2, 0)[box[0] : box[2], box[1] : box[3]], (height, width), box
             )
             yield part.transpose(2, 0, 1)
 
-    assert np.array_equal(blended((height, width), (high, wide), overlap, identity), image)
+    assert np.array_equal(blended(grid, identity()), image)
+    assert list(grid) == [grid[number] for number in range(len(grid))]
     seen = np.zeros((height, width), bool)
-    for top, left in places((height, width), (high, wide), overlap):
+    for top, left in grid:
         assert height <= high or 0 <= top <= height - high
         seen[max(top, 0) : top + high, max(left, 0) : left + wide] = True
     assert seen.all()
@@ -94,26 +98,23 @@ def test_the_last_window_ends_with_the_image_and_a_stride_is_no_longer_than_a_wi
 def test_windows_are_averaged_by_their_gaussian_weights() -> None:
     """By definition, all in memory."""
     size, window, overlap = (50, 70), (20, 30), 0.4
-    generator = np.random.default_rng(0)
-    maps = generator.integers(0, 256, (len(places(size, window, overlap)), 1, *window), np.uint8)
+    generator, grid = np.random.default_rng(0), Grid.of(size, window, overlap)
+    maps = generator.integers(0, 256, (len(grid), 1, *window), np.uint8)
     total, weight = np.zeros(size), np.zeros(size)
     y, x = ((np.arange(side) - (side - 1) / 2) / (side / 8) for side in window)
     gauss = np.exp(-0.5 * (y[:, None] ** 2 + x[None] ** 2))
-    for (top, left), one in zip(places(size, window, overlap), maps, strict=True):
+    for (top, left), one in zip(grid, maps, strict=True):
         total[top : top + 20, left : left + 30] += gauss * one[0]
         weight[top : top + 20, left : left + 30] += gauss
-    found = blended(size, window, overlap, lambda _: iter(maps))
+    found = blended(grid, iter(maps))
     assert np.abs(found[0] - total / weight).max() <= 0.5 + 1e-3
 
 
 def peak_of(height: int) -> int:
     """Bytes at the highest point, without those of the map of the whole image."""
-
-    def maps(tops: list[tuple[int, int]]) -> Iterator[np.ndarray]:
-        return (np.zeros((1, 64, 64), np.uint8) for _ in tops)
-
+    grid = Grid.of((height, 64), (64, 64), 0.5)
     tracemalloc.start()
-    blended((height, 64), (64, 64), 0.5, maps)
+    blended(grid, (np.zeros((1, 64, 64), np.uint8) for _ in grid))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak - height * 64
@@ -233,7 +234,11 @@ def test_16_bits_are_converted_by_the_whole_image(tmp_path: Path) -> None:
 def crops_of(root: Path, positive: float = 0.5) -> Crops:
     table, folder = written(root)
     images = TiledImages([folder], WINDOW)
-    return Crops(images, tasks.target({"name": "segmentation"}, SHAPES).targets(table, images, "native"), positive)
+    return Crops(images, masks_of(table, images), positive)
+
+
+def masks_of(table: pd.DataFrame, images: TiledImages) -> WindowMasks:
+    return WindowMasks(tasks.target({"name": "segmentation"}, SHAPES).targets(table, images, "native"), images)
 
 
 @pytest.mark.parametrize("positive", [0.0, 0.5, 1.0])
@@ -246,7 +251,7 @@ def test_windows_see_classes_as_often_as_asked(positive: float, tmp_path: Path) 
 
 
 def crops_of_none(crops: Crops) -> Crops:
-    return Crops(crops.images, crops.masks, 0.0)
+    return Crops(crops.images, crops.targets, 0.0)
 
 
 def test_windows_are_those_of_image_and_mask_and_stay_within_the_image(tmp_path: Path) -> None:
@@ -258,12 +263,11 @@ def test_windows_are_those_of_image_and_mask_and_stay_within_the_image(tmp_path:
                 assert min(0, side - window) <= start <= max(0, side - window)
             image, fields = crops(row, seed)
             assert np.array_equal(image.image, crops.images.part(str(row), box))
-            assert np.array_equal(fields["mask"], crops.masks.part(row, box))
+            assert np.array_equal(fields["mask"], crops.targets.part(row, box)["mask"])
             assert ((fields["mask"] == IGNORE).any()) == (height < WINDOW[0] or width < WINDOW[1])
 
 
 def test_pixels_of_rare_classes_are_found_evenly(tmp_path: Path) -> None:
-    crops = crops_of(tmp_path)
     (tmp_path / "big").mkdir()
     mask = np.zeros((3000, 40), np.uint8)
     mask[:, :30], mask[2999, 39] = 1, 2
@@ -275,11 +279,11 @@ def test_pixels_of_rare_classes_are_found_evenly(tmp_path: Path) -> None:
     }])  # fmt: skip
     build_piece(Contents(table, 1), NATIVE, tmp_path / "big/cache", tmp_path / "big/work")
     images = TiledImages([tmp_path / "big/cache"], WINDOW)
-    crops = Crops(images, tasks.target({"name": "segmentation"}, SHAPES).targets(table, images, "native"), 1.0)
-    common, rare = crops.pixels(0)
-    assert rare.tolist() == [[2999, 39]]
+    crops = Crops(images, masks_of(table, images), 1.0)
+    common, rare = crops.targets.places(0)
+    assert rare.tolist() == [[2999, 39, 3000, 40]]
     assert len(common) == 256
-    assert (mask[tuple(common.T)] == 1).all()
+    assert (mask[tuple(common[:, :2].T)] == 1).all()
     assert abs(common[:, 0].mean() - 1500) < 200
     drawn = [crops(0, seed)[1]["mask"] for seed in range(100)]
     assert 0.35 < np.mean([(one == 2).any() for one in drawn]) < 0.75, "classes equally often"
@@ -388,7 +392,7 @@ def test_pseudo_labels_are_trained_on_in_windows(tiny_masks: Tiny, native: dict[
     rows = pd.DataFrame([{"id": "te01", "rle": text, "weight": 0.5, "split": "", **size}])
     masks = target.targets(rows, images, "native")
     for seed in range(10):
-        crops = Crops(images, masks, 1.0)
+        crops = Crops(images, WindowMasks(masks, images), 1.0)
         top, left, bottom, right = crops.box(0, seed)
         assert np.array_equal(crops(0, seed)[1]["mask"], mask[top:bottom, left:right])
         assert (crops(0, seed)[1]["mask"] == 1).any()
@@ -417,7 +421,7 @@ def config_of(windows: Any = True, task: str = "segmentation", more: Any = None,
         ({"windows": {"positive_crop": 1.5}}, "windows.positive_crop = 1.5: must be at most 1"),
         ({"windows": {"per_image": 0}}, "windows.per_image = 0"),
         ({"windows": {"scale": 0}}, "windows.scale = 0: must be at least 0.01"),
-        ({"task": "classification"}, "windows: task 'classification' needs whole images; remove it (task segmentation can be"),
+        ({"task": "classification"}, "windows: task 'classification' needs whole images; remove it (predicted in parts: segmen"),
         ({"resize": "pad"}, "windows: images keep their shape, so resize: pad has no effect; remove it"),
         ({"interpolation": "bicubic"}, "windows: scale averages areas, so interpolation: bicubic has no effect; remove it"),
         ({"cache_image_size_px": 64}, "images are cached at their own size, so cache_image_size_px has no effect; remove it"),

@@ -143,9 +143,12 @@ def problems(written: Written, kind: Kind, entries: Mapping[str, str]) -> Iterat
 
 
 def _of_another_kind(name: str, word: str) -> str:
-    """``is a loss; `` for a name of another kind than ``word``; empty if no other kind has it."""
-    found = [kind for kind in _kinds_of(name) if kind != word]
-    return f"is {'an' if found[0][0] in 'aeiou' else 'a'} {found[0]}; " if found else ""
+    """``is a loss; `` for a name of another kind than ``word``, or that two kinds have; empty for other names."""
+    kinds = _kinds_of(name)
+    if kinds in ([], [word]):
+        return ""
+    kind, of = (word, " of another task") if word in kinds else (kinds[0], "")
+    return f"is {'an' if kind[0] in 'aeiou' else 'a'} {kind}{of}; "
 
 
 def _kinds_of(name: str) -> list[str]:

@@ -17,6 +17,8 @@ WITH_RANGES = ("hill_climbing", "stacking", "boosted_stacking", "fitted_fusion",
 """Steps that check their parameters when they are built, which needs no task."""
 
 THRESHOLDS, COMPONENTS, INSTANCES, SPACING = "thresholds", "components", "instances", "spacing"
+IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
+"""IoU that instance AP can be asked for at."""
 
 
 def average_key(config: Config) -> str:
@@ -158,6 +160,9 @@ def _instances(step: components.Written, config: Config, task: Facts) -> Iterato
     per_class = parse(step)[1].get("per_class", True)
     if not isinstance(per_class, bool):
         yield f"per_class = {shown(per_class)}: must be true or false"
+    name, params = parse(metric) if (metric := parse(step)[1].get("metric")) else ("", {})
+    if name == "instance_ap" and params.get("iou") is not None and params["iou"] not in IOUS:
+        yield f"metric: instance_ap: iou = {shown(params['iou'])}: must be one of 0.5, 0.55, ..., 0.95"
     yield from _range(step, config, task)
     yield from _decided(config)
 

@@ -18,6 +18,8 @@ from goldfold.tasks.facts import Facts
 FLIPS = ("none", "horizontal", "both")
 SWAPS = frozenset({"rot90", "rot270", "transpose", "antitranspose"})
 """Views that swap height and width."""
+D4 = frozenset({"d4", "dihedral", "d4_transform"})
+"""Names of other tools for all turns by 90 degrees and their mirrored images."""
 
 
 def _view(value: Any) -> Any:
@@ -37,6 +39,9 @@ def view_problems(key: str, written: Written, task: Facts, task_name: str) -> It
     name, params = parse(written)
     is_lossy = name in {*catalog.VIEWS} - {*catalog.INVERTED} - {*task.views}
     why = "; masks and boxes need views that show the whole image and can be inverted" if is_lossy else ""
+    if name.lower() in D4:
+        yield f"{key} = {shown(written)}: is no view; the eight turns and mirrored turns are tta: [{', '.join(catalog.TURNS)}]"
+        return
     found = list(component_problems(key, written, kinds.VIEW, task.views, task_name))
     yield from (f"{problem}{why}" for problem in found)
     if found or name not in catalog.VIEWS:

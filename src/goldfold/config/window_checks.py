@@ -23,9 +23,9 @@ def window_problems(model: Model, config: Config, task: Facts) -> Iterator[str]:
     """Problems of `windows` of a model with its task, and with how its images are prepared."""
     if model.windows is None:
         return
-    if task.target != "mask":
-        able = ", ".join(name for name in TASKS if facts(name).target == "mask")
-        yield f"windows: task {config.task!r} needs whole images; remove it (task {able} can be predicted in parts)"
+    if not task.in_windows:
+        able = ", ".join(name for name in TASKS if facts(name).in_windows)
+        yield f"windows: task {config.task!r} needs whole images; remove it (predicted in parts: {able})"
         return
     if model.resize != "squash":
         yield f"windows: images keep their shape, so resize: {model.resize} has no effect; remove it"

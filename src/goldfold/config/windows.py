@@ -1,4 +1,4 @@
-"""Config of windows: large images in parts, for networks that predict maps."""
+"""Config of windows: large images in parts, for networks that predict maps or boxes."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,18 +14,26 @@ MOST_OVERLAP = 0.95
 """Four hundred windows of each pixel: far more than they can gain."""
 
 
+def _count(value: Any) -> Any:
+    """A number of windows, or ``auto``; one message for both."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_CROPS
+    if value != "auto" and not is_whole:
+        raise ValueError(f"write auto, or a whole number of windows from 1 to {MOST_CROPS:,}")
+    return value
+
+
 class Windows(Section):
     """Windows of `image_size_px`, which a network is trained on and predicts, instead of whole images at that size."""
 
     scale: Number = Field(1.0, ge=0.01, le=4)
     """Factor by which images are resized first: 0.5 halves their sides, so that a window shows four times as much."""
     overlap: Number = 0.5
-    """Part of a window that the next one covers again in prediction, from 0 to 0.95; overlapping windows are averaged with
-    Gaussian weights."""
+    """Part of a window that the next one covers again in prediction, from 0 to 0.95. Maps of overlapping windows are averaged with
+    Gaussian weights; boxes of one object are joined."""
     positive_crop: Number = Field(0.5, ge=0, le=1)
-    """Probability that a training window is placed around a pixel of a class, of each class equally often, instead of anywhere
-    in the image; the background does not count."""
-    per_image: Literal["auto"] | Annotated[int, Field(ge=1, le=MOST_CROPS)] = "auto"
+    """Probability that a training window is placed around a pixel, or an object, of a class, of each class equally often, instead
+    of anywhere in the image; the background does not count."""
+    per_image: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=MOST_CROPS)], BeforeValidator(_count)] = "auto"
     """Training windows of each image per epoch; `auto` is the number that covers its area about once, from 1 to 256."""
 
     @field_validator("overlap")
@@ -43,7 +51,15 @@ class Windows(Section):
 
 def _switched(value: Any) -> Any:
     """``true`` stands for all defaults, ``false`` for no windows."""
-    return ({} if value else None) if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return {} if value else None
+    if value is None or isinstance(value, dict | Windows):
+        return value
+    size = f"image_size_px: {value}" if isinstance(value, int) else "image_size_px"
+    raise ValueError(
+        f"write true, or {{scale: 1, overlap: 0.5, positive_crop: 0.5, per_image: auto}} with the keys that you want to change; "
+        f"the size of a window is {size} of the model"
+    )
 
 
 Written = Annotated[Windows | None, BeforeValidator(_switched, json_schema_input_type=Windows | bool | None)]

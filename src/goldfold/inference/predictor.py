@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +18,7 @@ from goldfold.cases import Inputs
 from goldfold.inference import views
 from goldfold.inference.loading import Images, Loader
 from goldfold.inference.views import View
-from goldfold.inference.windows import Parts, Windows, batch_of, blended, boxes_of
+from goldfold.inference.windows import Grid, Joins, Parts, Windows, batch_of
 from goldfold.metadata.encoder import Encoder
 from goldfold.models.arguments import arguments
 from goldfold.models.earlier import as_trained
@@ -146,25 +147,27 @@ class Predictor:
     ) -> Iterator[dict[str, Any]]:
         """Predict image by image, each window by window; ``on_batch`` is also called with 0 after a batch of windows."""
         self.network.eval()
-        window = images.frame
-        size = min(batch_size, batch_of(window))
+        task: Joins = self.task  # type: ignore[assignment]
         for id in ids:
-
-            def maps(places: list[tuple[int, int]], id: str = id) -> Iterator[NDArray[np.uint8]]:
-                boxes, names = boxes_of(places, window), [f"{id} {top} {left}" for top, left in places]
-                for start in range(0, len(boxes), size):
-                    pixels = np.stack([images.part(id, box) for box in boxes[start : start + size]])
-                    inputs = Inputs.of(torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2))
-                    with torch.inference_mode(), self.autocast():
-                        part = self.task.predict(
-                            self.network, inputs, self._bound(names[start : start + size], inputs, None)
-                        )
-                    on_batch(0)
-                    yield from part["maps"]
-
-            whole = blended(images.size(id), window, overlap, maps)
+            grid = Grid.of(images.size(id), images.frame, overlap)
+            whole = task.joined(grid, self._windows_of(id, images, grid, batch_size, on_batch))
             on_batch(1)
-            yield {"maps": [whole]}
+            yield whole
+
+    def _windows_of(
+        self, id: str, images: Parts, grid: Grid, batch_size: int, on_batch: Callable[[int], None]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the prediction of each window of an image."""
+        size, places = min(batch_size, batch_of(grid.window)), iter(grid)
+        while chosen := list(islice(places, size)):
+            pixels = np.stack([images.part(id, grid.box(place)) for place in chosen])
+            inputs = Inputs.of(torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2))
+            names = [f"{id} {top} {left}" for top, left in chosen]
+            with torch.inference_mode(), self.autocast():
+                part = self.task.predict(self.network, inputs, self._bound(names, inputs, None))
+            on_batch(0)
+            for number in range(len(chosen)):
+                yield {name: values[number] for name, values in part.items()}
 
     def _bound(self, ids: Sequence[str], inputs: Inputs, larger: Tensor | None) -> list[View]:
         """Return the views of a batch."""

@@ -1,15 +1,15 @@
-"""Predict images that are larger than a network's input: window by window, blended by Gaussian weights.
+"""Predict images that are larger than a network's input window by window, and blend maps by Gaussian weights.
 
-The Gaussian weights, with a standard deviation of an eighth of the window, are those of nnU-Net (Isensee et al. 2021, Nature
-Methods 18, "inference").
+Boxes of windows are joined by `goldfold.inference.window_boxes`. The weights, with a standard deviation of an eighth of the
+window, are those of nnU-Net (Isensee et al. 2021, Nature Methods 18, "inference").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain, product
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ MOST_PIXELS = 2**21
 size of whole images."""
 Size = tuple[int, int]
 """Height and width."""
+Place = tuple[int, int]
+"""First row and column of a window."""
 
 
 class Parts(Protocol):
@@ -59,9 +61,44 @@ def starts(side: int, window: int, overlap: float) -> list[int]:
     return [*range(0, side - window, stride), side - window]
 
 
-def places(size: Size, window: Size, overlap: float) -> list[tuple[int, int]]:
-    """First row and column of each window of an image, row by row."""
-    return list(product(starts(size[0], window[0], overlap), starts(size[1], window[1], overlap)))
+@dataclass(frozen=True)
+class Grid:
+    """Windows of one image, row by row; their places are made on access."""
+
+    size: Size
+    """Height and width of the image."""
+    window: Size
+    tops: tuple[int, ...]
+    lefts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, size: Size, window: Size, overlap: float) -> Grid:
+        """Lay out the windows of an image."""
+        tops, lefts = (tuple(starts(a, b, overlap)) for a, b in zip(size, window, strict=True))
+        return cls(size, window, tops, lefts)
+
+    def __len__(self) -> int:
+        return len(self.tops) * len(self.lefts)
+
+    def __getitem__(self, number: int) -> Place:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        row, column = divmod(number, len(self.lefts))
+        return self.tops[row], self.lefts[column]
+
+    def __iter__(self) -> Iterator[Place]:
+        return product(self.tops, self.lefts)
+
+    def box(self, place: Place) -> tuple[int, int, int, int]:
+        """First row and column of a window, and those after the last."""
+        return *place, place[0] + self.window[0], place[1] + self.window[1]
+
+
+class Joins(Protocol):
+    """Optional member of the facet `goldfold.tasks.protocol.Infer`, needed for windows."""
+
+    def joined(self, grid: Grid, parts: Iterator[dict[str, Any]]) -> dict[str, Any]:
+        """Join what was predicted for each window, in the order of the grid, to the prediction of a batch of the one image."""
 
 
 def weights(side: int) -> NDArray[np.float64]:
@@ -71,24 +108,20 @@ def weights(side: int) -> NDArray[np.float64]:
     return found
 
 
-def blended(
-    size: Size, window: Size, overlap: float, maps: Callable[[list[tuple[int, int]]], Iterator[NDArray[np.uint8]]]
-) -> NDArray[np.uint8]:
-    """Predict one image; in memory are only the result and, as float, one row of windows.
+def blended(grid: Grid, maps: Iterator[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Blend the maps of the windows of one image; in memory are only the result and, as float, one row of windows.
 
     Args:
-        size: height and width of the image.
-        maps: places of windows -> the map (channels, height, width) of each, in this order.
+        maps: the map (channels, height, width) of each window, in the order of the grid.
 
     Returns:
         (channels, height, width), the weighted mean over the windows that show a pixel.
     """
-    tops, lefts = (starts(a, b, overlap) for a, b in zip(size, window, strict=True))
-    found = maps(list(product(tops, lefts)))
-    first = next(found)
-    found = chain([first], found)
-    y, x = -min(tops[0], 0), -min(lefts[0], 0)
-    tops, lefts = [top + y for top in tops], [left + x for left in lefts]
+    size, window = grid.size, grid.window
+    first = next(maps)
+    found = chain([first], maps)
+    y, x = -min(grid.tops[0], 0), -min(grid.lefts[0], 0)
+    tops, lefts = [top + y for top in grid.tops], [left + x for left in grid.lefts]
     canvas = max(size[0], window[0]), max(size[1], window[1])
     rows, columns = _sums(tops, window[0], canvas[0]), _sums(lefts, window[1], canvas[1])
     ahead = np.outer(weights(window[0]), weights(window[1])).astype(np.float32)
@@ -116,8 +149,3 @@ def _sums(starts: list[int], window: int, side: int) -> NDArray[np.float64]:
 def batch_of(window: Size) -> int:
     """Number of windows that are predicted at a time."""
     return max(1, MOST_PIXELS // (window[0] * window[1]))
-
-
-def boxes_of(places: list[tuple[int, int]], window: Size) -> list[tuple[int, int, int, int]]:
-    """Return first row and column, and those after the last, of windows by their places."""
-    return [(top, left, top + window[0], left + window[1]) for top, left in places]

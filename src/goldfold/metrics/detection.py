@@ -24,7 +24,7 @@ Prediction = tuple[ArrayLike, ArrayLike, ArrayLike]
 """Boxes (n, 4), scores (n,) and labels (n,) of one image."""
 
 MAX_DETECTIONS = 100
-"""Number of best detections per image and class that count, as in COCO."""
+"""Number of best detections per image and class that count by default, as in COCO."""
 AREAS = ("all", "small", "medium", "large")
 """COCO's ranges of areas, divided at 32 x 32 and 96 x 96 pixels."""
 
@@ -65,13 +65,19 @@ class Evidence:
         return self, rows
 
 
-def compare(truth: Sequence[Truth], predictions: Sequence[Prediction], n_classes: int) -> Evidence:
+def compare(
+    truth: Sequence[Truth],
+    predictions: Sequence[Prediction],
+    n_classes: int,
+    max_detections: int = MAX_DETECTIONS,
+) -> Evidence:
     """Match detections with true objects per class, as in COCO; no object is a crowd.
 
     Args:
         truth: per image, boxes in pixels and labels.
         predictions: per image in the same order, boxes in pixels, scores and labels.
         n_classes: labels are 0 to n_classes - 1.
+        max_detections: best detections per image and class that count.
 
     Raises:
         DataError: no images, inconsistent lengths or shapes, reversed boxes, labels out of range, or NaN.
@@ -81,9 +87,9 @@ def compare(truth: Sequence[Truth], predictions: Sequence[Prediction], n_classes
             f"{len(truth)} images of truth and {len(predictions)} of predictions. Give one entry per image."
         )
     objects = _flat("truth", [(boxes, np.zeros(len(np.asarray(labels))), labels) for boxes, labels in truth], n_classes)
-    found = _best_of_each_cell(_flat("predictions", predictions, n_classes))
+    found = _best_of_each_cell(_flat("predictions", predictions, n_classes), max_detections)
     sets = [_coco(boxes, len(truth), n_classes) for boxes in (objects, found)]
-    every, at_50, at_75 = (_evaluated(sets, iou) for iou in (None, 0.5, 0.75))
+    every, at_50, at_75 = (_evaluated(sets, iou, max_detections) for iou in (None, 0.5, 0.75))
     matches = {area: _matches(every, number) for number, area in enumerate(AREAS)}
     matches |= {"iou50": _matches(at_50, 0), "iou75": _matches(at_75, 0)}
     hit = np.zeros(len(found.score), dtype=bool)
@@ -135,7 +141,7 @@ def best_threshold(evidence: Evidence) -> float:
 def by_class(evidence: Evidence) -> dict[str, list[Any]]:
     """Return the columns of a table with one row per class; NaN for a class that cannot be scored.
 
-    ``objects`` and ``detections`` are counts (at most 100 detections per image), ``ap``, ``ap50`` and ``ap75`` are those of
+    ``objects`` and ``detections`` are counts (of detections, those that count), ``ap``, ``ap50`` and ``ap75`` are those of
     COCO, ``precision``, ``recall`` and ``threshold`` are those of the best F1 of the class at IoU 0.5.
     """
     precision = _accumulated(evidence.matches["all"], np.arange(len(evidence)))["precision"]
@@ -242,11 +248,11 @@ def _flat(what: str, images: Sequence[Prediction], n_classes: int) -> _Boxes:
     return _Boxes(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _best_of_each_cell(found: _Boxes) -> _Boxes:
-    """Keep the best `MAX_DETECTIONS` per image and class; equal scores stay in the given order, as in COCO."""
+def _best_of_each_cell(found: _Boxes, most: int) -> _Boxes:
+    """Keep the best ``most`` per image and class; equal scores stay in the given order, as in COCO."""
     order = np.lexsort((-found.score, found.label, found.image))
     cell = found.image[order] * (found.label.max(initial=0) + 1) + found.label[order]
-    order = order[np.arange(len(order)) - np.searchsorted(cell, cell) < MAX_DETECTIONS]
+    order = order[np.arange(len(order)) - np.searchsorted(cell, cell) < most]
     return _Boxes(found.image[order], found.box[order], found.score[order], found.label[order])
 
 
@@ -258,7 +264,7 @@ def _coco(boxes: _Boxes, n_images: int, n_classes: int) -> Any:
     return COCO({"images": images, "categories": categories, "annotations": boxes.annotations()})
 
 
-def _evaluated(sets: list[Any], iou: float | None) -> Any:
+def _evaluated(sets: list[Any], iou: float | None, max_detections: int) -> Any:
     """Run faster-coco-eval at ten IoU thresholds and over all of `AREAS`, or at one IoU for all areas.
 
     ``eval["matched"]`` pools the pairs of all thresholds and areas, so it identifies hits only if ``iou`` is given.
@@ -266,7 +272,7 @@ def _evaluated(sets: list[Any], iou: float | None) -> Any:
     from faster_coco_eval import COCOeval_faster
 
     evaluation = COCOeval_faster(*sets, iouType="bbox", separate_eval=True)
-    evaluation.params.maxDets = [MAX_DETECTIONS]
+    evaluation.params.maxDets = [max_detections]
     if iou is not None:
         evaluation.params.iouThrs, evaluation.params.areaRng = np.array([iou]), evaluation.params.areaRng[:1]
     evaluation.evaluate()

@@ -1,5 +1,6 @@
 """Masks in a network's frame, made on access."""
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ class FramedMasks(Sequence[dict[str, Any]]):
         self.ids = list(table["id"])
         self.sizes = list(zip(table["height"].astype(int), table["width"].astype(int), strict=True))
         self.texts = list(table["rle"]) if "rle" in table else [""] * len(table)
+        self._packed: dict[int, Packed] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -47,8 +49,9 @@ class FramedMasks(Sequence[dict[str, Any]]):
 
     def _inside(self, row: int, box: Box) -> NDArray[np.uint8]:
         if self.texts[row]:
-            top, left, bottom, right = box
-            return self.inner(row)[top:bottom, left:right]
+            if row not in self._packed:
+                self._packed[row] = Packed(self.inner(row))
+            return self._packed[row].part(box)
         return self.coding.channels(self.images.mask_part(self.ids[row], box))
 
     def placement(self, row: int) -> Placement:
@@ -64,3 +67,22 @@ class FramedMasks(Sequence[dict[str, Any]]):
         else:
             framed = self.coding.channels(self.images.mask(self.ids[row]))
         return placement.out_of_frame(framed, IGNORE)
+
+
+class Packed:
+    """A mask (height, width) as compressed strips of rows, of which windows read some: it is decoded from its text once."""
+
+    STRIP_PX = 128
+
+    def __init__(self, mask: NDArray[np.uint8]) -> None:
+        self.width = mask.shape[1]
+        tops = range(0, len(mask), self.STRIP_PX)
+        self.strips = [zlib.compress(mask[top : top + self.STRIP_PX].tobytes(), 1) for top in tops]
+
+    def part(self, box: Box) -> NDArray[np.uint8]:
+        """Return a part of the mask, within it."""
+        top, left, bottom, right = box
+        first, last = top // self.STRIP_PX, -(-bottom // self.STRIP_PX)
+        pixels = b"".join(zlib.decompress(strip) for strip in self.strips[first:last])
+        rows = np.frombuffer(pixels, np.uint8).reshape(-1, self.width)
+        return rows[top - first * self.STRIP_PX : bottom - first * self.STRIP_PX, left:right]

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goldfold.base.counter import counter
 from goldfold.cache.tiled import TiledImages, drawn_box
-from goldfold.cache.tiles import SIDE_PX, Box
-from goldfold.samples.dense import FramedMasks
+from goldfold.cache.tiles import Box
 from goldfold.samples.samplers import Rows, Sampler, TrainingCases
 
 MOST_AUTO = 256
 """Most windows of an image per epoch by ``auto``."""
-CANDIDATES = 256
-"""Pixels of a class of an image around which windows are placed; of more, this many are drawn once."""
-STRIP_PX = 8 * SIDE_PX
-"""Rows of a mask that are searched for classes at a time."""
 
 
 @dataclass(frozen=True)
@@ -34,73 +28,54 @@ class One:
         return [self.image]
 
 
+class Targets(Protocol):
+    """Targets of images at their own size, in parts, as those of `goldfold.samples.window_targets`."""
+
+    ids: Sequence[str]
+
+    def part(self, row: int, box: Box) -> dict[str, Any]:
+        """Return the fields of the target of a window."""
+
+    def places(self, row: int) -> list[NDArray[np.int32]]:
+        """Return places (n, 4) of each class that is in the image: first row and column, and those after the last."""
+
+
 @dataclass(frozen=True)
 class Crops:
-    """Windows of training images with their masks, each a function of the row and a seed.
+    """Windows of training images with their targets, each a function of the row and a seed.
 
-    With probability ``positive`` a window lies around a pixel of a class: of the classes in the image one is drawn, then one
-    of its pixels, which is anywhere in the window. Else it lies anywhere in the image; also where the image has no class.
+    With probability ``positive`` a window shows one of the places of a class: of the classes in the image one is drawn, then one
+    of its places, which is anywhere in the window. Else it lies anywhere in the image; also where the image has no class.
     """
 
     images: TiledImages
-    masks: FramedMasks
+    targets: Targets
     positive: float
-    found: dict[int, list[NDArray[np.int32]]] = field(default_factory=dict)
-    """Row -> pixels by class that is in the image, filled on access."""
 
     def __call__(self, row: int, seed: int) -> tuple[One, dict[str, Any]]:
         """Return the image of a window (height, width, channels) and the fields of its target."""
         box = self.box(row, seed)
-        return One(self.images.part(self.masks.ids[row], box)), {"mask": self.masks.part(row, box)}
+        return One(self.images.part(self.targets.ids[row], box)), self.targets.part(row, box)
 
     def box(self, row: int, seed: int) -> Box:
         """Draw the place of a window, within the image or, where it is smaller, around it."""
         generator, window = np.random.default_rng(seed), self.images.frame
-        size = self.images.size(self.masks.ids[row])
-        if generator.random() < self.positive and (classes := self.pixels(row)):
-            pixels = classes[generator.integers(len(classes))]
-            return _around(pixels[generator.integers(len(pixels))], size, window, generator)
+        size = self.images.size(self.targets.ids[row])
+        if generator.random() < self.positive and (classes := self.targets.places(row)):
+            places = classes[generator.integers(len(classes))]
+            return _around(places[generator.integers(len(places))], size, window, generator)
         return drawn_box(size, window, generator)
-
-    def pixels(self, row: int) -> list[NDArray[np.int32]]:
-        """Return pixels (n, 2), row and column, of each class that is in the image, at most `CANDIDATES`."""
-        if row not in self.found:
-            self.found[row] = self._search(row)
-        return self.found[row]
-
-    def _search(self, row: int) -> list[NDArray[np.int32]]:
-        coding, (height, width) = self.masks.coding, self.images.size(self.masks.ids[row])
-        channels = range(coding.first, coding.n_channels)
-        boxes = [(top, 0, min(top + STRIP_PX, height), width) for top in range(0, height, STRIP_PX)]
-        counts = np.array([np.bincount(self.masks.part(row, box).ravel(), minlength=256) for box in boxes])
-        generator = np.random.default_rng(counter(self.masks.ids[row], "candidates"))
-        wanted = [_ranks(counts[:, channel], generator) for channel in channels]
-        found: list[list[NDArray[np.int32]]] = [[] for _ in channels]
-        for number, box in enumerate(boxes):
-            if any(len(ranks[number]) for ranks in wanted):
-                strip = self.masks.part(row, box)
-                for place, channel in enumerate(channels):
-                    flat = np.flatnonzero(strip == channel)[wanted[place][number]]
-                    found[place].append(np.stack([box[0] + flat // width, flat % width], axis=1).astype(np.int32))
-        return [pixels for parts in found if parts and len(pixels := np.concatenate(parts))]
-
-
-def _ranks(counts: NDArray[np.int64], generator: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Draw some of the pixels of a class, by their number within each strip, where strips have ``counts`` of them."""
-    total = int(counts.sum())
-    drawn = np.sort(generator.choice(total, CANDIDATES, replace=False)) if total > CANDIDATES else np.arange(total)
-    ends = np.cumsum(counts)
-    return [drawn[(drawn >= end - n) & (drawn < end)] - (end - n) for n, end in zip(counts, ends, strict=True)]
 
 
 def _around(
-    pixel: NDArray[np.int32], size: tuple[int, int], window: tuple[int, int], generator: np.random.Generator
+    place: NDArray[np.int32], size: tuple[int, int], window: tuple[int, int], generator: np.random.Generator
 ) -> Box:
-    """Draw a window that shows a pixel, at any place of it, as far as the window stays within the image."""
-    starts = []
-    for at, whole, side in zip(pixel.tolist(), size, window, strict=True):
-        low, high = min(0, whole - side), max(0, whole - side)
-        starts.append(int(generator.integers(max(low, at - side + 1), min(high, at), endpoint=True)))
+    """Draw a window that shows a place wholly, or is filled by it, as far as the window stays within the image."""
+    starts, (top, left, bottom, right) = [], place.tolist()
+    for first, end, whole, side in zip((top, left), (bottom, right), size, window, strict=True):
+        least, most = min(0, whole - side), max(0, whole - side)
+        low, high = sorted((end - side, first))
+        starts.append(int(generator.integers(min(max(least, low), most), max(min(most, high), least), endpoint=True)))
     return starts[0], starts[1], starts[0] + window[0], starts[1] + window[1]
 
 

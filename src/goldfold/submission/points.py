@@ -41,11 +41,11 @@ def form(
             "images": ["PointString"],
             "columns": [f"{name}_{axis}" for name in classes for axis in "xy"],
         }[kind]
-        return Form([settings["id_column"], *listed], repeats=kind == "points")
+        return Form([settings["id_column"], *listed], repeats=kind == "points", may_lack=kind == "points")
     columns = [str(column) for column in sample.columns]
     kind = kind_of(columns, classes, where, rows)
     keys = [(str(id),) for id in sample.iloc[:, 0]]
-    return Form(columns, keys=keys, repeats=kind == "points")
+    return Form(columns, keys=keys, repeats=kind == "points", may_lack=kind == "points")
 
 
 def kind_of(columns: Sequence[str], classes: Sequence[str], where: str, rows: str) -> Kind:

@@ -91,6 +91,8 @@ class Facts:
     """True if classes are in order by their nature, so that metrics of grades are always reported."""
     converts: tuple[str, ...] = ()
     """Other kinds of target that `Examine` turns into its own, such as boxes into their centres."""
+    in_windows: bool = False
+    """True if large images can be trained on and predicted in windows: `Target.in_windows` and `Infer.joined` exist."""
     follows_roi: bool = True
     """True if targets and predictions move with the region cropped from an image (`data.roi`)."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from goldfold.predictions.arrays import Arrays
+    from goldfold.samples.windows import Targets
     from goldfold.submission.form import Form
 
 
@@ -57,6 +58,19 @@ def classes_of(target: protocol.Target, rows: "pd.DataFrame", targets: Sequence[
     rare_first = np.argsort(found.sum(axis=0), kind="stable")
     first = rare_first[found[:, rare_first].argmax(axis=1)]
     return np.where(found.any(axis=1), first, -1)
+
+
+def in_windows(
+    target: protocol.Target, ids: Sequence[str], targets: Sequence[dict[str, Any]], images: Any, min_visible: float
+) -> "Targets":
+    """Return what windows of images at their own size show of their targets.
+
+    Args:
+        targets: result of `Target.targets` for the images ``ids``.
+        images: a `goldfold.cache.tiled.TiledImages`.
+    """
+    found: Targets = target.in_windows(ids, targets, images, min_visible)  # type: ignore[attr-defined]
+    return found
 
 
 def refuse_doubts(

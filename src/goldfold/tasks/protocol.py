@@ -72,7 +72,8 @@ class Target(Protocol):
     """Targets, from the raw data to samples.
 
     Optional: ``presence(targets)`` -> (images, classes) True where a class is in a result of `targets`; needed for samplers
-    by class if the tables of the folds do not hold all that `content` needs.
+    by class if the tables of the folds do not hold all that `content` needs. ``in_windows(ids, targets, images, min_visible)`` ->
+    `goldfold.samples.windows.Targets`, what windows of large images show of a result of `targets`; needed if `Facts.in_windows`.
     """
 
     def content(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -109,7 +110,10 @@ class Learn(Protocol):
 
 
 class Infer(Protocol):
-    """Networks, and their predictions as arrays of a file."""
+    """Networks, and their predictions as arrays of a file.
+
+    Optional: ``joined(grid, parts)``, see `goldfold.inference.windows.Joins`; needed if `Facts.in_windows`.
+    """
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
         """Build a network for `Inputs` with images of 0..255, such as `goldfold.models.wrapping.Normalised`."""

@@ -27,6 +27,7 @@ from goldfold.training import windows
 from goldfold.training.changes import augment_of, mixing_of
 
 if TYPE_CHECKING:
+    from goldfold.samples.dataset import Crops
     from goldfold.tasks.protocol import Learn
     from goldfold.training.spec import Spec
 
@@ -69,7 +70,8 @@ def previews(
         images = opened([Path(folder) / "images"], spec.size, spec.resize, rule)
         targets = target.targets(table, images, spec.resize)
         as_shown = Augment("none", "none", images.frame, spec.channels, compose_params(learn), shown=spec.size)
-        samples = _Samples(spec, learn, images, list(table["id"]), targets)
+        crops = windows.crops_of(spec, target, table["id"], images, targets)
+        samples = _Samples(spec, learn, images, list(table["id"]), targets, crops)
         names = table["label"] if "label" in table else [""] * len(table)
         return [
             Preview(id, str(name), as_shown(samples.plain(row), 0), [samples.at(epoch, row) for epoch in range(n)])
@@ -81,10 +83,16 @@ class _Samples:
     """Samples by epoch and row, as `goldfold.samples.dataset.TrainingSet` makes them, but without torch."""
 
     def __init__(
-        self, spec: Spec, learn: Learn, images: Any, ids: Sequence[str], targets: Sequence[dict[str, Any]]
+        self,
+        spec: Spec,
+        learn: Learn,
+        images: Any,
+        ids: Sequence[str],
+        targets: Sequence[dict[str, Any]],
+        crops: Crops | None,
     ) -> None:
-        self.crops = windows.crops_of(spec, images, targets)
-        self.images, self.ids, self.targets, self.key = images, ids, targets, spec.key
+        """``crops`` draws windows of the images, where networks take these."""
+        self.crops, self.images, self.ids, self.targets, self.key = crops, images, ids, targets, spec.key
         self.augment = augment_of(spec, learn, images.frame)
         self.mixing = mixing_of(spec, learn, None, lambda epoch: np.arange(len(ids)))
 

@@ -146,15 +146,16 @@ def loader(
         more: makes further fields of a sample.
     """
     process, processes = accelerator.process_index, accelerator.num_processes
-    if processes > 1 and len(rows) < 2 * processes:
+    n, what = windows.samples_of(spec, images, rows["id"])
+    if processes > 1 and n < 2 * processes:
         raise ConfigError(
-            f"models[].gpus = {processes}: there are only {len(rows)} training images, where each process needs two. Set gpus: 1."
+            f"models[].gpus = {processes}: there are only {n} {what}, where each process needs two. Set gpus: 1."
         )
     augment = augment_of(spec, learn, images.frame)
     targets = target.targets(rows, images, spec.resize)
     metadata = None if encoder is None else encoder.encode(rows)
     values = cache(partial(_values, target, rows, targets, lists))
-    crops = windows.crops_of(spec, images, targets)
+    crops = windows.crops_of(spec, target, rows["id"], images, targets)
     order = _order(spec, TrainingCases(len(rows), values), processes, rows, images)
     mixing = mixing_of(spec, learn, images.lacking(rows["id"]), order)
     samples = TrainingSet(

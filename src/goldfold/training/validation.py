@@ -62,7 +62,7 @@ class Validation:
         self.metrics, self.loss, self.accelerator = metrics, loss, accelerator
         self.targets, self.batch_size = target.targets(rows, self.images, spec.resize), BATCH_SIZE
         self.windows = windows.of_validation(spec)
-        self.of_windows = windows.of_validation_images(spec, self.images, self.targets)
+        self.of_windows = windows.of_validation_images(spec, target, rows["id"], self.images, self.targets)
 
     def __call__(self, network: nn.Module, pause: Pause) -> dict[str, float]:
         """Return scores by name, the loss first if the task has one in evaluation mode."""

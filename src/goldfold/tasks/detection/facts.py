@@ -23,6 +23,8 @@ class Settings:
     yolo: Literal["boxes", "scores"] | None = None
     """Write the predicted boxes as YOLO's text files too: class, centre and size as fractions of the image; `scores`: and the
     score as a sixth number."""
+    max_detections: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Best boxes per image and class that the metrics count, 100 as in COCO. Set it to more where images have more objects."""
 
 
 FACTS = Facts(
@@ -46,4 +48,5 @@ FACTS = Facts(
     unit="objects",
     weighs_samples=False,
     bad_label_policies=("fail", "quarantine", "drop"),
+    in_windows=True,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from goldfold.cases import Inputs
     from goldfold.inference.views import View
+    from goldfold.inference.windows import Grid
 
 
 class Infer:
@@ -52,6 +53,12 @@ class Infer:
 
         sizes = np.tile([[height, width]], (len(found), 1))
         return {"found": fused(found, sizes, [1.0] * len(views), wbf)}
+
+    def joined(self, grid: Grid, parts: Iterator[dict[str, Any]]) -> dict[str, Any]:
+        """Join the boxes of the windows of an image, in pixels of the whole image."""
+        from goldfold.inference import window_boxes
+
+        return {"found": [window_boxes.joined(grid, (part["found"] for part in parts))]}
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str

@@ -27,7 +27,7 @@ class Score:
         from goldfold.metrics.detection import compare
 
         true = [self.spec.boxes(text) for text in truth["boxes"]]
-        return compare(true, by_image(predictions, list(truth["id"])), len(self.classes))
+        return compare(true, by_image(predictions, list(truth["id"])), len(self.classes), self.spec.max_detections)
 
     def metric(self, wanted: components.Written) -> Metric:
         """Build a metric of the config."""

@@ -73,6 +73,11 @@ def _classes(spec: Spec, evidence: Evidence) -> Section:
         "0.75; AP is the mean over IoU 0.5 to 0.95. Precision (share of the boxes that are correct) and recall (share of the "
         "objects that are found) are at the score threshold with the best F1 of the class, at IoU 0.5."
     )
+    if (most := int(evidence.objects.max(initial=0))) > spec.max_detections:
+        intro += (
+            f" An image has {most:,} objects of a class, but only its best {spec.max_detections:,} boxes of a class count: "
+            f"set task_params.max_detections."
+        )
     intro += order_in_words(len(table), "AP50")
     columns = ["class", "AP", "AP50", "AP75", "precision", "recall", "threshold", "objects", "boxes"]
     mark = len(rows) - 1 if len(rows) > 1 else None

@@ -19,6 +19,7 @@ class Spec:
     box_fields: Sequence[str] = BOX_FIELDS
     least_score: float = 0.0
     yolo: Literal["boxes", "scores"] | None = None
+    max_detections: int = 100
 
     def boxes(self, text: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Parse the text of one image to boxes (n, 4) and class indices (n,)."""

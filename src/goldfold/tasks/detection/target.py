@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.cache.images import CachedImages
+    from goldfold.cache.tiled import TiledImages
+    from goldfold.samples.window_targets import WindowBoxes
 
 
 def examine(table: pd.DataFrame, classes: Sequence[str] | None, where: str, drops: bool, workers: int) -> Examined:
@@ -71,10 +73,17 @@ class Target:
         fields = []
         for row in table.to_dict("records"):
             boxes, labels = self.spec.boxes(row["boxes"])
-            frame = images.frame
-            placement = place((int(row["height"]), int(row["width"])), frame, resize, images.roi(row["id"]))
-            framed = placement.to_frame(boxes)
-            seen = clipped(framed, width=frame[1], height=frame[0])
+            placement = place((int(row["height"]), int(row["width"])), images.frame, resize, images.roi(row["id"]))
+            height, width = placement.frame  # that of the image itself where it is shown in windows
+            seen = clipped(placement.to_frame(boxes), width, height)
             keep = (np.diff(seen.reshape(-1, 2, 2), axis=1) > 1).all(axis=(1, 2))
             fields.append({"bboxes": seen[keep].astype(np.float32), "labels": labels[keep]})
         return fields
+
+    def in_windows(
+        self, ids: Sequence[str], targets: Sequence[dict[str, Any]], images: TiledImages, min_visible: float
+    ) -> WindowBoxes:
+        """Return what windows show of the boxes."""
+        from goldfold.samples.window_targets import WindowBoxes
+
+        return WindowBoxes(ids, targets, min_visible)

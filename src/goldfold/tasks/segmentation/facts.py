@@ -44,4 +44,5 @@ FACTS = Facts(
     cache_files=("masks.npy",),
     on_missing_label="fail",
     resizes=("squash", "pad"),  # pixels cropped away would count as background
+    in_windows=True,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from goldfold.cases import Inputs
     from goldfold.inference.views import View
+    from goldfold.inference.windows import Grid
 
 FULL = 255
 """Stored value of probability 1."""
@@ -50,6 +51,12 @@ class Infer:
             mean = back if mean is None else mean + back
         assert mean is not None, "there is at least one view"
         return {"maps": (mean * FULL).round().to(torch.uint8).cpu().numpy()}
+
+    def joined(self, grid: Grid, parts: Iterator[dict[str, Any]]) -> dict[str, Any]:
+        """Blend the maps of the windows of an image."""
+        from goldfold.inference.windows import blended
+
+        return {"maps": [blended(grid, (part["maps"] for part in parts))]}
 
     def pack(
         self, table: pd.DataFrame, parts: Iterable[dict[str, Any]], frame: tuple[int, int], resize: str

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goldfold.cache.images import CachedImages
+    from goldfold.cache.tiled import TiledImages
     from goldfold.samples.dense import FramedMasks
+    from goldfold.samples.window_targets import WindowMasks
 
 
 def examine(
@@ -75,3 +77,11 @@ class Target:
 
         channels = self.coding.first + np.arange(len(self.classes))
         return np.stack([np.bincount(fields["mask"].ravel(), minlength=256)[channels] > 0 for fields in targets])
+
+    def in_windows(
+        self, ids: Sequence[str], targets: FramedMasks, images: TiledImages, min_visible: float
+    ) -> WindowMasks:
+        """Return what windows show of the masks."""
+        from goldfold.samples.window_targets import WindowMasks
+
+        return WindowMasks(targets, images)
