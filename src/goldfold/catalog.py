@@ -20,6 +20,7 @@ TASKS: Entries = {
     "regression": "goldfold.tasks.regression",
     "segmentation": "goldfold.tasks.segmentation",
     "detection": "goldfold.tasks.detection",
+    "points": "goldfold.tasks.points",
 }
 """Packages, each with the facets below; a user-defined task is one class, ``package.module:Class``."""
 FACETS: Entries = {
@@ -83,7 +84,7 @@ AGGREGATIONS: Entries = {
 }
 """Ways in which the images of a case become one output of a network."""
 
-# --- by target: label, order (a label whose classes are in order), labels, value, mask, boxes
+# --- by target: label, order (a label whose classes are in order), labels, value, mask, boxes, points
 
 LOSSES: dict[str, Entries] = {
     "label": {
@@ -112,6 +113,9 @@ LOSSES: dict[str, Entries] = {
         **_of("goldfold.losses.segmentation", "topk_ce ohem_ce"),
     },
     "boxes": {},
+    "points": {
+        **_of("goldfold.losses.points", "peak_focal bce mse"),
+    },
 }
 _HEADS: Entries = {
     "logistic": "goldfold.heads.linear:logistic",
@@ -214,6 +218,14 @@ METRICS: dict[str, Entries] = {
         "ar100": "goldfold.metrics.detection:average_recall",
         "f1": "goldfold.metrics.detection:F1",
     },
+    "points": {
+        "fbeta": "goldfold.metrics.points:FBETA",
+        "ap": "goldfold.metrics.points:AP",
+        "count_mae": "goldfold.metrics.points:COUNT_MAE",
+        "count_rmse": "goldfold.metrics.points:COUNT_RMSE",
+        "mean_distance": "goldfold.metrics.points:MEAN_DISTANCE",
+        "pck": "goldfold.metrics.points:PCK",
+    },
 }
 OF_MASKS = frozenset({"boundary_iou", "boundary_f1", "hausdorff", "instance_ap"})
 """Metrics that read masks, where others take counts of pixels: they are computed only where a config asks for them."""
@@ -234,6 +246,9 @@ ENSEMBLES: dict[str, Entries] = {
     "boxes": {
         **_of("goldfold.ensembling.boxes", "wbf nms soft_nms nmw"),
     },
+    "points": {
+        **_of("goldfold.ensembling.points", "merged strongest"),
+    },
 }
 """Methods that combine the predictions of several members into one."""
 _AVERAGE: Entries = {"average": "goldfold.ensembling.averaging:Average"}
@@ -251,6 +266,7 @@ FUSIONS: dict[str, Entries] = {
     "value": _FITTED,
     "mask": _AVERAGE,
     "boxes": {**_AVERAGE, "fitted_fusion": "goldfold.ensembling.fitted_fusion:FittedFusion"},
+    "points": _AVERAGE,
 }
 """First steps of the ensemble, which combine the members' predictions into one, most by one of the methods above."""
 _THRESHOLDS: Entries = {"thresholds": "goldfold.ensembling.thresholds:Thresholds"}
@@ -269,6 +285,7 @@ POSTPROCESSING: dict[str, Entries] = {
         "instances": "goldfold.ensembling.mask_instances:instances",
     },
     "boxes": {},
+    "points": {"spacing": "goldfold.ensembling.spacing:Spacing", **_THRESHOLDS},
 }
 """Later steps of the ensemble, which change the combined prediction."""
 
@@ -296,6 +313,11 @@ MIXES: dict[str, Entries] = {
         "cutmix": "goldfold.samples.mixing.boxes:cutmix",
         "mosaic": "goldfold.samples.mixing.boxes:mosaic",
         "copy_paste": "goldfold.samples.mixing.boxes:copy_paste",
+    },
+    "points": {
+        "mixup": "goldfold.samples.mixing.points:mixup",
+        "cutmix": "goldfold.samples.mixing.points:cutmix",
+        "mosaic": "goldfold.samples.mixing.points:mosaic",
     },
 }
 """Ways of making one training sample of several."""
@@ -375,6 +397,7 @@ SOURCES: Entries = {
     "coco": "goldfold.sources.coco:read",
     "voc": "goldfold.sources.voc:read",
     "yolo": "goldfold.sources.yolo:read",
+    "points": "goldfold.sources.points:read",
 }
 DEMOS: Entries = {
     "digits": "goldfold.demo.digits:write",

@@ -51,6 +51,8 @@ def draw(
         images = (shown(path) for _, path in paths)
         if hasattr(output, "masks"):
             drawn = _masks(output, arrays, ids, images)
+        elif hasattr(output, "points"):
+            drawn = _points(output, arrays, ids, images)
         elif hasattr(output, "by_image"):
             drawn = _boxes(output, arrays, ids, images, draw_from or DRAW_FROM)
         else:
@@ -87,6 +89,20 @@ def _boxes(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels]
             for row in reversed(order)
         ]
         yield boxed(image, boxes, _side(image))
+
+
+def _points(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels]) -> Iterator[Pixels]:
+    """Draw the points that reach their threshold as dots in the colours of their classes, with a legend of those present."""
+    for image, (points, _, labels) in zip(images, output.points(arrays, ids), strict=True):
+        dots = [
+            Box([*point.tolist(), *point.tolist()], colour_of(int(label)), is_dot=True)
+            for point, label in zip(points, labels, strict=True)
+        ]
+        present, numbers = np.unique(labels, return_counts=True)
+        words = [
+            (f"{output.classes[one]}: {n}", colour_of(one)) for one, n in zip(present.tolist(), numbers, strict=True)
+        ]
+        yield _below(boxed(image, dots, _side(image)), words or [("nothing", INK)])
 
 
 def _captions(table: pd.DataFrame, ids: list[str], images: Iterator[Pixels]) -> Iterator[Pixels]:

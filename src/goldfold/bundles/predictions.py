@@ -36,7 +36,7 @@ class Predictions:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Columns of ``ensemble/test.csv``, id first; one row per image, or per box for detection."""
+        """Columns of ``ensemble/test.csv``, id first; one row per image, or per box or point."""
         return tasks.tables(self._task, self._classes).table(self.arrays)
 
     @cached_property
@@ -86,13 +86,13 @@ class Predictions:
                     objects.write(Path(out).parent / "instances" / folder / f"{id}.png", own)
 
     def records(self) -> list[dict[str, Any]]:
-        """Return one record per image with plain values, for JSON; boxes of an image as a list."""
+        """Return one record per image with plain values, for JSON; boxes and points of an image as a list."""
         paths = dict(zip(self.images["id"], self.images["path"], strict=True))
         rows: dict[str, list[dict[str, Any]]] = {str(id): [] for id in self.arrays["ids"]}
         for row in self.table.to_dict("records"):
             rows[str(row.pop("id"))].append({str(key): _plain(value) for key, value in row.items()})
-        if tasks.facts(self._task["name"]).target == "boxes":
-            return [{"id": id, "path": paths[id], "boxes": found} for id, found in rows.items()]
+        if (target := tasks.facts(self._task["name"]).target) in ("boxes", "points"):
+            return [{"id": id, "path": paths[id], target: found} for id, found in rows.items()]
         return [{"id": id, "path": paths[id], **row} for id, found in rows.items() for row in found]
 
     def overlays(self, folder: str | Path) -> list[Path]:

@@ -28,7 +28,7 @@ COPIES = {
     "two_labels": "on_two_labels",
 }
 """Setting of `goldfold.audit.copies.Policy` -> key of data sources."""
-TASK_KEYS = ("mask_values", "ignore_value", "mask_palette", "unlisted_values", "label_separator")
+TASK_KEYS = ("mask_values", "ignore_value", "mask_palette", "unlisted_values", "label_separator", "pixel_centre")
 """Keys of data sources that reach the stages as settings of the task."""
 
 

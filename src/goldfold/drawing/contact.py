@@ -67,7 +67,7 @@ def _legend(target: Target, classes: Sequence[str], fields: Fields, mask: str) -
         coding = getattr(target, "coding", None)
         if isinstance(coding, Coding | Bits):
             return Legend.of(classes, mask_colours.of_classes(coding, mask), coding.first)
-    return Legend.of(classes) if {"mask", "bboxes"} & set(fields) else None
+    return Legend.of(classes) if {"mask", "bboxes", "keypoints"} & set(fields) else None
 
 
 def spread(table: pd.DataFrame, content: pd.DataFrame, n: int) -> pd.DataFrame:

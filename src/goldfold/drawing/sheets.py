@@ -47,13 +47,20 @@ class Legend:
 
 
 def drawn(fields: Mapping[str, Any], legend: Legend, side_px: int = CELL_PX) -> Pixels:
-    """Image of a sample, enlarged, with its mask (``mask``) or boxes (``bboxes``, ``labels``)."""
+    """Image of a sample, enlarged, with its mask (``mask``) boxes (``bboxes``, ``labels``) or
+    points (``keypoints``, ``labels``)."""
     image = as_colours(fields["image"])
     if "mask" in fields:
         return _masked(image, fields["mask"], legend, side_px)
     if "bboxes" in fields:
         pairs = zip(np.asarray(fields["bboxes"]).reshape(-1, 4), np.asarray(fields["labels"]).astype(int), strict=True)
         return boxed(image, [Box(corners.tolist(), legend.colours[label]) for corners, label in pairs], side_px, 2)
+    if "keypoints" in fields:
+        pairs = zip(
+            np.asarray(fields["keypoints"]).reshape(-1, 2) + 0.5, np.asarray(fields["labels"]).astype(int), strict=True
+        )
+        dots = [(np.tile(place, 2).tolist(), label) for place, label in pairs if label >= 0]
+        return boxed(image, [Box(corners, legend.colours[label], is_dot=True) for corners, label in dots], side_px)
     return enlarged(image, side_px)
 
 

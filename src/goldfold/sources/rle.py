@@ -53,7 +53,7 @@ def read(
     nothing = runs_of({}, row_major, first_pixel, overlap) if unlisted == "empty" else None
     runs = listed(train, "data.train")
     held_out = [] if test is None else pool_of(test, "data.test")
-    table = _with_unlisted(list(runs), train, images, {path for _, path in held_out}, unlisted == "left_out")
+    table = with_unlisted(list(runs), train, images, {path for _, path in held_out}, unlisted == "left_out")
     tables = {"train": with_groups(table.assign(runs=[runs.get(id, nothing) for id in table["id"]]), groups)}
     if test is not None:
         tables["test"] = pd.DataFrame(held_out, columns=["id", "path"])
@@ -91,7 +91,7 @@ def _by_image(
     return found
 
 
-def _with_unlisted(ids: list[str], csv: str, images: str, held_out: set[str], leaves_out: bool) -> pd.DataFrame:
+def with_unlisted(ids: list[str], csv: str, images: str, held_out: set[str], leaves_out: bool) -> pd.DataFrame:
     """id and path of the images in the table and, unless ``leaves_out``, of other images below the folder."""
     paths = paths_of(ids, csv, images)
     first: dict[str, str] = {}

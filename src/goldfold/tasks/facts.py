@@ -17,7 +17,8 @@ class Facts:
     """Properties of a task, and the components that a config may choose for it."""
 
     target: str
-    """Kind of target that data sources provide, and its column: ``label``, ``labels``, ``value``, ``mask``, ``boxes``."""
+    """Kind of target that data sources provide, and its column: ``label``, ``labels``, ``value``, ``mask``, ``boxes``,
+    ``points``."""
     columns: tuple[str, ...]
     """Columns of the image table that training depends on, besides the id."""
     metrics: Mapping[str, str]
@@ -88,6 +89,8 @@ class Facts:
     `goldfold.tasks.logits.network`."""
     is_ordered: bool = False
     """True if classes are in order by their nature, so that metrics of grades are always reported."""
+    converts: tuple[str, ...] = ()
+    """Other kinds of target that `Examine` turns into its own, such as boxes into their centres."""
     in_windows: bool = False
     """True if large images can be trained on and predicted in windows: `Target.in_windows` and `Infer.joined` exist."""
     follows_roi: bool = True
