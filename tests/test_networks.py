@@ -511,3 +511,25 @@ def test_loss_is_what_a_hand_computes(name: str) -> None:
     shares = torch.tensor([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2], [0.2, 0.7, 0.1], [0.3, 0.3, 0.4]])
     several = shares.log().T.reshape(1, 3, 1, 4)
     assert LOSSES[name](several, torch.tensor([[[0, 0, 1, 255]]])) == pytest.approx(SEVERAL[name], abs=1e-4)
+
+
+@every(
+    ("convolution", "is_last"),
+    [
+        (torch.nn.Conv2d(4, 8, 1, stride=2), False),
+        (torch.nn.Conv2d(64, 64, 1, stride=(1, 2), groups=8), False),
+        (torch.nn.Conv2d(16, 8, 1, stride=2), True),
+        (torch.nn.Conv2d(4, 8, 3, stride=2), True),
+        (torch.nn.Conv2d(4, 8, 1), True),
+    ],
+)
+def test_no_network_has_channels_last_where_a_gradient_would_be_written_beyond_its_memory(
+    convolution: torch.nn.Conv2d, is_last: bool
+) -> None:
+    network = Normalised(torch.nn.Sequential(convolution), convolution.in_channels)
+    images = torch.rand(2, convolution.in_channels, 6, 6)
+    seen: list[torch.Tensor] = []
+    convolution.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    network(images)
+    assert seen[0].is_contiguous(memory_format=torch.channels_last) == is_last
+    assert seen[0].is_contiguous() != is_last

@@ -11,6 +11,9 @@ from goldfold.models.features import Heard
 
 NEUTRAL = 0.5, 0.25
 """Mean and standard deviation for networks that set none."""
+LEAST_CHANNELS = 16
+"""Input channels below which oneDNN 3.12 writes beyond its memory in the gradient of a strided 1x1 convolution whose channels
+come last, with AVX2 (https://github.com/uxlfoundation/oneDNN/issues/6035)."""
 
 
 class Normalised(nn.Module):
@@ -30,7 +33,8 @@ class Normalised(nn.Module):
         super().__init__()
         mean = getattr(network, "mean", None) or (NEUTRAL[0],) * channels
         std = getattr(network, "std", None) or (NEUTRAL[1],) * channels
-        self.network = network.to(memory_format=torch.channels_last)
+        self.memory_format = memory_format(network)
+        self.network = network.to(memory_format=self.memory_format)
         self.fusion, self.views = fusion, views
         self.link: nn.Module | None = None
         """Maps the outputs of cases to those of the task, such as log-probabilities of ordered classes."""
@@ -59,8 +63,20 @@ class Normalised(nn.Module):
         return outputs if self.link is None else self.link(outputs)
 
     def _outputs(self, images: Tensor, *targets: Any) -> Any:
-        scaled = images.float().contiguous(memory_format=torch.channels_last) / 255
+        scaled = images.float().contiguous(memory_format=self.memory_format) / 255
         return self.network((scaled - self.mean) / self.std, *targets)
+
+
+def memory_format(network: nn.Module) -> torch.memory_format:
+    """Return the layout in which a network computes: channels last, the faster one, unless a convolution fails with it."""
+    fails = (
+        isinstance(part, nn.Conv2d)
+        and part.kernel_size == (1, 1)
+        and max(part.stride) > 1
+        and part.in_channels // part.groups < LEAST_CHANNELS
+        for part in network.modules()
+    )
+    return torch.contiguous_format if any(fails) else torch.channels_last
 
 
 def _column(values: Sequence[float]) -> Tensor:
