@@ -38,6 +38,7 @@ TASKS = {
     "digits_ink": "regression",
     "scenes_masks": "segmentation",
     "scenes_boxes": "detection",
+    "placed_digits": "classification",
     "placed_boxes": "detection",
 }
 
