@@ -252,6 +252,12 @@ NETS: dict[str, dict[str, Any]] = {
         "params": {"width": 16, "head_convs": 1, "strides": [4, 8, 16]},
         "image_size_px": [32, 64],
     },
+    "points": {
+        "network": "unet",
+        "backbone": "test_resnet",
+        "params": {"decoder_channels": [16, 12, 8, 8, 8]},
+        "image_size_px": [32, 64],
+    },
 }
 """The smallest network of each task."""
 
@@ -292,6 +298,10 @@ class Tiny:
         """Run the training stage into ``folder``; return its facts."""
         from goldfold.stages import train
 
+        return train.run(**self.job(folder, **changes))
+
+    def job(self, folder: Path, **changes: Any) -> dict[str, Any]:
+        """Arguments of the training stage."""
         settings = {
             "folder": str(folder),
             "fold_file": self.fold_file(),
@@ -310,7 +320,7 @@ class Tiny:
         }
         if settings["model"].get("metadata"):
             settings.setdefault("metadata", self.metadata(settings["fold_file"], bool(settings["pseudo"])))
-        return train.run(**settings)
+        return settings
 
     def metadata(self, fold_file: str, with_test: bool) -> list[str]:
         """Lists of the metadata of a fold's cases, and of the test cases."""
@@ -413,6 +423,18 @@ def tiny_boxes(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         return prepare(Tiny(root, _below(root, COCO), {"name": "detection"}, "ap50"), ["train", "test"])
 
 
+TINY_POINTS = {"name": "points", "radius_px": 9.0, "stride": 2, "distance_px": 6.0}
+
+
+@pytest.fixture(scope="session")
+def tiny_points(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Points, the centres of boxes: 12 training and 4 test images of SCENE_PX."""
+    root = tmp_path_factory.mktemp("tiny_points")
+    write_scenes(root)
+    with contextlib.chdir(root):
+        return prepare(Tiny(root, _below(root, COCO), TINY_POINTS, "ap"), ["train", "test"])
+
+
 def _listed(
     root: Path, column: str, cells: Callable[[int], object], n_train: int = 24, n_test: int = 6
 ) -> dict[str, Any]:
@@ -471,8 +493,14 @@ def tiny_ordered(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 
 @pytest.fixture(scope="session")
 def tiny_of(
-    tiny: Tiny, tiny_ordered: Tiny, tiny_masks: Tiny, tiny_boxes: Tiny, tiny_labels: Tiny, tiny_values: Tiny
+    tiny: Tiny,
+    tiny_ordered: Tiny,
+    tiny_masks: Tiny,
+    tiny_boxes: Tiny,
+    tiny_labels: Tiny,
+    tiny_values: Tiny,
+    tiny_points: Tiny,
 ) -> dict[str, Tiny]:
     """A prepared experiment of each task."""
-    every = (tiny, tiny_ordered, tiny_masks, tiny_boxes, tiny_labels, tiny_values)
+    every = (tiny, tiny_ordered, tiny_masks, tiny_boxes, tiny_labels, tiny_values, tiny_points)
     return {made.task["name"]: made for made in every}

@@ -36,7 +36,7 @@ def entries() -> Iterator[tuple[str, str]]:
             kind.isupper()
             and kind[0] != "_"
             and isinstance(names, dict)
-            and kind not in ("LATE_PARAMS", "TASKS", "FACETS")
+            and kind not in ("LATE_PARAMS", "OWN_TRAINER", "TASKS", "FACETS")
         ):
             for name, value in names.items():
                 for inner, place in value.items() if isinstance(value, dict) else [(name, value)]:

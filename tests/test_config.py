@@ -367,6 +367,7 @@ OF_TASK: dict[str, dict[str, Any]] = {
     "regression": {"data": {**CSV, "target_column": "y"}, "models": [SMALL]},
     "segmentation": {"data": MASKS, "models": [UNET]},
     "detection": {"data": COCO, "models": [FCOS]},
+    "points": {"data": {"source": "points", "train": "t.csv", "images": "i"}, "models": [UNET]},
 }
 """The smallest sections of a config of each task."""
 
@@ -415,6 +416,11 @@ WRONG_FOR_TASK = [
     ),
     ("classification", {"metric": "dice"}, ["metric = 'dice'", "allowed with classification: accuracy, balanced"]),
     ("segmentation", {"metric": "ap50"}, ["metric = 'ap50'", "allowed with segmentation: dice, iou"]),
+    ("points", {"data": MASKS}, ["data.source = 'masks'", "brings mask", "'points' needs points or boxes"]),
+    ("points", {"task_params": {"stride": 3}}, ["task_params.stride = 3"]),
+    ("points", {"ensemble": ["average", "thresholds", "spacing"]}, ["changes the points that 'thresholds' decides on"]),
+    ("points", {"models": [{**UNET, "network": "mask2former"}]}, ["(a).network = 'mask2former'", "unet, unetplusplus"]),
+    ("points", {"models": [{**UNET, "windows": True}]}, ["windows: task 'points' needs whole images; remove it"]),
     ("detection", {"metric": "ap5"}, ["metric = 'ap5'", "nearest is 'ap", "allowed with detection: ap, ap50"]),
     (
         "classification",
@@ -767,7 +773,7 @@ SOURCE_KINDS = get_args(get_args(Named)[0])
 def test_the_sources_of_the_config_are_those_of_the_catalog() -> None:
     sources = {next(iter(field(kind, "source"))) for kind in SOURCE_KINDS}
     assert sources == {*catalog.SOURCES, *catalog.DEMOS}
-    assert (len(sources), len(catalog.DEMOS)) == (16, 7)
+    assert (len(sources), len(catalog.DEMOS)) == (17, 7)
     assert field(Train, "flips") == set(FLIPS)
 
 
@@ -775,7 +781,7 @@ TASK_OF_TARGET = {tasks.facts(name).target: name for name in TASKS if name != "o
 
 
 def test_every_source_is_asked_for_its_settings() -> None:
-    assert len(SOURCE_KINDS) == 16
+    assert len(SOURCE_KINDS) == 17
     assert {kind.target for kind in SOURCE_KINDS} == set(TASK_OF_TARGET)
 
 

@@ -628,7 +628,7 @@ def test_preset_is_a_function_of_its_seed_and_keeps_shape_and_type(preset: str, 
 # --- sources
 
 
-TARGETS = {"label", "mask", "runs", "boxes", "shares", "labels", "value"}
+TARGETS = {"label", "mask", "runs", "boxes", "shares", "labels", "value", "points"}
 """Run lengths become masks, and shares of the image's size boxes, once the images' sizes are known."""
 
 
@@ -652,6 +652,7 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(name: str, in_tm
         "tiles": {"train": "tiles", "test": "pool"},
         "rle": {"train": "runs.csv", "images": "labelled", "test": "pool"},
         "yolo": {"train": "yolo", "names": "names.txt", "test": "pool"},
+        "points": {"train": "points.csv", "images": "labelled", "test": "pool"},
     }
     Path("te.txt").write_text("im00\nim03\n")
     for place in ("parts/a/images/a", "parts/a/masks/1", "parts/b/images/b", "parts/b/masks/1", "whole/c/images/c"):
@@ -660,6 +661,7 @@ def test_source_gives_tables_of_text_with_ids_paths_and_targets(name: str, in_tm
         write_picture(Path(f"tiles/{place}.png"), np.zeros((4, 4, 3), np.uint8))
     Path("runs.csv").write_text("id,rle\na/one,1 1\nb/one,2 1\n")
     Path("names.txt").write_text("cat\n")
+    Path("points.csv").write_text("id,x,y\na/one,1,1\na/one,2,3\nb/one,2,1\n")
     for number in (1, 2):
         write_picture(Path(f"yolo/{number}.png"), np.zeros((4, 4, 3), np.uint8))
         Path(f"yolo/{number}.txt").write_text(f"0 0.5 0.5 0.{number} 0.2\n")

@@ -149,7 +149,8 @@ def test_an_object_that_the_border_cuts_is_not_cut_in_two() -> None:
 
 
 def read(path: str, way: str, classes: Sequence[str] = ONE, rule: Any = "nonzero", ignored: Any = None) -> Any:
-    return objects.read(path, Coding(classes, rule, ignored), way)
+    channels, (found,) = objects.read(path, Coding(classes, rule, ignored), way)
+    return channels, found
 
 
 def test_true_instances_are_files_values_or_rows_or_else_components(tmp_path: Path) -> None:
@@ -232,8 +233,8 @@ def test_matches_are_those_of_a_slow_search(tmp_path_factory: Any, seed: int, pl
     evidence = scenes.task.evidence(scenes.predictions, scenes.truth)
     spec = Spec(TWO, ignore_value=9)
     values = []
-    for found, path in zip(separated(spec, scenes.predictions, scenes.ids), scenes.truth["mask"], strict=True):
-        channels, true = objects.read(path, spec.coding, "auto")
+    for (found,), path in zip(separated(spec, scenes.predictions, scenes.ids), scenes.truth["mask"], strict=True):
+        channels, (true,) = objects.read(path, spec.coding, "auto")
         of_classes = [slowly(found, true, channels != 255, channel) for channel in (1, 2)]
         present = [one for one in of_classes if one is not None]
         values.append([float(sum(part) / len(part)) for part in zip(*present, strict=True)] if present else [1.0] * 10)
@@ -426,13 +427,13 @@ def test_the_report_counts_instances_and_outlines_hits_missed_and_false_ones(tmp
     found = [
         objects.Objects(np.int32(one), np.ones(one.max(), np.uint8)) for one in (own, np.where(true == 3, 0, true))
     ]
-    drawn = outlined(np.zeros((64, 64, 3), np.uint8), *found, np.ones((64, 64), bool))
+    drawn = outlined(np.zeros((64, 64, 3), np.uint8), found[:1], found[1:], np.ones((64, 64), bool))
     of_colours = [(drawn == colour).all(axis=2) for colour in (overlays.FOUND, overlays.MISSED, overlays.FALSE)]
     assert [one.any() for one in of_colours] == [True, False, True]
     small = [one.reshape(64, 7, 64, 7).any(axis=(1, 3)) for one in of_colours]
     assert set(np.unique(true[small[0]])) == {1, 2}
     assert set(np.unique(true[small[2]])) == {0, 3}, "the speck and the disc that is no longer true"
-    without = outlined(np.zeros((64, 64, 3), np.uint8), found[1], found[0], np.ones((64, 64), bool))
+    without = outlined(np.zeros((64, 64, 3), np.uint8), found[1:], found[:1], np.ones((64, 64), bool))
     assert (without == overlays.MISSED).all(axis=2).any()
 
 

@@ -237,6 +237,7 @@ DATA_OF = {
     "regression": "digits_ink",
     "segmentation": "scenes_masks",
     "detection": "scenes_boxes",
+    "points": "scenes_boxes",
 }
 NETWORK_OF = {
     "classification": "small_resnet",
@@ -244,6 +245,7 @@ NETWORK_OF = {
     "regression": "timm",
     "segmentation": "unet",
     "detection": "fcos",
+    "points": "fpn",
 }
 
 
@@ -406,6 +408,14 @@ OF_ONE_TASK = {
         "models/detectors.py": {"train", "predict"},
         "ensembling/boxes.py": {"predict", "pseudo_label", "ensemble"},  # views of one image are fused in predict
     },
+    "points": {
+        "tasks/points/output.py": {"pseudo_label", "ensemble"},
+        "metrics/matched_points.py": {"train", "ensemble"},
+        "losses/heat_maps.py": {"train"},
+        "inference/peaks.py": {"train", "predict"},
+        "models/heat_maps.py": {"train", "predict"},
+        "ensembling/points.py": {"pseudo_label", "ensemble"},  # views of one image are averaged as maps
+    },
 }
 
 
@@ -427,7 +437,7 @@ def test_an_edit_of_what_one_task_has_alone_changes_the_digests_of_the_stages_th
 def test_edits_of_what_one_task_has_alone_change_no_digest_of_another(sources: Any, task: str) -> None:
     assert set(OF_ONE_TASK) == set(TASKS) - {"ordinal"} == set(NETWORK_OF), "which stands on classification"
     runs = [(stage, *of) for of in NETWORK_OF.items() for stage in OF_EVERY_TASK]
-    assert len(runs) == 55
+    assert len(runs) == 66
     before = unedited(sources, runs)
     for file in OF_ONE_TASK[task]:
         edit(file)

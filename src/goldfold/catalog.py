@@ -20,6 +20,7 @@ TASKS: Entries = {
     "regression": "goldfold.tasks.regression",
     "segmentation": "goldfold.tasks.segmentation",
     "detection": "goldfold.tasks.detection",
+    "points": "goldfold.tasks.points",
 }
 """Packages, each with the facets below; a user-defined task is one class, ``package.module:Class``."""
 FACETS: Entries = {
@@ -62,6 +63,7 @@ NETWORKS: dict[str, Entries] = {
         "retinanet": "goldfold.models.detectors:retinanet",
         "faster_rcnn": "goldfold.models.detectors:faster_rcnn",
         **_of("goldfold.models.query_detectors", "rt_detr_v2 d_fine detr"),
+        "ultralytics": "goldfold.models.ultralytics_networks:build",
     },
 }
 POOLINGS: Entries = {
@@ -70,6 +72,8 @@ POOLINGS: Entries = {
 """Poolings of maps (images, channels, height, width) to features (images, channels), for `models[].head`."""
 OWN_LOSS = frozenset({"mask2former"})
 """Networks for masks whose outputs in training know their loss, so that `train.loss` has no effect on training."""
+OWN_TRAINER: Entries = {"ultralytics": "train_ultralytics"}
+"""Networks that another library trains: name -> script, in ``workflow/scripts``, that does the work of the stage train."""
 LATE_PARAMS: dict[str, frozenset[str]] = dict.fromkeys(
     NETWORKS["boxes"], frozenset({"score_threshold", "nms_iou", "max_boxes"})
 )
@@ -80,7 +84,7 @@ AGGREGATIONS: Entries = {
 }
 """Ways in which the images of a case become one output of a network."""
 
-# --- by target: label, order (a label whose classes are in order), labels, value, mask, boxes
+# --- by target: label, order (a label whose classes are in order), labels, value, mask, boxes, points
 
 LOSSES: dict[str, Entries] = {
     "label": {
@@ -102,9 +106,16 @@ LOSSES: dict[str, Entries] = {
         **_of("goldfold.losses.regression", "mse smooth_l1 l1 huber log_cosh quantile"),
     },
     "mask": {
-        **_of("goldfold.losses.segmentation", "ce dice jaccard tversky focal lovasz"),
+        **_of("goldfold.losses.segmentation", "ce bce"),
+        **_of("goldfold.losses.overlap", "dice jaccard tversky"),
+        "focal": "goldfold.losses.segmentation:focal",
+        "lovasz": "goldfold.losses.overlap:lovasz",
+        **_of("goldfold.losses.segmentation", "topk_ce ohem_ce"),
     },
     "boxes": {},
+    "points": {
+        **_of("goldfold.losses.points", "peak_focal bce mse"),
+    },
 }
 _HEADS: Entries = {
     "logistic": "goldfold.heads.linear:logistic",
@@ -207,6 +218,14 @@ METRICS: dict[str, Entries] = {
         "ar100": "goldfold.metrics.detection:average_recall",
         "f1": "goldfold.metrics.detection:F1",
     },
+    "points": {
+        "fbeta": "goldfold.metrics.points:FBETA",
+        "ap": "goldfold.metrics.points:AP",
+        "count_mae": "goldfold.metrics.points:COUNT_MAE",
+        "count_rmse": "goldfold.metrics.points:COUNT_RMSE",
+        "mean_distance": "goldfold.metrics.points:MEAN_DISTANCE",
+        "pck": "goldfold.metrics.points:PCK",
+    },
 }
 OF_MASKS = frozenset({"boundary_iou", "boundary_f1", "hausdorff", "instance_ap"})
 """Metrics that read masks, where others take counts of pixels: they are computed only where a config asks for them."""
@@ -227,6 +246,9 @@ ENSEMBLES: dict[str, Entries] = {
     "boxes": {
         **_of("goldfold.ensembling.boxes", "wbf nms soft_nms nmw"),
     },
+    "points": {
+        **_of("goldfold.ensembling.points", "merged strongest"),
+    },
 }
 """Methods that combine the predictions of several members into one."""
 _AVERAGE: Entries = {"average": "goldfold.ensembling.averaging:Average"}
@@ -244,6 +266,7 @@ FUSIONS: dict[str, Entries] = {
     "value": _FITTED,
     "mask": _AVERAGE,
     "boxes": {**_AVERAGE, "fitted_fusion": "goldfold.ensembling.fitted_fusion:FittedFusion"},
+    "points": _AVERAGE,
 }
 """First steps of the ensemble, which combine the members' predictions into one, most by one of the methods above."""
 _THRESHOLDS: Entries = {"thresholds": "goldfold.ensembling.thresholds:Thresholds"}
@@ -262,6 +285,7 @@ POSTPROCESSING: dict[str, Entries] = {
         "instances": "goldfold.ensembling.mask_instances:instances",
     },
     "boxes": {},
+    "points": {"spacing": "goldfold.ensembling.spacing:Spacing", **_THRESHOLDS},
 }
 """Later steps of the ensemble, which change the combined prediction."""
 
@@ -289,6 +313,11 @@ MIXES: dict[str, Entries] = {
         "cutmix": "goldfold.samples.mixing.boxes:cutmix",
         "mosaic": "goldfold.samples.mixing.boxes:mosaic",
         "copy_paste": "goldfold.samples.mixing.boxes:copy_paste",
+    },
+    "points": {
+        "mixup": "goldfold.samples.mixing.points:mixup",
+        "cutmix": "goldfold.samples.mixing.points:cutmix",
+        "mosaic": "goldfold.samples.mixing.points:mosaic",
     },
 }
 """Ways of making one training sample of several."""
@@ -368,6 +397,7 @@ SOURCES: Entries = {
     "coco": "goldfold.sources.coco:read",
     "voc": "goldfold.sources.voc:read",
     "yolo": "goldfold.sources.yolo:read",
+    "points": "goldfold.sources.points:read",
 }
 DEMOS: Entries = {
     "digits": "goldfold.demo.digits:write",

@@ -27,7 +27,8 @@ class Results:
 
     @property
     def task(self) -> str:
-        """``classification``, ``multilabel``, ``regression``, ``segmentation``, ``detection``, or a task of your own."""
+        """``classification``, ``multilabel``, ``regression``, ``segmentation``, ``detection``, ``points``, or one of
+        your own."""
         return str(self._found.settings["task"]["name"])
 
     @property
@@ -68,7 +69,7 @@ class Results:
 
     @cached_property
     def oof(self) -> pd.DataFrame:
-        """Out-of-fold predictions of the ensemble with the true targets; one row per box for detection."""
+        """Out-of-fold predictions of the ensemble with the true targets; one row per box or point for detection and points."""
         return pd.read_csv(self._file("ensemble/oof.csv"), dtype={"id": str})
 
     @cached_property

@@ -21,6 +21,7 @@ use rule train as inner_train with:
         how=slices.work(CONFIG),
         gpus=lambda wildcards: slices.gpus(CONFIG, wildcards.model),
         caches=cache_folders("inner_train"),
+        script=training_script,
 
 
 # Predicts the inner part alone, not the test images.

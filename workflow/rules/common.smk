@@ -2,7 +2,7 @@
 
 import os
 
-from goldfold.config import columns, slices, tried, with_classes
+from goldfold.config import chosen, columns, slices, tried, with_classes
 from goldfold.planning import heads
 from goldfold.planning.inner import inner_list
 from goldfold.planning.plan import job_at
@@ -223,3 +223,8 @@ def each_run(patterns, **of):
 def n_gpus(wildcards):
     """Number of GPUs that a model is trained on."""
     return MODELS[wildcards.model].gpus
+
+
+def training_script(wildcards):
+    """Script that trains a model: that of the stage, or that of another library's trainer."""
+    return chosen.script(CONFIG, "train", wildcards.model)

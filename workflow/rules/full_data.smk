@@ -24,6 +24,7 @@ use rule train as full_train with:
         how=slices.work(CONFIG),
         gpus=lambda wildcards: slices.gpus(CONFIG, wildcards.model),
         caches=cache_folders("full_train"),
+        script=training_script,
 
 
 # Predicts the test images and the holdout alone: there is no validation fold.

@@ -33,5 +33,6 @@ rule train:
         how=slices.work(CONFIG),
         gpus=lambda wildcards: slices.gpus(CONFIG, wildcards.model),
         caches=cache_folders("train"),
+        script=training_script,
     script:
-        "../scripts/train.py"
+        "../scripts/{params.script}.py"

@@ -19,6 +19,8 @@ from goldfold.splits.together import COLUMN
 from goldfold.targets.label_sets import from_text
 
 Tables = dict[str, pd.DataFrame]
+LISTS = ("boxes", "points")
+"""Columns of objects, any number per image."""
 SHOWN = 10
 
 
@@ -85,7 +87,7 @@ def renamed(found: pd.DataFrame, test_ids: dict[str, str]) -> pd.DataFrame:
 def _labelled(table: pd.DataFrame) -> pd.DataFrame:
     """Add a column ``label`` with the target as one string: the sorted labels, or the normalised number.
 
-    Masks and boxes have no string that near copies could share: only targets of byte-identical images are numbered.
+    Masks, boxes and points have no string that near copies could share: only targets of byte-identical images are numbered.
     """
     if "value" in table:
         numbers = pd.to_numeric(table["value"], errors="coerce")
@@ -96,9 +98,9 @@ def _labelled(table: pd.DataFrame) -> pd.DataFrame:
         )
     if "mask_sha256" in table:
         return table.assign(label=_numbered("mask", table["sha256"], table["mask_sha256"]))
-    if "boxes" in table:
-        boxes = table["boxes"].map(lambda text: json.dumps(sorted(json.loads(text))), na_action="ignore")
-        return table.assign(label=_numbered("boxes", table["sha256"], boxes))
+    if name := next((name for name in LISTS if name in table), None):
+        texts = table[name].map(lambda text: json.dumps(sorted(json.loads(text))), na_action="ignore")
+        return table.assign(label=_numbered(name, table["sha256"], texts))
     return table
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from goldfold.base.files import atomic
 from goldfold.drawing import mask_colours
-from goldfold.drawing.overlays import Box, Pixels, boxed, colour_of, enlarged, font_file, outlined, tinted
+from goldfold.drawing.overlays import Box, Pixels, boxed, colour_of, enlarged, font_file, layered, outlined
 from goldfold.images.depth import Rule
 from goldfold.images.viewing import shown, shown_as
 from goldfold.predictions.arrays import Arrays
@@ -51,6 +51,8 @@ def draw(
         images = (shown(path) for _, path in paths)
         if hasattr(output, "masks"):
             drawn = _masks(output, arrays, ids, images)
+        elif hasattr(output, "points"):
+            drawn = _points(output, arrays, ids, images)
         elif hasattr(output, "by_image"):
             drawn = _boxes(output, arrays, ids, images, draw_from or DRAW_FROM)
         else:
@@ -68,13 +70,13 @@ def _side(image: Pixels) -> int:
 
 def _masks(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels]) -> Iterator[Pixels]:
     """Tint and outline classes in their colours, with a legend of the classes present."""
-    colours, first = mask_colours.of_classes(output.coding), output.coding.first
+    coding, colours = output.coding, mask_colours.of_classes(output.coding)
     for image, mask in zip(images, output.masks(arrays, ids), strict=True):
-        inks = {first + index: (colour, SHARE) for index, colour in enumerate(colours)}
-        picture = enlarged(tinted(image, mask, inks), _side(image))
-        present = [index for index in range(len(colours)) if (mask == first + index).any()]
+        layers = [coding.has(mask, code) for code in coding.codes]
+        picture = enlarged(layered(image, layers, colours, SHARE, np.zeros(mask.shape, np.bool_)), _side(image))
+        present = [index for index, layer in enumerate(layers) if layer.any()]
         for index in present:
-            outlined(picture, mask == first + index, colours[index])
+            outlined(picture, layers[index], colours[index])
         yield _below(picture, [(output.classes[index], colours[index]) for index in present] or [("nothing", INK)])
 
 
@@ -87,6 +89,20 @@ def _boxes(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels]
             for row in reversed(order)
         ]
         yield boxed(image, boxes, _side(image))
+
+
+def _points(output: Any, arrays: Arrays, ids: list[str], images: Iterator[Pixels]) -> Iterator[Pixels]:
+    """Draw the points that reach their threshold as dots in the colours of their classes, with a legend of those present."""
+    for image, (points, _, labels) in zip(images, output.points(arrays, ids), strict=True):
+        dots = [
+            Box([*point.tolist(), *point.tolist()], colour_of(int(label)), is_dot=True)
+            for point, label in zip(points, labels, strict=True)
+        ]
+        present, numbers = np.unique(labels, return_counts=True)
+        words = [
+            (f"{output.classes[one]}: {n}", colour_of(one)) for one, n in zip(present.tolist(), numbers, strict=True)
+        ]
+        yield _below(boxed(image, dots, _side(image)), words or [("nothing", INK)])
 
 
 def _captions(table: pd.DataFrame, ids: list[str], images: Iterator[Pixels]) -> Iterator[Pixels]:

@@ -36,7 +36,7 @@ class Predictions:
 
     @property
     def table(self) -> pd.DataFrame:
-        """Columns of ``ensemble/test.csv``, id first; one row per image, or per box for detection."""
+        """Columns of ``ensemble/test.csv``, id first; one row per image, or per box or point."""
         return tasks.tables(self._task, self._classes).table(self.arrays)
 
     @cached_property
@@ -49,37 +49,50 @@ class Predictions:
         return tasks.facts(self._task["name"]).target == "mask" and hasattr(self._output, "masks")
 
     def masks(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Yield id and mask (height, width) of each image at its original size, with the values of training masks."""
+        """Yield id and mask (height, width) of each image at its original size, with the values of training masks.
+
+        If classes may overlap, the values are sums of 1 for the first class, 2 for the second, 4, ...
+        """
         ids = [str(id) for id in self.arrays["ids"]]
         for id, mask in zip(ids, self._output.masks(self.arrays, ids), strict=True):
             yield id, self._output.coding.written(mask)
 
     def instances(self) -> Iterator[tuple[str, NDArray[np.int32]]]:
-        """Yield id and the number of the instance of each pixel (height, width), 0 without one; none without such a step."""
+        """Yield id and the number of the instance of each pixel (height, width), 0 without one; none without such a step.
+
+        If classes may overlap, (classes, height, width).
+        """
         if self.has_masks and "instances" in self.arrays:
             ids = [str(id) for id in self.arrays["ids"]]
             yield from zip(ids, self._output.instances(self.arrays, ids), strict=True)
 
     def save(self, out: str | Path) -> None:
-        """Write the table as CSV, and masks as PNG into the folder ``masks`` next to it; instances into ``instances``."""
+        """Write the table as CSV, and masks as PNG into the folder ``masks`` next to it; instances into ``instances``.
+
+        Classes that may overlap have a folder each in these.
+        """
         write_text(out, self.table.to_csv(index=False))
         if self.has_masks:
             from goldfold.targets import objects
+            from goldfold.targets.mask_files import numbered, written
             from goldfold.targets.masks import write_mask
 
-            for id, mask in self.masks():
-                write_mask(Path(out).parent / "masks" / f"{id}.png", mask)
+            coding, ids = self._output.coding, [str(id) for id in self.arrays["ids"]]
+            for id, mask in zip(ids, self._output.masks(self.arrays, ids), strict=True):
+                for folder, part in written(coding, mask):
+                    write_mask(Path(out).parent / "masks" / folder / f"{id}.png", part)
             for id, labels in self.instances():
-                objects.write(Path(out).parent / "instances" / f"{id}.png", labels)
+                for folder, own in numbered(coding, labels):
+                    objects.write(Path(out).parent / "instances" / folder / f"{id}.png", own)
 
     def records(self) -> list[dict[str, Any]]:
-        """Return one record per image with plain values, for JSON; boxes of an image as a list."""
+        """Return one record per image with plain values, for JSON; boxes and points of an image as a list."""
         paths = dict(zip(self.images["id"], self.images["path"], strict=True))
         rows: dict[str, list[dict[str, Any]]] = {str(id): [] for id in self.arrays["ids"]}
         for row in self.table.to_dict("records"):
             rows[str(row.pop("id"))].append({str(key): _plain(value) for key, value in row.items()})
-        if tasks.facts(self._task["name"]).target == "boxes":
-            return [{"id": id, "path": paths[id], "boxes": found} for id, found in rows.items()]
+        if (target := tasks.facts(self._task["name"]).target) in ("boxes", "points"):
+            return [{"id": id, "path": paths[id], target: found} for id, found in rows.items()]
         return [{"id": id, "path": paths[id], **row} for id, found in rows.items() for row in found]
 
     def overlays(self, folder: str | Path) -> list[Path]:

@@ -17,6 +17,7 @@ from goldfold.tasks import facts
 SEEDS = 8
 """Draws that are tried with the probabilities as written, and of each way in which every transform is applied."""
 BOXES = {"format": "pascal_voc", "label_fields": ["labels"], "clip": True, "min_visibility": 0.25}
+POINTS = {"format": "xy", "label_fields": ["labels"], "remove_invisible": False}
 
 
 def check_augmentations(model: Mapping[str, Any]) -> None:
@@ -45,7 +46,7 @@ def check_augmentation(
     target: str,
     key: str = "train.augment",
 ) -> None:
-    """Augment made-up images, with a mask or boxes if the task has them.
+    """Augment made-up images, with a mask, boxes or points if the task has them.
 
     Args:
         size: height and width of the network's input; ``cached``: those of the images that are augmented.
@@ -56,7 +57,7 @@ def check_augmentation(
         ConfigError: it fails, or its result is not uint8, or of another size or number of channels.
     """
     try:
-        params = {"bbox_params": BOXES} if target == "boxes" else {}
+        params = {"boxes": {"bbox_params": BOXES}, "points": {"keypoint_params": POINTS}}.get(target, {})
         augment = Augment(train["augment"], train["flips"], cached, channels, params, shown=size)
         fields = _fields(cached, channels, target)
         if cached == size:
@@ -75,7 +76,7 @@ def check_augmentation(
 
 
 def _fields(size: tuple[int, int], channels: int, target: str) -> dict[str, Any]:
-    """Noise, and a mask or a box in the middle."""
+    """Noise, and a mask, a box or points."""
     height, width = size
     drawn = np.random.default_rng(0)
     fields: dict[str, Any] = {"image": drawn.integers(0, 256, (height, width, channels), dtype=np.uint8)}
@@ -84,6 +85,9 @@ def _fields(size: tuple[int, int], channels: int, target: str) -> dict[str, Any]
     if target == "boxes":
         fields["bboxes"] = np.array([[width / 4, height / 4, 3 * width / 4, 3 * height / 4]], np.float32)
         fields["labels"] = np.array([0])
+    if target == "points":
+        fields["keypoints"] = np.array([[width / 2, height / 2], [1, 1]], np.float32)
+        fields["labels"] = np.array([0, 0])
     return fields
 
 
@@ -159,7 +163,7 @@ def _problem_of_kind(image: Any, channels: int) -> str:
 def _refuse_misshapen(fields: Mapping[str, Any], size: tuple[int, int], channels: int) -> None:
     if problem := _problem(fields["image"], size, channels):
         raise ConfigError(problem)
-    if (mask := fields.get("mask")) is not None and mask.shape != size:
+    if (mask := fields.get("mask")) is not None and mask.shape[:2] != size:
         raise ConfigError(f"returns a mask of {_shape(mask)}, but the image is {size[0]} x {size[1]}")
 
 

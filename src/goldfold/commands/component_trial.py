@@ -40,10 +40,16 @@ def _of_mask(n: int) -> tuple[Tensor, ...]:
     return torch.randn(2, n, SIDE, SIDE), torch.arange(2 * SIDE * SIDE).reshape(2, SIDE, SIDE) % 2
 
 
+def _of_masks(n: int) -> tuple[Tensor, ...]:
+    return torch.randn(2, n, SIDE, SIDE), torch.arange(2 * n * SIDE * SIDE).reshape(2, n, SIDE, SIDE) % 2.0
+
+
 MADE: dict[str, Callable[[int], tuple[Tensor, ...]]] = {
     "label": _of_label, "labels": _of_labels, "value": _of_value, "mask": _of_mask,
+    "masks": _of_masks,
 }  # fmt: skip
-"""Target -> arguments of its losses: outputs of a network, targets of a batch of two, and further ones."""
+"""Target -> arguments of its losses: outputs of a network, targets of a batch of two, and further ones. `masks`: of classes
+that may overlap."""
 
 
 def check_components(model: Mapping[str, Any], n_classes: int) -> None:
@@ -59,7 +65,7 @@ def check_components(model: Mapping[str, Any], n_classes: int) -> None:
     if model["task"] in catalog.TASKS and known.target in MADE:  # other tasks call their losses as they like
         known_classes = model.get("n_classes")
         n = known_classes or _listed(model["train"]["loss"]) or n_classes
-        _check_loss(known.target, known.losses, model["train"], n)
+        _check_loss("masks" if model.get("overlap") else known.target, known.losses, model["train"], n)
     check_augmentations(model)
     if model.get("metric") is not None:
         _check_metric(model["metric"], known.metrics)
@@ -100,14 +106,15 @@ def _check_loss(target: str, entries: Mapping[str, str], train: Mapping[str, Any
     outputs, *others = MADE[target](n_classes)
     counts = [float(N_CASES)] * n_classes if target in kinds.COUNTED else None
     harden = partial(torch.argmax, dim=1) if target == "label" else lambda given: given
+    given = {"overlap": True} if target == "masks" else {}
     try:
-        total = combined(entries, train["loss"], counts, harden)(outputs.requires_grad_(), *others).total
+        total = combined(entries, train["loss"], counts, harden, given)(outputs.requires_grad_(), *others).total
         torch.autograd.backward(total.mean())
     except Exception as error:
         raise failed("train.loss", train["loss"], error) from error
     wanted = train.get("class_weights")
     if wanted is not None and not by_name(wanted):
-        class_weights.weights(wanted, [str(place) for place in range(n_classes)], counts)
+        class_weights.weights(wanted, [str(place) for place in range(n_classes)], [float(N_CASES)] * n_classes)
 
 
 def _listed(loss: components.Several) -> int:

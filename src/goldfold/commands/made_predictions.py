@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from goldfold.metrics.instances import LEVELS, Counted, Matches
 from goldfold.metrics.segmentation import Overlap
 from goldfold.metrics.surfaces import Pairs
-from goldfold.targets import boxes
+from goldfold.targets import boxes, points
 from goldfold.targets.label_sets import to_text
 from goldfold.targets.mask_coding import IGNORE
 from goldfold.tasks.detection.boxes import arrays as of_boxes
+from goldfold.tasks.points.arrays import arrays as of_points
 from goldfold.tasks.regression.output import arrays as of_numbers
 
 N_CASES = 24
@@ -23,7 +24,7 @@ GRADES = 5
 """Made-up numbers are whole numbers from 0 to 4, which metrics of grades take too."""
 SIDE = 64
 """Height and width of made-up images in pixels."""
-TASKS = ("classification", "ordinal", "multilabel", "regression", "segmentation", "detection")
+TASKS = ("classification", "ordinal", "multilabel", "regression", "segmentation", "detection", "points")
 """Tasks whose predictions can be made up."""
 
 
@@ -98,6 +99,18 @@ def _boxes(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> 
     return Made("detection", classes, members, pd.DataFrame({"id": ids, "boxes": texts}))
 
 
+def _points(ids: NDArray[Any], classes: list[str], draw: np.random.Generator) -> Made:
+    true, places = draw.uniform(4, SIDE - 4, (N_CASES, 2)), np.arange(N_CASES) % len(classes)
+    sizes = np.full((N_CASES, 2), SIDE)
+    found = [
+        [([point + draw.normal(size=2)], [draw.uniform()], [at]) for point, at in zip(true, places, strict=True)]
+        for _ in range(2)
+    ]  # fmt: skip
+    texts = [points.to_text([classes[place]], point) for point, place in zip(true, places, strict=True)]
+    members = [of_points(classes, ids, sizes, one) for one in found]
+    return Made("points", classes, members, pd.DataFrame({"id": ids, "points": texts}))
+
+
 def _in_turn(classes: Sequence[str]) -> list[str]:
     return [classes[place % len(classes)] for place in range(N_CASES)]
 
@@ -109,4 +122,5 @@ _BY_TASK: dict[str, Callable[[NDArray[Any], list[str], np.random.Generator], Mad
     "regression": _value,
     "segmentation": _mask,
     "detection": _boxes,
+    "points": _points,
 }

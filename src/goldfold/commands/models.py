@@ -18,7 +18,7 @@ MOST_COUNTED, MOST_MEASURED = 100, 40
 """Largest number of networks whose parameters are counted (a third of a second each), and whose speed is measured."""
 PURPOSES = {"values": "labels, numbers", "maps": "masks", "boxes": "boxes", "backbone": "backbone"}
 """Purpose of a network, by its output in the catalog."""
-OF_OTHERS = ("timm", "clip")
+OF_OTHERS = ("timm", "clip", "ultralytics")
 """Networks of a backbone or checkpoint by name, which have sizes and parameters of their own."""
 
 

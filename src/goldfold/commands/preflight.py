@@ -45,7 +45,7 @@ N_CLASSES = 2
 """Number of classes to try if the config names none; the true number is known only when the data are read."""
 GIVES = {
     "classification": "values", "ordinal": "values", "multilabel": "values", "regression": "values", "segmentation": "maps",
-    "detection": "boxes",
+    "detection": "boxes", "points": "maps",
 }  # fmt: skip
 """Task -> kind of output that it needs from networks."""
 DYNAMIC = (

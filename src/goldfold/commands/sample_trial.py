@@ -26,12 +26,17 @@ def _of_boxes(size: tuple[int, int], n: int) -> dict[str, Any]:
     return {"bboxes": np.array([[1, 1, size[1] - 1, size[0] - 1]], np.float32), "labels": np.zeros(1, np.int64)}
 
 
+def _of_points(size: tuple[int, int], n: int) -> dict[str, Any]:
+    return {"keypoints": np.array([[1, 1], [size[1] - 2, size[0] - 2]], np.float32), "labels": np.zeros(2, np.int64)}
+
+
 MADE: dict[str, Callable[[tuple[int, int], int], dict[str, Any]]] = {
     "label": lambda size, n: {"label": np.eye(n, dtype=np.float32)[0]},
     "labels": lambda size, n: {"labels": np.ones(n, np.float32)},
     "value": lambda size, n: {"value": 1.5},
     "mask": _of_mask,
     "boxes": _of_boxes,
+    "points": _of_points,
 }
 """Target -> its fields in a sample that can be mixed, for a size and a number of classes."""
 

@@ -100,9 +100,10 @@ def _models(config: Config, task: Facts) -> Iterator[str]:
 def _task(config: Config, task: Facts) -> Iterator[str]:
     """Problems of components of the task, and of data that do not fit it."""
     brings = config.data.target_kind
-    if brings != task.target:
+    if brings not in (task.target, *task.converts):
         way = f"; {SET[task.target]}" if task.target in SET and config.data.source == "csv" else ""
-        yield f"data.source = {config.data.source!r}: brings {brings}, but task {config.task!r} needs {task.target}{way}"
+        needs = " or ".join((task.target, *task.converts))
+        yield f"data.source = {config.data.source!r}: brings {brings}, but task {config.task!r} needs {needs}{way}"
     target = str(task.target) if config.task in TASKS else ""
     for key, written, kind, entries in (
         ("metric", config.metric, kinds.METRICS.get(target, kinds.OPEN), task.metrics),

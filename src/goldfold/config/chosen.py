@@ -48,6 +48,14 @@ def places(config: Config, stage: str, model: str = "", number: int = 0) -> list
     return sorted({*([] if stage in WITHOUT_TASK else own), *chosen.get(stage, [])})
 
 
+def script(config: Config, stage: str, model: str) -> str:
+    """Name of the script that does the work of a stage for a model: that of the stage, unless another library trains it."""
+    networks = [name_of(one.network) for one in config.models if one.name == model]
+    return next(
+        (catalog.OWN_TRAINER[name] for name in networks if name in catalog.OWN_TRAINER and stage == "train"), stage
+    )
+
+
 def _of(written: Iterable[Any], entries: Mapping[str, str]) -> list[str]:
     return [place(name_of(one), entries, "component") for one in written if one is not None]
 

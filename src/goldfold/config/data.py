@@ -7,8 +7,10 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from goldfold.config.base import Number, Section, Unique
 from goldfold.config.box_sources import Coco, Voc, Yolo
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, PlacedBoxes, PlacedDigits, ScenesBoxes, ScenesMasks
-from goldfold.config.mask_sources import Instances, Masks, Rle, Tiles
+from goldfold.config.mask_sources import Instances, Masks, Tiles
 from goldfold.config.own_source import Own
+from goldfold.config.point_sources import Points
+from goldfold.config.rle_source import Rle
 from goldfold.config.sources import Stacked
 from goldfold.config.table import Csv
 from goldfold.config.written import Splitter
@@ -82,6 +84,7 @@ Named = Annotated[
     | Coco
     | Voc
     | Yolo
+    | Points
     | ScenesMasks
     | ScenesBoxes
     | PlacedDigits
@@ -122,7 +125,7 @@ class Folds(Section):
     """Policy for classes that have fewer images than folds, or all images in one group or set of copies: `fail`;
     `train_only`: train on their images in every fold and validate none, so that no score covers them; `spread`: validate
     each image in one fold, so that a class with one image is scored by models that never saw it. The default is `spread`
-    for detection, where an image holds several classes, and `fail` for other tasks."""
+    for detection and points, where an image holds several classes, and `fail` for other tasks."""
     gap: Number = Field(0.0, ge=0)
     """Ordered splits: smallest distance between training and validation images, in units of the order; days for dates."""
     tolerance: Annotated[Number, Field(gt=0)] | None = None

@@ -30,7 +30,10 @@ def recipe(config: Config, job: Job) -> Recipe:
 
 def code(config: Config, job: Job) -> dict[str, Any]:
     """Code that a job runs; components that the config does not use are left out."""
-    of = [job.work, *chosen.places(config, job.work, job.model or frozen_recipes.first_of(config, job), job.round)]
+    of = [
+        chosen.script(config, job.work, job.model),
+        *chosen.places(config, job.work, job.model or frozen_recipes.first_of(config, job), job.round),
+    ]
     found = {"of": of, "digest": provenance.source_digest(*of)}
     # cached images are an input of training
     has_images = job.embedding or (job.model and job.work != "heads")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from goldfold.targets.class_files import BITS
 from goldfold.tasks.facts import Facts
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ def problems(config: "Config", task: Facts) -> Iterator[str]:
     elif task.target != "mask" and format == "instances" and "format" in task.submission_keys:
         yield f"submission.format = {format!r}: task {config.task!r} predicts no instances; remove it"
     rule = config.data.target_settings.get("mask_values") if task.target == "mask" else None
-    lists_classes = getattr(config.data.read_as, "source", "") in ("masks", "tiles") and rule != "nonzero"
-    if config.task_params.get("true_instances") == "given" and lists_classes:
+    source, by_class = getattr(config.data.read_as, "source", ""), getattr(config.data.read_as, "by_class", False)
+    lists_classes = (source in ("masks", "tiles") and rule != "nonzero") or (rule == BITS and source != "rle")
+    if config.task_params.get("true_instances") == "given" and lists_classes and not by_class:
         yield (
             "task_params.true_instances = 'given': the values of these masks are classes, not instances; set data.mask_values: "
             "nonzero where each value is an object of the one class, or remove it"

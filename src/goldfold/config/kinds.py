@@ -8,11 +8,18 @@ PREDICTION = {
     "labels": ("logits", "target", "positive_weight"),
     "value": ("output", "target"),
     "mask": ("logits", "target"),
+    "points": ("logits", "target", "peaks"),
 }
 COUNTED = ("label", "order", "labels")
 """Targets whose losses may have a parameter ``counts``."""
+OF_MASKS = ("overlap", "class_weight")
+"""Parameters of losses of masks that goldfold sets."""
 LOSSES = {
-    target: Kind("loss", given, frozenset({"ignore_index", "weight", *[COUNTS] * (target in COUNTED)}))
+    target: Kind(
+        "loss",
+        given,
+        frozenset({"ignore_index", "weight", *[COUNTS] * (target in COUNTED), *OF_MASKS * (target == "mask")}),
+    )
     for target, given in PREDICTION.items()
 }
 CLASS_WEIGHTS = Kind("weighting of classes", (COUNTS,))
@@ -23,9 +30,10 @@ EVIDENCE = {
     "value": ("predicted", "truth"),
     "mask": ("overlap",),
     "boxes": ("evidence", "rows"),
+    "points": ("evidence", "rows"),
 }
 METRICS = {target: Kind("metric", given) for target, given in EVIDENCE.items()}
-FUSED = {"boxes": ("members", "weights", "iou")}
+FUSED = {"boxes": ("members", "weights", "iou"), "points": ("members", "weights", "size")}
 METHODS = {target: Kind("ensemble method", FUSED.get(target, ("stack", "weights"))) for target in EVIDENCE}
 OPEN = Kind("component", is_open=True)
 """Metrics, losses and ensemble methods of user-defined tasks, which may pass any arguments."""

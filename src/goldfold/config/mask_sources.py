@@ -16,16 +16,18 @@ from goldfold.config.pixel_values import (
 )
 from goldfold.config.sources import DataBase
 from goldfold.targets import colours
+from goldfold.targets.class_files import CLASS, MOST_BITS, expanded, value_of_unknown
 
 
 class MaskBase(DataBase):
     """Settings of masks: pixel values of the classes, and how they are read."""
 
     target: ClassVar[str] = "mask"
-    mask_values: Literal["index", "nonzero"] | dict[str, PixelValue] = "index"
+    mask_values: Literal["index", "nonzero", "bits"] | dict[str, PixelValue] = "index"
     """Pixel values of the classes: `index`: 1 is the first of `classes`, 2 the second, 0 the background (without `classes`,
-    each value found is a class of that name); `nonzero`: all values but 0 are the one class (255, numbered objects); or
-    {name: value}, where 0 may be a class too, and a value may be a colour, [r, g, b] or "#rrggbb" (in quotes)."""
+    each value found is a class of that name); `nonzero`: all values but 0 are the one class (255, numbered objects); `bits`:
+    classes that may overlap, 1 for the first of `classes`, 2 for the second, 4 for the third, and their sums for pixels of
+    several; or {name: value}, where 0 may be a class too, and a value may be a colour, [r, g, b] or "#rrggbb" (in quotes)."""
     ignore_value: Ignored | None = None
     """Pixel value that is ignored in training and in scores: a value, a colour, or a list of these. With classes that are
     numbers, a list of three different numbers is three values; otherwise it is a colour."""
@@ -41,6 +43,19 @@ class MaskBase(DataBase):
     def _something_to_learn(self) -> "MaskBase":
         if isinstance(self.mask_values, dict) and not any(map(number, self.mask_values.values())):
             raise ValueError("mask_values names no value but 0, so every pixel would be of one class; name another")
+        return self
+
+    @model_validator(mode="after")
+    def _bits_are_named(self) -> "MaskBase":
+        if self.mask_values == "bits" and self.classes is None:
+            raise ValueError("mask_values: bits needs the names of the classes, from the lowest bit: set classes")
+        if self.mask_values == "bits" and len(self.classes or ()) == 1:
+            raise ValueError("mask_values: bits is for several classes; set nonzero")
+        if self.mask_values == "bits" and len(self.classes or ()) > 16:
+            raise ValueError(f"mask_values: bits has {len(self.classes or ())} classes, but files have at most 16 bits")
+        taken = [value for value in self._ignored_numbers if 0 < value < 1 << len(self.classes or ())]
+        if self.mask_values == "bits" and taken:
+            raise ValueError(f"ignore_value = {taken[0]} is a sum of the bits of classes; an ignored value must not be")
         return self
 
     @model_validator(mode="after")
@@ -107,9 +122,15 @@ class Masks(MaskBase):
     """Folder of training images, searched with all sub-folders, or a list of several, such as those of a fixed split, which
     are pooled."""
     masks: str | Annotated[list[str], Field(min_length=1)]
-    """Folder of their masks; if `train` is a list, a list of the same length."""
+    """Folder of their masks; if `train` is a list, a list of the same length. With one file per class, `{class}` stands for its
+    name: `masks/{class}`."""
     mask_suffix: str = ""
-    """Suffix of a mask's name after its image's name, e.g. `_mask`."""
+    """Suffix of a mask's name after its image's name, e.g. `_mask`, or `_{class}` with one file per class."""
+    overlap: bool = Field(False, exclude_if=lambda value: value is False)
+    """Whether a pixel may be of several classes, which then have one file each: see `{class}` in `masks`."""
+    absent_class: Literal["flaw", "empty"] = Field("flaw", exclude_if=lambda value: value == "flaw")
+    """Treatment of an image that has files of some classes and lacks that of another: as a flaw of its mask (`on_bad_label`), or
+    as `empty`, without this class."""
     test: str | None = None
     """Folder of test images."""
     test_answers: str | None = None
@@ -127,6 +148,53 @@ class Masks(MaskBase):
                 f"train has {n_images} and masks {n_masks} folders: name one folder of masks per folder of images"
             )
         return self
+
+    @property
+    def by_class(self) -> bool:
+        """Return whether classes have one file each."""
+        return CLASS in self.mask_suffix or any(
+            CLASS in folder for folder in ([self.masks] if isinstance(self.masks, str) else self.masks)
+        )
+
+    @property
+    def reader_keys(self) -> frozenset[str]:
+        """Keys shared by all sources that are passed to the reader too, if it merges files of classes."""
+        return frozenset({"classes", "ignore_value"}) if self.by_class else frozenset()
+
+    @model_validator(mode="after")
+    def _files_of_classes(self) -> "Masks":
+        if not self.by_class:
+            if self.overlap:
+                raise ValueError(
+                    "overlap needs one file per class: write {class} in masks or mask_suffix; for one file whose values are sums "
+                    "of 1, 2, 4, ..., set mask_values: bits instead"
+                )
+            if self.absent_class != "flaw":
+                raise ValueError("absent_class needs one file per class: write {class} in masks or mask_suffix")
+            return self
+        if self.classes is None:
+            raise ValueError("{class} stands for the names of the classes: set classes")
+        if self.mask_values != "index" or self.unlisted_values != "flaw" or self.mask_palette != "auto":
+            raise ValueError(
+                "with one file per class every value but 0 is the class; remove mask_values, mask_palette and unlisted_values"
+            )
+        if any(map(is_colour, ignored_values(self.ignore_value, "index"))):
+            raise ValueError("ignore_value: with one file per class, write a number from 1 to 255, or a list of these")
+        if self.overlap and len(self.classes) > MOST_BITS:
+            raise ValueError(f"overlap: {len(self.classes)} classes; at most {MOST_BITS} are possible")
+        return self
+
+    @property
+    def target_settings(self) -> dict[str, Any]:
+        """Settings by which the merged files are read; see `goldfold.targets.class_files`."""
+        if not self.by_class:
+            return super().target_settings
+        unknown = value_of_unknown(len(self.classes or ()), self.overlap) if self._ignored_numbers else None
+        return {"mask_values": "bits" if self.overlap else "index", "ignore_value": unknown}
+
+    def owned(self, path: str | None) -> list[str]:
+        """``path``, or that of each class; empty if it is not set."""
+        return expanded(super().owned(path), self.classes or [])
 
 
 class Tiles(MaskBase):
@@ -208,49 +276,3 @@ class Instances(DataBase):
     def target_settings(self) -> dict[str, Any]:
         """Settings by which pixels that are not 0 in any file are the one class."""
         return {"mask_values": "nonzero", "ignore_value": None}
-
-
-class Rle(DataBase):
-    """Masks as run lengths in a CSV: one row per image, or per image and class; several rows are merged."""
-
-    target: ClassVar[str] = "mask"
-    reader_keys: ClassVar[frozenset[str]] = frozenset({"classes"})
-    source: Literal["rle"]
-    train: str
-    """CSV of ids and run lengths; an empty field, -1 or nan means an image without objects."""
-    images: str
-    """Folder that the ids are relative to, with or without suffix."""
-    id_column: str = "id"
-    """Column with the id of the image."""
-    rle_column: str = "rle"
-    """Column with the run lengths."""
-    class_column: str | None = None
-    """Column with the class, one of `classes`; by default there is one class."""
-    row_major: bool = False
-    """Whether pixels are counted row by row; by default column by column, which is more common."""
-    first_pixel: Annotated[int, Field(ge=0, le=1)] = 1
-    """Number of the first pixel."""
-    unlisted: Literal["missing", "empty", "left_out"] = "missing"
-    """Treatment of images without a row: as `missing` a mask (`on_missing_label`), as `empty`, without objects, or as
-    `left_out` on purpose, in which case `unlabeled` may include them."""
-    test: str | None = None
-    """Folder of test images."""
-    test_answers: str | None = None
-    """CSV of the test images' true run lengths, if known; used only for a score in the report."""
-    unlabeled: str | None = None
-    """Folder of images without masks."""
-    groups: str | None = None
-    """CSV (id, group) of images that belong together; a group is never split over folds."""
-
-    @model_validator(mode="after")
-    def _classes_are_named(self) -> "Rle":
-        if self.class_column is not None and self.classes is None:
-            raise ValueError("class_column needs the names of the classes, in order: set classes")
-        if self.class_column is None and len(self.classes or "1") > 1:
-            raise ValueError("several classes need class_column, the column with the class")
-        return self
-
-    @property
-    def target_settings(self) -> dict[str, Any]:
-        """Settings by which pixel values are the numbers of the classes in order."""
-        return {"mask_values": "nonzero" if self.class_column is None else "index", "ignore_value": None}

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from goldfold.base.errors import nearest, shown
 from goldfold.catalog import HOOKS, OWN_LOSS, SCHEDULES, UPDATES
 from goldfold.components import name_of
-from goldfold.config import augmentation, hooks, kinds
+from goldfold.config import augmentation, hooks, kinds, mask_checks
 from goldfold.config.aggregation_checks import aggregation_problems, dropping_problems
 from goldfold.config.auxiliary_checks import auxiliary_problems
 from goldfold.config.component_checks import component_problems
@@ -27,6 +27,7 @@ from goldfold.config.rounds import Round, trained_model
 from goldfold.config.row_checks import row_problems
 from goldfold.config.sample_checks import sample_problems
 from goldfold.config.schedule_checks import check_monitor, check_optimizer
+from goldfold.config.ultralytics_checks import ultralytics_problems, ultralytics_training_problems
 from goldfold.config.views import swapping
 from goldfold.config.window_checks import window_problems, window_training_problems
 from goldfold.config.wording import in_words
@@ -44,6 +45,7 @@ def check_model(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from head_problems(model, task, config.data.channels)
     yield from aggregation_problems(model, config, task)
     yield from window_problems(model, config, task)
+    yield from ultralytics_problems(model, config)
     yield from _learning(model, config, task)
     yield from image_problems(model, config.tta)
 
@@ -86,7 +88,9 @@ def _learning(model: Model, config: Config, task: Facts) -> Iterator[str]:
     yield from generated_problems(model, config, task)
     yield from auxiliary_problems(model, config, task)
     yield from window_training_problems(model)
+    yield from ultralytics_training_problems(model)
     yield from _of_detectors(model.train, task)
+    yield from mask_checks.problems(model, config, task)
     if name_of(model.network) in OWN_LOSS and model.train.loss is not None:
         yield f"train.loss: network {name_of(model.network)!r} has a loss of its own, whose weights are params; remove train.loss"
 

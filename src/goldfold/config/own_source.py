@@ -22,7 +22,7 @@ class Own(MaskBase):
 
     source: Place
     """`package.module:function`."""
-    brings: Literal["label", "labels", "value", "mask", "boxes"]
+    brings: Literal["label", "labels", "value", "mask", "boxes", "points"]
     """Kind of target, which is also its column in the table `train` (and in `answers`)."""
     files: Annotated[list[Path], Unique]
     """Files and folders that the function reads. If one of them changes, the data are read again; images must be in one of

@@ -101,6 +101,19 @@ Labels = Annotated[
     Annotated[Literal["hard", "soft"], Tag(TEXT)] | Annotated[SoftLabels, Tag(SECTION)],
     Discriminator(lambda value: SECTION if isinstance(value, dict | SoftLabels) else TEXT),
 ]
+
+
+def _band(value: Any) -> Any:
+    numbers = [exponent(one) for one in value] if isinstance(value, list | tuple) else []
+    are_numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in numbers)
+    if value is not None and not (len(numbers) == 2 and are_numbers and 0 <= numbers[0] <= numbers[1] <= 1):
+        raise ValueError("write two limits from 0 to 1, the lower one first, such as [0.3, 0.7]")
+    if numbers and (numbers[1] < 0.5 or numbers[0] > 0.5):
+        raise ValueError(f"[{numbers[0]:g}, {numbers[1]:g}] must contain 0.5, where a teacher is undecided")
+    return None if value is None else numbers
+
+
+Band = Annotated[list[float], BeforeValidator(_band)]
 TopK = Annotated[int | float | None, BeforeValidator(_top_k)]
 
 
@@ -113,6 +126,11 @@ class Labelling(Section):
     top_k: TopK = UNSET
     """At most this many images per predicted class, the most confident of those that reach their threshold; a number below 1
     is the share of the images predicted as the class. Several labels, numbers: of all images."""
+    ignore_band: Band | None = UNSET
+    """Limits of the teacher's probability of a class, instead of `threshold`: pixels between them are ignored, `[0.3, 0.7]`; from
+    the upper one on they are of the class, up to the lower one of the background. Masks only."""
+    least_decided: Annotated[Number, Field(ge=0, le=1)] | None = UNSET
+    """Smallest share of the pixels of an image that are not ignored, by default 0.5; other images get no label. Masks only."""
 
 
 class PseudoLabels(Labelling):
@@ -122,8 +140,8 @@ class PseudoLabels(Labelling):
     rounds: int = Field(0, ge=0, le=10)
     """Rounds of pseudo labels after the first round; 0 is none."""
     labels: Labels = Field("hard", exclude_if=lambda value: value == "hard")
-    """hard: the most probable class, mask or boxes, used like true targets; soft: the probabilities of the classes, or `{soft:
-    {power: 2, floor: 0.01}}`."""
+    """hard: the most probable class, mask or boxes, used like true targets; soft: the probabilities of the classes, of masks for
+    each pixel, or `{soft: {power: 2, floor: 0.01}}`."""
     threshold: Threshold = 0.95
     """Smallest probability at which a label, a pixel's class or a box is used; `{start: 0.95, factor: 0.9, floor: 0.8}` decays
     from round to round."""
@@ -161,5 +179,7 @@ def recipe_of(teacher: Any) -> dict[str, Any]:
         "class_thresholds": teacher.class_thresholds,
         "adapt": adapt and adapt.model_dump(include={"by", "floor"}),
         "top_k": teacher.top_k,
+        "ignore_band": teacher.ignore_band,
+        "least_decided": teacher.least_decided,
     }
     return {key: value for key, value in found.items() if value is not None}

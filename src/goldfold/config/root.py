@@ -76,7 +76,7 @@ class Config(Section):
     name: Name
     """Name of the experiment; results are written to results/<name>/."""
     task: str = "classification"
-    """`classification`, `ordinal`, `multilabel`, `regression`, `segmentation`, `detection`, or your own as
+    """`classification`, `ordinal`, `multilabel`, `regression`, `segmentation`, `detection`, `points`, or your own as
     `package.module:Class`."""
     task_params: dict[str, Annotated[Any, BeforeValidator(exponent), AfterValidator(json_value)]] = {}
     """Settings of the task."""

@@ -95,8 +95,8 @@ class Teacher(Labelling):
     """Teacher of a round: the ensemble of each fold, with the config's own method and weights."""
 
     labels: Labels = "hard"
-    """hard: the most probable class, mask or boxes, used like true targets; soft: the probabilities of the classes, or `{soft:
-    {power: 2, floor: 0.01}}`."""
+    """hard: the most probable class, mask or boxes, used like true targets; soft: the probabilities of the classes, of masks for
+    each pixel, or `{soft: {power: 2, floor: 0.01}}`."""
     threshold: Threshold = 0.95
     """Smallest probability at which a label, a pixel's class or a box is used; `{start: 0.95, factor: 0.9, floor: 0.8}` decays
     from round to round."""

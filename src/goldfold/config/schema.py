@@ -26,13 +26,15 @@ from goldfold.config.generated import Generated
 from goldfold.config.head import Head
 from goldfold.config.holdout import Holdout
 from goldfold.config.learning import Train
-from goldfold.config.mask_sources import Instances, MaskBase, Masks, Rle, Tiles
+from goldfold.config.mask_sources import Instances, MaskBase, Masks, Tiles
 from goldfold.config.metadata import Metadata
 from goldfold.config.models import MetadataBranch, Model
 from goldfold.config.optimisation import LrScale, Warmup
 from goldfold.config.own_source import Own
+from goldfold.config.point_sources import Points
 from goldfold.config.pseudo_labels import ByAccuracy, ByCounts, Decay, PseudoLabels, Soft
 from goldfold.config.retrieval import Embedding, Neighbours
+from goldfold.config.rle_source import Rle
 from goldfold.config.roi import BoxesRoi, ColumnRoi, ContourRoi, DetectorRoi
 from goldfold.config.root import Config, Ensemble
 from goldfold.config.rounds import Clean, Overrides, Round, Teacher
@@ -61,6 +63,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "data, source: coco": Coco,
     "data, source: voc": Voc,
     "data, source: yolo": Yolo,
+    "data, source: points": Points,
     "data, source: digits": Digits,
     "data, source: digits_labels": DigitsLabels,
     "data, source: digits_ink": DigitsInk,

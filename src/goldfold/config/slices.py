@@ -16,6 +16,7 @@ from goldfold.config.tried import after_prediction
 from goldfold.planning import inner
 from goldfold.planning.row_lists import chosen_rows
 from goldfold.samples.presets.reading import expanded
+from goldfold.targets.class_files import BITS
 from goldfold.tasks import facts
 
 POLICIES = ("on_bad_image", "on_missing_image", "on_missing_label", "on_bad_label")
@@ -27,7 +28,7 @@ COPIES = {
     "two_labels": "on_two_labels",
 }
 """Setting of `goldfold.audit.copies.Policy` -> key of data sources."""
-TASK_KEYS = ("mask_values", "ignore_value", "mask_palette", "unlisted_values", "label_separator")
+TASK_KEYS = ("mask_values", "ignore_value", "mask_palette", "unlisted_values", "label_separator", "pixel_centre")
 """Keys of data sources that reach the stages as settings of the task."""
 
 
@@ -256,6 +257,7 @@ def network_checks(config: Config) -> list[dict[str, Any]]:
                 **_start_size(config, model, number),
                 **({"tta": config.tta} if views.needs_trial(config.tta) else {}),
                 **({"shows_features": True} if model.name in featured else {}),
+                **({"overlap": True} if config.data.target_settings.get("mask_values") == BITS else {}),
                 **(
                     {"generated": how.model_dump()} if (how := config.model(model.name, number).train.generated) else {}
                 ),

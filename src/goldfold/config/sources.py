@@ -49,9 +49,7 @@ class DataBase(Section):
     """Settings that every source has."""
 
     target: ClassVar[str]
-    """Kind of target: ``label``, ``labels``, ``value``, ``mask`` or ``boxes``."""
-    reader_keys: ClassVar[frozenset[str]] = frozenset()
-    """Keys shared by all sources that are passed to this source's reader too."""
+    """Kind of target: ``label``, ``labels``, ``value``, ``mask``, ``boxes`` or ``points``."""
     classes: Annotated[list[str], Field(min_length=1), Unique] | None = None
     """Names of the classes in order (grades from the lowest; negative before positive); by default numbers by value, then
     names in alphabetical order."""
@@ -103,6 +101,11 @@ class DataBase(Section):
         if self.channels % self.n_files:
             raise ValueError(f"channels = {self.channels}: {self.n_files} files per image cannot share them evenly")
         return self
+
+    @property
+    def reader_keys(self) -> frozenset[str]:
+        """Keys shared by all sources that are passed to this source's reader too."""
+        return frozenset()
 
     @property
     def target_kind(self) -> str:

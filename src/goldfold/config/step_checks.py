@@ -13,10 +13,10 @@ from goldfold.ensembling.steps import entries, fusions
 from goldfold.ensembling.with_metadata import without
 from goldfold.tasks.facts import Facts
 
-WITH_RANGES = ("hill_climbing", "stacking", "boosted_stacking", "fitted_fusion")
+WITH_RANGES = ("hill_climbing", "stacking", "boosted_stacking", "fitted_fusion", "spacing")
 """Steps that check their parameters when they are built, which needs no task."""
 
-THRESHOLDS, COMPONENTS, INSTANCES = "thresholds", "components", "instances"
+THRESHOLDS, COMPONENTS, INSTANCES, SPACING = "thresholds", "components", "instances", "spacing"
 IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """IoU that instance AP can be asked for at."""
 
@@ -58,6 +58,8 @@ def _order(config: Config, task: Facts) -> Iterator[str]:
             yield f"{key}: is listed twice; remove one"
         elif name == THRESHOLDS and COMPONENTS in names[:place]:
             yield f"{key}: decides the masks that {COMPONENTS!r} cleans; put it first"
+        elif name == SPACING and THRESHOLDS in names[:place]:
+            yield f"{key}: changes the points that {THRESHOLDS!r} decides on; put it first"
         elif name in (THRESHOLDS, COMPONENTS) and INSTANCES in names[:place]:
             yield f"{key}: changes the masks whose objects {INSTANCES!r} separates; put it first"
     for place, name in enumerate(names[:-1]):

@@ -25,7 +25,6 @@ class Csv(Stacked):
     """A CSV table of ids and targets, and a folder of images: a label, several labels, or a number."""
 
     target: ClassVar[str] = "label"
-    reader_keys: ClassVar[frozenset[str]] = frozenset({"label_separator", "metadata"})
     source: Literal["csv"]
     train: str | Annotated[list[str], Field(min_length=1), Unique]
     """CSV with one row per image, or several, which are pooled. Tables may be JSON too (`.json`, `.jsonl`): {path: label},
@@ -110,6 +109,11 @@ class Csv(Stacked):
         if isinstance(values, dict) and "channels" not in values and isinstance(values.get("image_columns"), list):
             return {**values, "channels": max(1, 3 * len(values["image_columns"]))}
         return values
+
+    @property
+    def reader_keys(self) -> frozenset[str]:
+        """Keys shared by all sources that are passed to the reader of tables too."""
+        return frozenset({"label_separator", "metadata"})
 
     @property
     def n_files(self) -> int:

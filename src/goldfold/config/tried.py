@@ -6,7 +6,7 @@ from goldfold.components import name_of, parse
 from goldfold.config.root import Config
 from goldfold.ensembling.sets import COVERAGE, KEEP_SCORES
 
-WITH_CLASSES = ("classification", "ordinal", "multilabel", "detection")
+WITH_CLASSES = ("classification", "ordinal", "multilabel", "detection", "points")
 """Tasks with as many outputs per image as there are classes."""
 
 

@@ -28,8 +28,8 @@ class Windows(Section):
     scale: Number = Field(1.0, ge=0.01, le=4)
     """Factor by which images are resized first: 0.5 halves their sides, so that a window shows four times as much."""
     overlap: Number = 0.5
-    """Part of a window that the next one covers again in prediction, from 0 to 0.95. Maps of overlapping windows are averaged with
-    Gaussian weights; boxes of one object are joined."""
+    """Part of a window that the next one covers again in prediction, from 0 to 0.95. Maps of overlapping windows are averaged
+    with Gaussian weights; boxes of one object are joined."""
     positive_crop: Number = Field(0.5, ge=0, le=1)
     """Probability that a training window is placed around a pixel, or an object, of a class, of each class equally often, instead
     of anywhere in the image; the background does not count."""

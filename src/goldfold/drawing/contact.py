@@ -14,6 +14,7 @@ from goldfold.components import Several, label, name_of
 from goldfold.drawing import mask_colours
 from goldfold.drawing.overlays import Pixels
 from goldfold.drawing.sheets import CELL_PX, Legend, Line, drawn, sheet
+from goldfold.targets.mask_bits import Bits
 from goldfold.targets.mask_coding import Coding
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ def title(spec: Spec, wanted: Several) -> str:
 def _legend(target: Target, classes: Sequence[str], fields: Fields, mask: str) -> Legend | None:
     if "mask" in fields:
         coding = getattr(target, "coding", None)
-        if isinstance(coding, Coding):
+        if isinstance(coding, Coding | Bits):
             return Legend.of(classes, mask_colours.of_classes(coding, mask), coding.first)
-    return Legend.of(classes) if {"mask", "bboxes"} & set(fields) else None
+    return Legend.of(classes) if {"mask", "bboxes", "keypoints"} & set(fields) else None
 
 
 def spread(table: pd.DataFrame, content: pd.DataFrame, n: int) -> pd.DataFrame:

@@ -75,16 +75,21 @@ def enlarged(image: Pixels, side_px: int = SIDE_PX) -> Pixels:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if longest > side_px else cv2.INTER_LINEAR)
 
 
-def reduced(image: Pixels, masks: Sequence[NDArray[np.uint8]], most_px: int) -> tuple[Pixels, list[NDArray[np.uint8]]]:
+def reduced(image: Pixels, masks: Sequence[NDArray[Any]], most_px: int) -> tuple[Pixels, list[NDArray[Any]]]:
     """Resize image and masks to one size, longest side at most ``most_px``; values of masks are not interpolated."""
     import cv2
 
     ratio = min(1.0, most_px / max(image.shape[:2]))
     width, height = (max(1, round(side * ratio)) for side in (image.shape[1], image.shape[0]))
     small = image if ratio == 1 else cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    nearest = cv2.INTER_NEAREST_EXACT
-    return small, [mask if mask.shape == (height, width) else cv2.resize(mask, (width, height), interpolation=nearest)
-                   for mask in masks]  # fmt: skip
+
+    def resized(mask: NDArray[Any]) -> NDArray[Any]:
+        if mask.shape == (height, width):
+            return mask
+        known = mask.view(np.int32) if mask.dtype == np.uint32 else mask  # OpenCV knows no unsigned 32 bits
+        return cv2.resize(known, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).view(mask.dtype)
+
+    return small, [resized(mask) for mask in masks]
 
 
 def grey(image: Pixels) -> Pixels:
@@ -100,6 +105,28 @@ def tinted(image: Pixels, codes: NDArray[np.uint8], inks: Mapping[int, tuple[Col
     for code, (colour, share) in inks.items():
         colours[code], shares[code] = colour, share
     return (image * (1 - shares[codes]) + (colours * shares)[codes]).round().astype(np.uint8)
+
+
+def layered(
+    image: Pixels,
+    layers: Sequence[NDArray[np.bool_]],
+    colours: Sequence[Colour],
+    share: float,
+    unknown: NDArray[np.bool_],
+) -> Pixels:
+    """Blend the mean colour of their classes into pixels of one or several classes, and grey into unknown ones.
+
+    Args:
+        layers: pixels (height, width) of each class.
+        share: opacity, 0..1.
+    """
+    numbers = np.zeros((*image.shape[:2], 1), np.float32)
+    sums = np.zeros(image.shape, np.float32)
+    for layer, colour in zip([*(layer & ~unknown for layer in layers), unknown], [*colours, UNKNOWN], strict=True):
+        numbers += layer[..., None]
+        sums += layer[..., None] * np.array(colour, np.float32)
+    opacity = np.where(numbers > 0, np.float32(share), np.float32(0))
+    return (image * (1 - opacity) + opacity * sums / np.maximum(numbers, 1)).round().astype(np.uint8)
 
 
 def outlined(drawn: Pixels, mask: NDArray[np.bool_], colour: Colour) -> None:

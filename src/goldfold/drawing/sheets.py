@@ -16,10 +16,12 @@ from goldfold.drawing.overlays import (
     colour_of,
     enlarged,
     font_file,
+    layered,
     outlined,
     tinted,
 )  # fmt: skip
 from goldfold.images.viewing import as_colours
+from goldfold.targets.mask_bits import layers
 from goldfold.targets.mask_coding import IGNORE
 
 CELL_PX, GAP_PX, LABEL_PX, LINE_HEIGHT_PX = 180, 6, 124, 16
@@ -45,23 +47,42 @@ class Legend:
 
 
 def drawn(fields: Mapping[str, Any], legend: Legend, side_px: int = CELL_PX) -> Pixels:
-    """Image of a sample, enlarged, with its mask (``mask``) or boxes (``bboxes``, ``labels``)."""
+    """Image of a sample, enlarged, with its mask (``mask``) boxes (``bboxes``, ``labels``) or
+    points (``keypoints``, ``labels``)."""
     image = as_colours(fields["image"])
     if "mask" in fields:
         return _masked(image, fields["mask"], legend, side_px)
     if "bboxes" in fields:
         pairs = zip(np.asarray(fields["bboxes"]).reshape(-1, 4), np.asarray(fields["labels"]).astype(int), strict=True)
         return boxed(image, [Box(corners.tolist(), legend.colours[label]) for corners, label in pairs], side_px, 2)
+    if "keypoints" in fields:
+        pairs = zip(
+            np.asarray(fields["keypoints"]).reshape(-1, 2) + 0.5, np.asarray(fields["labels"]).astype(int), strict=True
+        )
+        dots = [(np.tile(place, 2).tolist(), label) for place, label in pairs if label >= 0]
+        return boxed(image, [Box(corners, legend.colours[label], is_dot=True) for corners, label in dots], side_px)
     return enlarged(image, side_px)
 
 
 def _masked(image: Pixels, mask: Any, legend: Legend, side_px: int) -> Pixels:
+    if mask.ndim == 3:
+        return _layered(image, mask, legend, side_px)
     inks: dict[int, tuple[Colour, float]] = {IGNORE: (UNKNOWN, UNKNOWN_TINT)}
     inks |= {legend.first + index: (colour, TINT) for index, colour in enumerate(legend.colours)}
     canvas = enlarged(tinted(image, np.asarray(mask, dtype=np.uint8), inks), side_px)
     canvas = np.ascontiguousarray(canvas)
     for index, colour in enumerate(legend.colours):
         outlined(canvas, mask == legend.first + index, colour)
+    return canvas
+
+
+def _layered(image: Pixels, mask: Any, legend: Legend, side_px: int) -> Pixels:
+    """Draw a mask of classes that may overlap, (height, width, bytes of a set)."""
+    found = layers(np.asarray(mask, dtype=np.uint8), len(legend.colours))
+    own, unknown = [layer == 1 for layer in found], found[0] == IGNORE
+    canvas = np.ascontiguousarray(enlarged(layered(image, own, legend.colours, TINT, unknown), side_px))
+    for layer, colour in zip(own, legend.colours, strict=True):
+        outlined(canvas, layer, colour)
     return canvas
 
 

@@ -19,7 +19,7 @@ SCRIPTS = ROOT / "workflow" / "scripts"
 VERSIONS_OF = (
     "goldfold", "torch", "torchvision", "timm", "segmentation-models-pytorch", "accelerate", "albumentations",
     "ensemble-boxes", "faster-coco-eval", "numpy", "pandas", "scikit-learn", "opencv-python-headless", "snakemake",
-    "tifffile", "pydicom",
+    "tifffile", "pydicom", "ultralytics",
 )  # fmt: skip
 
 SHAPING = tuple(name for name in VERSIONS_OF if name not in ("goldfold", "snakemake"))
@@ -41,7 +41,7 @@ def _left_out(stage: str, places: tuple[str, ...]) -> tuple[str, ...]:
     """
     drawn = () if stage == "report" else PAGES
     submitted = () if stage in ("manifest", "submit") else SUBMISSION
-    is_unused = stage == "derive" or (stage == "train" and STUDENT not in places)
+    is_unused = stage == "derive" or (stage.startswith("train") and STUDENT not in places)
     unused = ("goldfold.ensembling",) if is_unused else ()
     return (*FRAME, *drawn, *submitted, *unused, *_counted_in_training(stage))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter, signature
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -57,6 +58,7 @@ def combined(
     wanted: components.Several,
     counts: Sequence[float] | None = None,
     harden: Callable[[Tensor], Tensor] = lambda target: target,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> Callable[..., Losses]:
     """Build one loss, or the weighted sum of several.
 
@@ -65,12 +67,13 @@ def combined(
         wanted: as the config's ``train.loss``.
         counts: number of labelled training cases of each class, for losses with a parameter ``counts``.
         harden: converts targets for losses whose second parameter is ``hard_target``.
+        given: further arguments by name, for losses with such parameters.
 
     Raises:
         ConfigError: there is no such loss, or it needs counts and there are none.
     """
     chosen = [
-        (components.label(part), _supplied(components.load(part, entries, "loss"), part, counts, harden), weight)
+        (components.label(part), _supplied(components.load(part, entries, "loss"), part, counts, harden, given), weight)
         for part, weight in components.summed(wanted)
     ]
 
@@ -89,8 +92,9 @@ def _supplied(
     written: components.Written,
     counts: Sequence[float] | None,
     harden: Callable[[Tensor], Tensor],
+    given: Mapping[str, Any],
 ) -> Callable[..., Tensor]:
-    """Give a loss the counts and the hard targets that its parameters ask for."""
+    """Give a loss the counts, the hard targets and the further arguments that its parameters ask for."""
     parameters = _parameters(loss)
     is_hard, has_counts = [*parameters][1:2] == [HARD_TARGET], COUNTS in parameters and counts is not None
     if COUNTS in parameters and counts is None and parameters[COUNTS].default is Parameter.empty:
@@ -98,9 +102,12 @@ def _supplied(
             f"loss {components.label(written)} needs the training cases of each class, which this task does not count"
         )
     on = by_device(torch.tensor(counts or [], dtype=torch.float32))
+    known = {name: value for name, value in given.items() if name in parameters}
+    of_device = {name: by_device(value) for name, value in known.items() if isinstance(value, Tensor)}
 
     def supplied(outputs: Tensor, target: Tensor, *others: Tensor) -> Tensor:
         more = {COUNTS: on(outputs.device)} if has_counts else {}
+        more |= known | {name: value(outputs.device) for name, value in of_device.items()}
         return loss(outputs, harden(target) if is_hard else target, *others, **more)
 
     return supplied

@@ -62,6 +62,21 @@ def count(prediction: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]],
     return both, in_p - both, in_t - both
 
 
+def count_sets(
+    prediction: NDArray[np.integer[Any]], truth: NDArray[np.integer[Any]], codes: Sequence[int], ignore: int
+) -> tuple[Counts, Counts, Counts]:
+    """Count as `count` does, per class of sets of classes with one bit each.
+
+    Args:
+        prediction, truth: (height, width) sets; pixels whose truth is ``ignore`` are skipped.
+        codes: bit of each class.
+    """
+    seen = truth != ignore
+    p, t = prediction[seen].astype(np.int64), truth[seen].astype(np.int64)
+    both, in_p, in_t = (np.array([np.count_nonzero(sets & code) for code in codes]) for sets in (p & t, p, t))
+    return both, in_p - both, in_t - both
+
+
 LEVELS = np.arange(1, 100) / 100
 """Candidate thresholds for masks."""
 

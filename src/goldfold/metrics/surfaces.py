@@ -12,6 +12,7 @@ The value of an image is the mean over the classes true or predicted in it. A cl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,14 +34,16 @@ class Pairs:
     """Predicted and true masks that are read again.
 
     Args:
-        read: yields pairs of (height, width) channels, of all images in order.
-        channels: channels of the classes.
-        ignore: true channel of pixels that count for nothing.
+        read: yields pairs of (height, width) channels, or sets of classes, of all images in order.
+        channels: channels of the classes, or their bits in sets.
+        ignore: true channel, or set, of pixels that count for nothing.
+        has: (mask, channel) -> (height, width) where the class of a channel is.
     """
 
-    read: Callable[[], Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]]
+    read: Callable[[], Iterator[tuple[NDArray[Any], NDArray[Any]]]]
     channels: Sequence[int]
     ignore: int
+    has: Callable[[NDArray[Any], int], Mask] = np.equal
     tables: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """What was computed before, by name."""
 
@@ -57,14 +60,14 @@ class Pairs:
 
     def _compared(
         self,
-        prediction: NDArray[np.uint8],
-        truth: NDArray[np.uint8],
+        prediction: NDArray[Any],
+        truth: NDArray[Any],
         compare: Compare,
         of_one: Callable[[float], float],
     ) -> list[float]:
         diagonal, known, values = float(np.hypot(*truth.shape)), truth != self.ignore, []
         for channel in self.channels:
-            masks = (prediction == channel) & known, truth == channel
+            masks = self.has(prediction, channel) & known, self.has(truth, channel) & known
             n_present = sum(bool(one.any()) for one in masks)
             both = n_present == 2
             values.append(compare(*_around(*masks), diagonal) if both else of_one(diagonal) if n_present else np.nan)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from goldfold.base.errors import ConfigError, SizeError, cause
+from goldfold.models.deep import supervised
 from goldfold.models.timm_models import (
     Pretrained,
     check_drop_path,
@@ -55,6 +56,7 @@ def build(
     pretrained: Pretrained = False,
     dropout: float = 0.0,
     drop_path: float = 0.0,
+    deep_supervision: bool | list[float] = False,
     **params: Any,
 ) -> nn.Module:
     """Build a segmentation network with logits (batch, n_classes, height, width).
@@ -68,6 +70,7 @@ def build(
         image_size: (height, width), of the input and of the output.
         pretrained: load the published weights of the backbone from timm's hub or cache, or adapt weights given by name.
         dropout: dropout of the decoder; 0 keeps the default of the architecture.
+        deep_supervision: true, or weights of the losses of earlier stages of the decoder, see `goldfold.models.deep`.
 
     Raises:
         ConfigError: the backbone or the image size does not fit, dropout or drop_path is not supported, or the weights
@@ -84,6 +87,8 @@ def build(
         _check_size(trial, architecture, backbone, in_channels, image_size)
     check_drop_path(backbone, trial, drop_path)
     model = create(pretrained=pretrained)
+    if deep_supervision is not False:
+        return with_statistics(supervised(architecture, model, deep_supervision), model.encoder.model, in_channels)
     return with_statistics(model, model.encoder.model, in_channels)
 
 

@@ -193,6 +193,8 @@ def _pass(network: nn.Module, doing: str, n: int, wanted: Wanted, targets: Any) 
         output = network(images) if targets is None else network(images, targets)
         if knows_loss := wanted.gives == "maps" and hasattr(output, "losses"):
             output = output.losses(torch.zeros(n, *wanted.size, dtype=torch.int64))
+        elif hasattr(output, "depths"):
+            output = torch.stack([logits for logits, _ in output.depths(wanted.size)]).sum(dim=0)
     except Exception as error:
         alone = n == 1 and "more than 1 value per channel" in str(error)
         way = " Use batches of two images (train.batch_size: 2), as batch normalisation needs several values." * alone

@@ -117,9 +117,15 @@ def _saved_by_torch(path: Path) -> Any:
         ):
             return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
+        objects = _objects(path)
+        if any(name.startswith("ultralytics.") for name in objects):
+            from goldfold.models.ultralytics_library import weights
+
+            return weights(path)
+        named = f" ({', '.join(objects[:3])})" if objects else ""
         raise _unusable(
             path,
-            f"cannot be read as plain weights: it contains Python objects{_objects(path)}, which could run code when loaded. "
+            f"cannot be read as plain weights: it contains Python objects{named}, which could run code when loaded. "
             f"Load the model in a trusted environment and save only its weights: torch.save(model.state_dict(), "
             f"'weights.pth').",
         ) from error
@@ -127,13 +133,12 @@ def _saved_by_torch(path: Path) -> Any:
         raise _unusable(path, f"cannot be read: {_flaw(path)}") from error
 
 
-def _objects(path: Path) -> str:
-    """Return the names of the objects, as far as torch can list them."""
+def _objects(path: Path) -> list[str]:
+    """Return the names of the objects, sorted, as far as torch can list them."""
     try:
-        found = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     except Exception:  # a file in the legacy format
-        return ""
-    return f" ({', '.join(sorted(found)[:3])})" if found else ""
+        return []
 
 
 def _flaw(path: Path) -> str:

@@ -18,7 +18,7 @@ Arrays = Mapping[str, NDArray[Any]]
 """Arrays by name: ``ids`` (n,), ``classes``, and those of the task. An entry ``<name>/<row>`` belongs to a single image."""
 
 
-PER_OBJECT = ("boxes", "scores", "labels")
+PER_OBJECT = ("boxes", "points", "scores", "labels")
 """Entries with one row per object; ``counts`` is the number of objects per image."""
 
 

@@ -16,6 +16,7 @@ from goldfold.report import copies, folds, quarantine
 from goldfold.report.copies import Cluster
 from goldfold.report.results import Results
 from goldfold.splits.together import COLUMN
+from goldfold.targets.mask_bits import Bits
 from goldfold.targets.mask_coding import Coding
 from goldfold.tasks.optional import draw_target
 
@@ -132,5 +133,7 @@ def _colours(results: Results) -> list[Colour]:
     """Colours of the classes in masks; empty for tasks without masks."""
     coding, table = getattr(results.target, "coding", None), results.tables["train"]
     return (
-        mask_colours.of_classes(coding, table["mask"].iloc[0]) if isinstance(coding, Coding) and "mask" in table else []
+        mask_colours.of_classes(coding, table["mask"].iloc[0])
+        if isinstance(coding, Coding | Bits) and "mask" in table
+        else []
     )

@@ -85,6 +85,24 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
 
 
+def resize_of_points() -> Any:
+    """Return albumentations' Resize for images with points, which moves them to the fraction of a pixel.
+
+    Points are counted from the centre of the first pixel, which albumentations would leave in its place.
+    """
+    import albumentations as A
+
+    class ResizeWithPoints(A.Resize):  # type: ignore[misc]
+        def apply_to_keypoints(self, keypoints: Any, **params: Any) -> Any:
+            height, width = params["shape"][:2]
+            moved = np.array(keypoints, dtype=np.float32, copy=True)
+            scale = np.array([self.width / width, self.height / height], np.float32)
+            moved[:, :2] = (moved[:, :2] + 0.5) * scale - 0.5
+            return moved
+
+    return ResizeWithPoints
+
+
 class Augment:
     """Augmentation with flips; the same seed gives the same pixels, in any process and order."""
 
@@ -117,7 +135,8 @@ class Augment:
             "horizontal": [A.HorizontalFlip()],
             "both": [A.D4(p=1.0)] if out[0] == out[1] else [A.HorizontalFlip(), A.VerticalFlip()],
         }
-        resized = [] if out == size else [A.Resize(*out, cv2.INTER_AREA, cv2.INTER_NEAREST_EXACT)]
+        resize = resize_of_points() if "keypoint_params" in params else A.Resize
+        resized = [] if out == size else [resize(*out, cv2.INTER_AREA, cv2.INTER_NEAREST_EXACT)]
         transforms = [*steps(wanted, size, channels, "bbox_params" not in params), *resized, *turns[flips]]
         with warnings.catch_warnings():  # transforms that change colours only leave boxes as they are
             warnings.filterwarnings("ignore", "Got processor for")

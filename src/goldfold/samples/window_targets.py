@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from goldfold.base.counter import counter
 from goldfold.cache.tiles import SIDE_PX, Box
 from goldfold.samples.mixing.boxes import boxes_of, labels_of, shown
 from goldfold.samples.mixing.regions import Rectangle
+from goldfold.targets.mask_coding import IGNORE
 
 if TYPE_CHECKING:
     from goldfold.cache.tiled import TiledImages
@@ -34,8 +35,8 @@ class WindowMasks:
         self._found: dict[int, Places] = {}
 
     def part(self, row: int, box: Box) -> dict[str, Any]:
-        """Return ``mask`` (height, width) of a window, IGNORE beyond the image."""
-        return {"mask": self.masks.part(row, box)}
+        """Return ``mask`` of a window, ignored beyond the image."""
+        return self.masks.fields(self.masks.part(row, box))
 
     def places(self, row: int) -> Places:
         """Return single pixels of each class that is in the image."""
@@ -45,20 +46,26 @@ class WindowMasks:
 
     def _search(self, row: int) -> Places:
         coding, (height, width) = self.masks.coding, self.images.size(self.ids[row])
-        channels = range(coding.first, coding.n_channels)
         boxes = [(top, 0, min(top + STRIP_PX, height), width) for top in range(0, height, STRIP_PX)]
-        counts = np.array([np.bincount(self.masks.part(row, box).ravel(), minlength=256) for box in boxes])
+        counts = np.array([[one.sum() for one in self._classes(row, box)] for box in boxes])
         generator = np.random.default_rng(counter(self.ids[row], "candidates"))
-        wanted = [_ranks(counts[:, channel], generator) for channel in channels]
-        found: list[list[NDArray[np.int32]]] = [[] for _ in channels]
+        wanted = [_ranks(of_class, generator) for of_class in counts.T]
+        found: list[list[NDArray[np.int32]]] = [[] for _ in coding.codes]
         for number, box in enumerate(boxes):
             if any(len(ranks[number]) for ranks in wanted):
-                strip = self.masks.part(row, box)
-                for place, channel in enumerate(channels):
-                    flat = np.flatnonzero(strip == channel)[wanted[place][number]]
+                for place, own in enumerate(self._classes(row, box)):
+                    flat = np.flatnonzero(own)[wanted[place][number]]
                     pixels = np.stack([box[0] + flat // width, flat % width], axis=1)
                     found[place].append(np.hstack([pixels, pixels + 1]).astype(np.int32))
         return [places for parts in found if parts and len(places := np.concatenate(parts))]
+
+    def _classes(self, row: int, box: Box) -> Iterator[NDArray[np.bool_]]:
+        """Yield where each class is in a part of the mask of an image."""
+        coding, part = self.masks.coding, self.masks.part(row, box)
+        if part.ndim == 3:  # soft
+            return ((part[..., place] > IGNORE // 2) & (part[..., place] != IGNORE) for place in range(part.shape[2]))
+        known = part != coding.ignore
+        return (coding.has(part, code) & known for code in coding.codes)
 
 
 def _ranks(counts: NDArray[np.int64], generator: np.random.Generator) -> list[NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from goldfold.images import cases
 from goldfold.images.files import files_below, is_text, passed_over, tools_in_words
 from goldfold.images.links import refuse_outside
 from goldfold.sources import own
+from goldfold.targets import class_files
 
 FOLDERS = frozenset(
     {
@@ -66,6 +67,7 @@ def _read(source: str, outside_links: str, settings: dict[str, Any]) -> dict[str
     is_own = ":" in source
     function = partial(own.read, source) if is_own else components.load(source, SOURCES, "data source")
     roots = _texts(value for key, value in settings.items() if key in FOLDERS)
+    roots = class_files.expanded(roots, settings.get("classes") or [])
     if outside_links == "fail" and source in LABEL_FILES:
         folders = [Path(root) for root in roots if os.path.isdir(root)]
         files = (str(folder / name) for folder in folders for name in files_below(folder, LABEL_FILES[source]))
@@ -77,8 +79,13 @@ def _read(source: str, outside_links: str, settings: dict[str, Any]) -> dict[str
     if outside_links == "fail":
         every = [cases.each(table) for table in tables.values()]
         columns = [table[column].dropna() for table in every for column in FILES if column in table]
-        refuse_outside((path for column in columns for path in column), roots)
+        refuse_outside((file for column in columns for path in column for file in _files(path)), roots)
     return tables
+
+
+def _files(path: str) -> list[str]:
+    """Files of a mask with one per class; any other path as it is."""
+    return class_files.files_of(path) if class_files.is_text(path) else [path]
 
 
 def _refuse_odd_text(tables: Mapping[str, pd.DataFrame]) -> None:

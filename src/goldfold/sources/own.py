@@ -16,13 +16,17 @@ from goldfold.base.files import MADE, write_if_changed
 from goldfold.catalog import SOURCES
 from goldfold.images.stacks import files_of, is_stack
 from goldfold.metadata.columns import PREFIX
-from goldfold.targets import boxes, label_sets
+from goldfold.targets import boxes, label_sets, points
 
 NUMBERS = ("value", "fold", "order")
 """Columns that may hold numbers; metadata columns may too."""
 FILES = ("path", "mask")
 """Columns that name files."""
-READERS: dict[str, Callable[[str], Any]] = {"labels": label_sets.from_text, "boxes": boxes.from_text}
+READERS: dict[str, Callable[[str], Any]] = {
+    "labels": label_sets.from_text,
+    "boxes": boxes.from_text,
+    "points": points.from_text,
+}
 """Parsers that refuse invalid targets."""
 
 

@@ -25,6 +25,7 @@ def read(
     classes: list[str] | None = None,
     row_major: bool = False,
     first_pixel: int = 1,
+    overlap: bool = False,
     unlisted: str = "missing",
     test: str | None = None,
     test_answers: str | None = None,
@@ -36,6 +37,7 @@ def read(
     Rows of the same image and class are merged.
 
     Args:
+        overlap: whether rows of different classes may share pixels; a mask then has one bit per class.
         classes: names in the class column; their masks have the values 1, 2, ...
         test_answers: CSV of the same form with the test images; they become the split ``answers`` (id, runs).
         groups: CSV with the columns id and group.
@@ -46,12 +48,12 @@ def read(
 
     def listed(path: str, key: str) -> dict[str, str]:
         found = _by_image(path, key, id_column, rle_column, class_column, classes or [])
-        return {id: runs_of(by_value, row_major, first_pixel) for id, by_value in found.items()}
+        return {id: runs_of(by_value, row_major, first_pixel, overlap) for id, by_value in found.items()}
 
-    nothing = runs_of({}, row_major, first_pixel) if unlisted == "empty" else None
+    nothing = runs_of({}, row_major, first_pixel, overlap) if unlisted == "empty" else None
     runs = listed(train, "data.train")
     held_out = [] if test is None else pool_of(test, "data.test")
-    table = _with_unlisted(list(runs), train, images, {path for _, path in held_out}, unlisted == "left_out")
+    table = with_unlisted(list(runs), train, images, {path for _, path in held_out}, unlisted == "left_out")
     tables = {"train": with_groups(table.assign(runs=[runs.get(id, nothing) for id in table["id"]]), groups)}
     if test is not None:
         tables["test"] = pd.DataFrame(held_out, columns=["id", "path"])
@@ -89,7 +91,7 @@ def _by_image(
     return found
 
 
-def _with_unlisted(ids: list[str], csv: str, images: str, held_out: set[str], leaves_out: bool) -> pd.DataFrame:
+def with_unlisted(ids: list[str], csv: str, images: str, held_out: set[str], leaves_out: bool) -> pd.DataFrame:
     """id and path of the images in the table and, unless ``leaves_out``, of other images below the folder."""
     paths = paths_of(ids, csv, images)
     first: dict[str, str] = {}

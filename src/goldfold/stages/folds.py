@@ -103,7 +103,7 @@ def run(
     content = target.content(train)
     rule: dict[str, Any] = {"splitter": splitter, "n_folds": n_folds, "seed": seed}
     known = _known(out, rule, train["id"]) if sticky and splitter not in UNKEPT else {}
-    policy = rare_classes or (SPREAD_FEW if facts.target == "boxes" else "fail")
+    policy = rare_classes or (SPREAD_FEW if facts.target in ("boxes", "points") else "fail")
     with sealing.blamed(aside):
         numbers = split(train, content, **rule, known=known, gap=gap, tolerance=tolerance, rare_classes=policy)
     learnt = training(train, numbers, n_folds, splitter, gap)

@@ -31,6 +31,8 @@ def run(
     class_thresholds: Mapping[str, float] | None = None,
     adapt: Mapping[str, Any] | None = None,
     top_k: float | None = None,
+    ignore_band: Sequence[float] | None = None,
+    least_decided: float | None = None,
     judges: Sequence[str] = (),
     lists: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def run(
         workers: number of processes that fuse.
         soft: ``power`` and ``floor`` of soft labels; None for hard ones.
         class_thresholds: thresholds by class, see `goldfold.predictions.selection.Selection`; likewise ``adapt``, ``top_k``.
+        ignore_band, least_decided: limits of the probabilities of ignored pixels, and the smallest share of other pixels.
         judges: predictions of inner trainings of the fold, if accuracy moves the thresholds.
         lists: CSVs of these inner trainings.
 
@@ -60,6 +63,7 @@ def run(
     output: Any = tasks.output(task, names)
     selection = Selection(threshold, class_thresholds or {}, adapt, top_k)
     rule = f"pseudo labels for fold {fold} must come from its own models"
+    form = _form(soft=soft, ignore_band=ignore_band, least_decided=least_decided)
     sure, every, counts = [], [], {}
     for source, paths in predictions.items():
         files, shares = voters(paths, [weights.get(run_of(path).model, 1.0) for path in paths])
@@ -69,7 +73,7 @@ def run(
             teachers = [load_of_fold(path, fold, rule) for path in files]
         fused = output.fuse(teachers, shares, workers, **settings)
         counts[source] = len(fused["ids"])
-        sure.append(output.pseudo_labels(fused, selection.lowest, **_form(soft)).assign(source=source))
+        sure.append(output.pseudo_labels(fused, selection.lowest, **form).assign(source=source))
         if "label" in sure[-1] or top_k is not None:  # other rules do not read the images below the threshold
             every.append(output.pseudo_labels(fused, 0.0).assign(source=source))
     table, whole = pd.concat(sure, ignore_index=True), pd.concat(every or sure, ignore_index=True)
@@ -99,9 +103,9 @@ def averaged(
     return [of_folds(output, part, settings, workers) for part in parts.values()], [*shares.values()]
 
 
-def _form(soft: Mapping[str, float] | None) -> dict[str, Any]:
-    """Arguments of a task's `pseudo_labels` besides the threshold; tasks with hard labels alone have none."""
-    return {} if soft is None else {"soft": soft}
+def _form(**settings: Any) -> dict[str, Any]:
+    """Arguments of a task's `pseudo_labels` besides the threshold, those that are set."""
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def accuracies(predicted: pd.DataFrame, given: pd.DataFrame, classes: Sequence[str]) -> dict[str, float]:

@@ -68,13 +68,16 @@ def _ordered(filled: pd.DataFrame, form: Form, ids: list[str], sample: str) -> p
     keys = form.columns[: form.n_keys]
     if not form.repeats:
         _refuse_repeated(filled[keys], "ensemble")
-    refuse_other_ids(list(filled[keys[0]].drop_duplicates()), ids, "ensemble")
+    found = list(filled[keys[0]].drop_duplicates())
+    if not (form.may_lack and {*found} <= {*ids}):
+        refuse_other_ids(found, ids, "ensemble")
     if form.keys is None:
         order = filled[keys[0]].map({id: place for place, id in enumerate(ids)}).sort_values(kind="stable").index
         return filled.loc[order]
     wanted = pd.DataFrame(form.keys, columns=keys)
     if form.repeats:
-        return wanted.drop_duplicates().merge(filled, on=keys, how="left", validate="one_to_many")[form.columns]
+        how: Any = "inner" if form.may_lack else "left"
+        return wanted.drop_duplicates().merge(filled, on=keys, how=how, validate="one_to_many")[form.columns]
     _refuse_repeated(wanted, sample)
     return wanted.merge(filled, on=keys, how="left", validate="one_to_one")[form.columns]
 

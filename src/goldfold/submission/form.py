@@ -21,3 +21,5 @@ class Form:
     """Column with the confidence of the label; that of the label itself if both are in one cell; None: no confidence."""
     repeats: bool = False
     """Whether several rows may have one key, such as one row per instance."""
+    may_lack: bool = False
+    """Whether an image may have no row, such as one without a point."""

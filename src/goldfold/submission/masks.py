@@ -42,34 +42,32 @@ def form(classes: Sequence[str], sample: pd.DataFrame | None, where: str, settin
 
 
 def table(
-    masks: Iterable[NDArray[np.uint8]], ids: Sequence[str], classes: Sequence[str], first: int, form: Form
+    layers: Iterable[Iterable[NDArray[np.bool_]]], ids: Sequence[str], classes: Sequence[str], form: Form
 ) -> pd.DataFrame:
     """Run lengths (column by column, from 1) of each image, or of each class in each image.
 
     Args:
-        masks: (height, width) class indices of each image, in the order of ``ids``.
-        first: index of the first class.
+        layers: pixels (height, width) of each class, in the order of ``classes``, of each image, in the order of ``ids``.
     """
     rows = [
-        (id, *([name] if form.n_keys == 2 else []), rle.encode(mask == first + index))
-        for id, mask in zip(ids, masks, strict=True)
-        for index, name in enumerate(classes)
+        (id, *([name] if form.n_keys == 2 else []), rle.encode(layer))
+        for id, of_image in zip(ids, layers, strict=True)
+        for name, layer in zip(classes, of_image, strict=True)
     ]
     return pd.DataFrame(rows, columns=form.columns)
 
 
 def table_of_instances(
-    found: "Iterable[Objects]", ids: Sequence[str], classes: Sequence[str], first: int, form: Form
+    found: "Iterable[Sequence[tuple[Objects, int]]]", ids: Sequence[str], classes: Sequence[str], form: Form
 ) -> pd.DataFrame:
     """Run lengths of each instance; one empty row per image, or class in an image, without any.
 
     Args:
-        found: instances of each image, in the order of ``ids``.
-        first: channel of the first class.
+        found: per image, in the order of ``ids``, the objects among which those of each class are, and their channel there.
     """
     rows = []
-    for id, objects in zip(ids, found, strict=True):
-        for channel, name in enumerate(classes, start=first):
+    for id, of_image in zip(ids, found, strict=True):
+        for (objects, channel), name in zip(of_image, classes, strict=True):
             numbers = (np.flatnonzero(objects.channels == channel) + 1).tolist()
             texts = _runs(objects.labels, numbers) if numbers else [""]
             rows += [(id, *([name] if form.n_keys == 2 else []), text) for text in texts]

@@ -35,9 +35,18 @@ class Coding:
         self.first = 0 if 0 in self.values else 1
         """Channel of the first class."""
         self.n_channels = self.first + len(self.classes)
+        self.codes = list(range(self.first, self.n_channels))
+        """Channel of each class."""
         self.of_value = {0: 0} | {value: self.first + index for index, value in enumerate(self.values)}
         self.of_value |= dict.fromkeys(self.ignored, IGNORE)
         self.has_colours = max(self.of_value) >= colours.FIRST
+
+    ignore = IGNORE
+    overlaps = False
+
+    def has(self, channels: NDArray[np.uint8], code: int) -> NDArray[np.bool_]:
+        """Return where the class of a channel is."""
+        return channels == code
 
     def channels(self, mask: NDArray[Any]) -> NDArray[np.uint8]:
         """Channels of the pixels of a stored mask."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from goldfold.base.regular import MOST_BYTES, fault
 from goldfold.images.decode import Undecodable
 from goldfold.images.limits import MOST_PIXELS
 from goldfold.images.looking import Seen, look_at, of_files
-from goldfold.targets import colours, palettes, run_masks, smears
+from goldfold.targets import class_files, colours, palettes, run_masks, smears
 from goldfold.targets.masks import (
     MOST_COLOURS,
     TOO_MANY,
     Mask,
+    decode_classes,
     decode_file,
     decode_runs,
     laid_over,
@@ -68,6 +69,10 @@ def _seen(paths: Iterable[str], workers: int, most_pixels: int) -> pd.DataFrame:
 def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
     """Height, width, values, edges, palette, number of colours and flaw of one mask."""
     try:
+        if class_files.is_text(path):
+            return _look_at_sets(decode_classes(path, most_pixels))
+        if run_masks.is_text(path) and run_masks.may_overlap(path):
+            return _look_at_sets(decode_runs(path))
         if not run_masks.is_text(path) and Path(path).is_dir():
             return _look_at_folder(Path(path), most_pixels)
         mask, palette = (decode_runs(path), None) if run_masks.is_text(path) else decode_file(path, most_pixels)
@@ -80,6 +85,13 @@ def look(path: str, most_pixels: int = MOST_PIXELS) -> Seen:
         edges = smears.binned(edges)
     values = {value: counts[0] for value, counts in edges.items()}
     return [*mask.shape, _json(values), _json(edges), "" if palette is None else _json(palette), n, reason]
+
+
+def _look_at_sets(mask: Mask) -> Seen:
+    """Result of `look` for a mask merged of classes, whose values are numbers or bits of these: without edges."""
+    values, numbers = np.unique(mask, return_counts=True)
+    counts = dict(zip(values.tolist(), numbers.tolist(), strict=True))
+    return [*mask.shape, _json(counts), "{}", "", 0, ""]
 
 
 def _look_at_folder(folder: Path, most_pixels: int) -> Seen:
@@ -101,15 +113,25 @@ def _json(value: Any) -> str:
 
 def _digests(names: Iterable[str]) -> dict[str, str]:
     """sha256 of each file's bytes, of each text, or of the digests of a folder's files, regardless of their names."""
-    parts = {
-        name: mask_files(name)
-        for name in names
-        if run_masks.is_text(name) or os.path.isdir(name) or not fault(name, MOST_BYTES)
-    }
+    parts = {name: mask_files(name) for name in names if _is_several(name) or not fault(name, MOST_BYTES)}
     of_part = of_files(part for found in parts.values() for part in found)
     digests = {}
     for name, found in parts.items():
-        is_text = run_masks.is_text(name)
-        lines = ["text", name] if is_text else sorted(of_part.get(part) or fault(part, MOST_BYTES) for part in found)
+        lines = _lines(name, [of_part.get(part) or fault(part, MOST_BYTES) for part in found])
         digests[name] = of_part[name] if found == [name] else hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return digests
+
+
+def _is_several(name: str) -> bool:
+    """Return whether a mask is no single file."""
+    return run_masks.is_text(name) or class_files.is_text(name) or os.path.isdir(name)
+
+
+def _lines(name: str, digests: Sequence[str]) -> list[str]:
+    """Lines of which the digest of a mask without a file of its own is made, given the digests of its files."""
+    if run_masks.is_text(name):
+        return ["text", name]
+    if class_files.is_text(name):
+        known = class_files.parsed(name)
+        return [*map(str, known.files), *digests, str(known.overlap), str(list(known.ignored)), known.lacking]
+    return sorted(digests)

@@ -13,6 +13,7 @@ from goldfold.base.errors import DataError
 from goldfold.base.regular import opened
 from goldfold.images.limits import JPEG, at_most
 from goldfold.targets import colours, mask_values, palettes
+from goldfold.targets.class_files import BITS
 from goldfold.targets.mask_scan import scan, scan_edges
 from goldfold.targets.mask_values import Contents, Ignored, ignored
 from goldfold.targets.masks import BY_COLOUR, by_colour
@@ -87,8 +88,8 @@ class Masks:
 
     @cached_property
     def smears(self) -> Smears | None:
-        """Smears over all masks."""
-        return find(self.edges)
+        """Smears over all masks; bits of classes have values of their own between others."""
+        return None if self.rule.values == BITS else find(self.edges)
 
     @cached_property
     def edges(self) -> Edges:

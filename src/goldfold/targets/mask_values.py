@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goldfold.base.errors import DataError
-from goldfold.targets import colours, run_masks
+from goldfold.targets import class_files, colours, run_masks
+from goldfold.targets.class_files import BITS, MOST_BITS
 from goldfold.targets.smears import Edges, Smears
 
 Contents = Mapping[int, int]
@@ -26,12 +27,15 @@ def values_of(classes: Sequence[str], rule: str | Mapping[str, int]) -> list[int
 
     Args:
         rule: ``index``: 1 for the first class, 2 for the second, ...; ``names``: classes are named by their values;
-            ``nonzero``: any value but 0 is the one class, written as 255; or value by name.
+            ``nonzero``: any value but 0 is the one class, written as 255; ``bits``: 1, 2, 4, ..., whose sums are sets of classes
+            that overlap; or value by name.
     """
     if isinstance(rule, Mapping):
         return [int(rule[name]) for name in classes]
     if rule == "nonzero":
         return [255]
+    if rule == BITS:
+        return [1 << place for place in range(len(classes))]
     return [int(name) for name in classes] if rule == "names" else list(range(1, len(classes) + 1))
 
 
@@ -61,6 +65,10 @@ def classes_of(
         if named is not None and len(named) != 1:
             raise DataError("data.mask_values: nonzero has one class; data.classes must name one.")
         return list(named or ["foreground"])
+    if rule == BITS and len(named or ()) > MOST_BITS:
+        raise DataError(
+            f"data.classes: {len(named or ())} classes; at most {MOST_BITS} are possible if they may overlap."
+        )
     if named is not None:
         names = list(named)
     else:
@@ -103,8 +111,12 @@ def _limited(names: list[str]) -> list[str]:
     return names
 
 
-def known(classes: Sequence[str], rule: str | Mapping[str, int], ignore: Ignored) -> set[int] | None:
-    """Values that a mask may have; None for any."""
+def known(
+    classes: Sequence[str], rule: str | Mapping[str, int], ignore: Ignored, contents: Sequence[Contents] = ()
+) -> set[int] | None:
+    """Values that a mask may have; None for any. Of ``bits``, only the sets that are in some of the masks are listed."""
+    if rule == BITS:
+        return {0, *ignored(ignore), *(value for one in contents for value in one if value < 1 << len(classes))}
     return None if rule == "nonzero" else {0, *values_of(classes, rule), *ignored(ignore)}
 
 
@@ -138,14 +150,15 @@ def flaw(
         smears_may: whether values that are not ``allowed`` are accepted.
         colours_may: whether a palette's colours are values even if none is named.
     """
-    called = "its mask" if run_masks.is_text(found["mask"]) else f"its mask {found['mask']}"
+    is_merged = class_files.is_text(found["mask"])
+    called = "its mask" if run_masks.is_text(found["mask"]) or is_merged else f"its mask {found['mask']}"
     if found["reason"] and not (smears_may and found["n_colours"]):
         edges = f"; {_edges_of(smears)}" if found["n_colours"] and smears is not None else ""
         return f"{called}: {found['reason']}{edges}"
     if (int(found["height"]), int(found["width"])) != size:
         return f"{called} has {int(found['width'])} x {int(found['height'])} pixels, the image {size[1]} x {size[0]}"
     are_named = any(value >= colours.FIRST for value in allowed or ()) or (colours_may and bool(found["palette"]))
-    if max(content) >= colours.FIRST and not are_named:
+    if max(content) >= colours.FIRST and not are_named and not is_merged:
         return (
             f"{called}: a colour image, its channels differ; name the colours in data.mask_values, or "
             f"make it single-channel" + (f"; {_edges_of(smears)}" if smears is not None else "")

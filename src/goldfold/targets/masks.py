@@ -18,7 +18,7 @@ from goldfold.images.decode import Undecodable
 from goldfold.images.files import SUFFIXES, files_below
 from goldfold.images.geometry import Roi, place
 from goldfold.images.limits import any_size, content_of, refuse_many_pixels, refuse_size
-from goldfold.targets import colours, palettes, run_masks
+from goldfold.targets import class_files, colours, palettes, run_masks
 from goldfold.targets.palettes import Palette
 
 Mask = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
@@ -30,6 +30,7 @@ MOST_COLOURS = 1024
 """Most colours of a mask, which has one per class; an image with more is a photograph, or was blurred by JPEG."""
 TOO_MANY = "holds {} colours; a mask has one per class, in a lossless format"
 BY_COLOUR = "colour:"
+LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 SPREAD = {"L;2": 85, "L;4": 17}
 """Step between levels by Pillow's raw mode: it spreads the 4 or 16 levels of such files over 0 to 255."""
 
@@ -43,8 +44,8 @@ def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
     """Pixel values of a mask as stored (index of a palette, number of a colour), turned upright by EXIF.
 
     Args:
-        path: a file, or the result of `by_colour`; a folder with one file per object, merged as 255; or run lengths as
-            text.
+        path: a file, or the result of `by_colour`; a folder with one file per object, merged as 255; run lengths, or the files
+            of classes, as text.
         most_pixels: a file with more pixels is not decoded; None for no limit.
 
     Raises:
@@ -52,6 +53,8 @@ def decode_mask(path: str | Path, most_pixels: int | None = None) -> Mask:
     """
     if run_masks.is_text(str(path)):
         return decode_runs(str(path))
+    if class_files.is_text(str(path)):
+        return decode_classes(str(path), most_pixels)
     if Path(path).is_dir():
         return laid_over(object_masks(Path(path), most_pixels))
     mask, palette = decode_file(str(path).removeprefix(BY_COLOUR), most_pixels)
@@ -105,6 +108,48 @@ def decode_runs(text: str) -> Mask:
         raise Undecodable(str(error).rstrip(".")) from error
 
 
+def decode_classes(text: str, most_pixels: int | None = None) -> Mask:
+    """Merge the files of classes, see `goldfold.targets.class_files`: numbers of classes, or bits if these may overlap.
+
+    Raises:
+        Undecodable: a file cannot be decoded, sizes differ, a class has no file, or two classes claim a pixel that may have one.
+    """
+    known = class_files.parsed(text)
+    if known.lacking:
+        raise Undecodable(f"there is no file of class {known.lacking!r} (see data.absent_class)")
+    parts = [(int(number), class_mask(path, most_pixels)) for number, path in known.files.items()]
+    shape = parts[0][1].shape
+    merged, unknown = np.zeros(shape, np.uint32), np.zeros(shape, np.bool_)
+    for (number, part), path in zip(parts, known.files.values(), strict=True):
+        if part.shape != shape:
+            raise Undecodable(f"{path} has another size than the files before it")
+        is_ignored = np.isin(part, known.ignored)
+        is_class, unknown = (part != 0) & ~is_ignored, unknown | is_ignored
+        if not known.overlap and (both := is_class & (merged > 0)).any():
+            other = known.files[str(int(merged[both][0]))]
+            raise Undecodable(
+                f"{int(both.sum())} pixels are in both {other} and {path}; if classes may overlap, set data.overlap: true"
+            )
+        merged[is_class] |= np.uint32(1 << (number - 1) if known.overlap else number)
+    merged[unknown] = known.unknown
+    return run_masks.smallest(merged)
+
+
+def class_mask(path: str, most_pixels: int | None) -> Mask:
+    """Return the mask of one class, not 0 in the class.
+
+    Raises:
+        Undecodable: it cannot be decoded; the text names the file.
+    """
+    try:
+        mask = _object(path, most_pixels)
+        if Path(path).suffix.lower() in LOSSY and (n := len(values_in(mask))) > 2:
+            raise Undecodable(f"is a JPEG with {n} values, as lossy compression makes of two; save it as PNG with two")
+        return mask
+    except Undecodable as error:
+        raise Undecodable(f"{path} {error}") from error
+
+
 def laid_over(parts: Iterable[Mask]) -> Mask:
     """Merge masks: 255 where any of them is not 0."""
     union: NDArray[np.bool_] | None = None
@@ -148,6 +193,8 @@ def mask_files(path: str | Path) -> list[str]:
     """Files of a mask; empty if it is missing or text."""
     if run_masks.is_text(str(path)):
         return []
+    if class_files.is_text(str(path)):
+        return class_files.files_of(str(path))
     if Path(path).is_dir():
         return [str(Path(path) / name) for name in files_below(Path(path), SUFFIXES)]
     return [str(path)] if not fault(path, MOST_BYTES) else []

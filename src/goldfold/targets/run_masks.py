@@ -18,24 +18,36 @@ def is_text(mask: str) -> bool:
     return mask.startswith(PREFIX)
 
 
+def may_overlap(text: str) -> bool:
+    """Return whether the values of a text may share pixels, see `runs_of`."""
+    return bool(_parsed(text)[1].get("overlap"))
+
+
 def to_text(runs: str, height: int, width: int) -> str:
     """Text of a mask, from the text of `runs_of` and the size in pixels."""
     return f"{PREFIX}{height} {width} {runs}"
 
 
-def runs_of(by_value: Mapping[int, Sequence[str]], row_major: bool, first_pixel: int) -> str:
-    """Text of run lengths by pixel value, with one or more per value."""
+def runs_of(by_value: Mapping[int, Sequence[str]], row_major: bool, first_pixel: int, overlap: bool = False) -> str:
+    """Text of run lengths by pixel value, with one or more per value.
+
+    Args:
+        overlap: whether a pixel may have several values; a mask then has one bit per value, 1, 2, 4, ...
+    """
     runs = {str(value): list(texts) for value, texts in sorted(by_value.items())}
-    return json.dumps({"row_major": row_major, "first_pixel": first_pixel, "runs": runs}, separators=(",", ":"))
+    known = {"row_major": row_major, "first_pixel": first_pixel, "runs": runs} | ({"overlap": True} if overlap else {})
+    return json.dumps(known, separators=(",", ":"))
 
 
-def decode(text: str) -> NDArray[np.uint8]:
-    """Decode a mask (height, width); runs of the same value may overlap, runs of different values may not.
+def decode(text: str) -> NDArray[np.unsignedinteger[Any]]:
+    """Decode a mask (height, width); runs of different values may overlap only if the text says so.
 
     Raises:
         DataError: the runs do not fit the image, or two values claim a pixel.
     """
     size, known = _parsed(text)
+    if known.get("overlap"):
+        return smallest(_sets(size, known))
     mask = np.zeros(size, dtype=np.uint8)
     for value, texts in known["runs"].items():
         covered = np.zeros(size, dtype=bool)
@@ -48,6 +60,20 @@ def decode(text: str) -> NDArray[np.uint8]:
             )
         mask[covered] = int(value)
     return mask
+
+
+def _sets(size: tuple[int, int], known: Mapping[str, Any]) -> NDArray[np.uint32]:
+    """Decode a mask with one bit per value."""
+    sets = np.zeros(size, np.uint32)
+    for value, texts in known["runs"].items():
+        for one in texts:
+            sets[rle.decode(one, *size, known["row_major"], known["first_pixel"])] |= np.uint32(1 << (int(value) - 1))
+    return sets
+
+
+def smallest(sets: NDArray[np.uint32]) -> NDArray[np.unsignedinteger[Any]]:
+    """Return a mask in the smallest type that fits its values."""
+    return sets.astype(np.min_scalar_type(int(sets.max(initial=0))))
 
 
 def rows(text: str) -> Iterator[tuple[int, NDArray[np.bool_]]]:

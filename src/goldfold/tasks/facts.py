@@ -17,7 +17,8 @@ class Facts:
     """Properties of a task, and the components that a config may choose for it."""
 
     target: str
-    """Kind of target that data sources provide, and its column: ``label``, ``labels``, ``value``, ``mask``, ``boxes``."""
+    """Kind of target that data sources provide, and its column: ``label``, ``labels``, ``value``, ``mask``, ``boxes``,
+    ``points``."""
     columns: tuple[str, ...]
     """Columns of the image table that training depends on, besides the id."""
     metrics: Mapping[str, str]
@@ -71,7 +72,7 @@ class Facts:
     """True if pseudo labels are chosen by agreement between predictions, so that several are needed."""
     pseudo_label_keys: tuple[str, ...] = ()
     """Keys of a config's teacher, besides its threshold, that apply to pseudo labels of the task: ``soft`` labels,
-    ``class_thresholds``, ``adapt``, ``top_k``."""
+    ``class_thresholds``, ``adapt``, ``top_k``, ``ignore_band``, ``least_decided``."""
     cleans: bool = False
     """True if training rows can be cleaned of wrong labels: `Score.evidence` has ``probabilities`` (n, classes) and ``labels``
     (n,), see `goldfold.audit.mislabelled`."""
@@ -88,6 +89,8 @@ class Facts:
     `goldfold.tasks.logits.network`."""
     is_ordered: bool = False
     """True if classes are in order by their nature, so that metrics of grades are always reported."""
+    converts: tuple[str, ...] = ()
+    """Other kinds of target that `Examine` turns into its own, such as boxes into their centres."""
     in_windows: bool = False
     """True if large images can be trained on and predicted in windows: `Target.in_windows` and `Infer.joined` exist."""
     follows_roi: bool = True

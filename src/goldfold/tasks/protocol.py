@@ -72,7 +72,9 @@ class Target(Protocol):
     """Targets, from the raw data to samples.
 
     Optional: ``presence(targets)`` -> (images, classes) True where a class is in a result of `targets`; needed for samplers
-    by class if the tables of the folds do not hold all that `content` needs. ``in_windows(ids, targets, images, min_visible)`` ->
+    by class if the tables of the folds do not hold all that `content` needs. ``amounts(targets)`` -> (outputs of a network,)
+    amount of each in results of `targets`, from which class weights are computed instead of the number of cases.
+    ``in_windows(ids, targets, images, min_visible)`` ->
     `goldfold.samples.windows.Targets`, what windows of large images show of a result of `targets`; needed if `Facts.in_windows`.
     """
 

@@ -26,6 +26,14 @@ class Cleans(Protocol):
 
 
 @runtime_checkable
+class Spaces(Protocol):
+    """Optional members of the facet `Decide`: points that keep a distance, fitted by the step `spacing`."""
+
+    def space(self, predictions: "Arrays", least_px: float) -> "Arrays":
+        """Return the predictions without points that are nearer than this to a better one of their class."""
+
+
+@runtime_checkable
 class Separates(Protocol):
     """Optional members of the facet `Decide`: settings by which objects are separated, fitted by the step `instances`."""
 
@@ -58,5 +66,7 @@ class ForSteps:
             self.decided_classes, self.decidable, self.decide = decide.decided_classes, decide.decidable, decide.decide
         if isinstance(decide, Cleans):
             self.cleanable, self.clean = decide.cleanable, decide.clean
+        if isinstance(decide, Spaces):
+            self.space = decide.space
         if isinstance(decide, Separates):
             self.separable, self.separate = decide.separable, decide.separate

@@ -17,6 +17,7 @@ from goldfold.planning.outputs import CLASS, GROUP
 from goldfold.samples.dataset import Loader, More, TrainingSet
 from goldfold.samples.samplers import EpochOrder, TrainingCases
 from goldfold.tables import read_table
+from goldfold.targets.class_weights import by_name
 from goldfold.tasks.optional import classes_of, takes_counts
 from goldfold.training import windows
 from goldfold.training.changes import augment_of, mixing_of
@@ -114,14 +115,21 @@ def encoder_of(spec: Spec, rows: pd.DataFrame) -> Encoder | None:
     return encoder
 
 
-def counts_of(target: Target, learn: Learn, rows: pd.DataFrame) -> list[float] | None:
+def counts_of(spec: Spec, target: Target, learn: Learn, rows: pd.DataFrame, images: Any) -> list[float] | None:
     """Count the labelled training cases of each class in the fold; None if the task's loss takes no counts.
+
+    Of masks, the pixels of each channel in the network's frame are counted, if class weights are computed from them.
 
     Args:
         rows: training cases; pseudo-labelled ones have no ``split`` and are not counted.
+        images: those that `goldfold.cache.tiled.opened` opens.
     """
     if not takes_counts(learn):
         return None
+    if (amounts := getattr(target, "amounts", None)) is not None:
+        if spec.train.class_weights is None or by_name(spec.train.class_weights):
+            return None
+        return list(map(float, amounts(target.targets(rows[rows["split"] == "train"], images, spec.resize))))
     return [float(number) for number in target.content(rows[rows["split"] == "train"]).sum()]
 
 

@@ -152,7 +152,7 @@ def set_up(job: Job) -> Setup:
     infer, scores = tasks.infer(job.task, names), tasks.score(job.task, names)
     network = network_of(spec, infer, job.start, cases.encoder)
     fit(learn, cases.train[cases.train["split"] == "train"], network)
-    loss = loss_of(spec, learn, counts_of(target, learn, cases.train))
+    loss = loss_of(spec, learn, counts_of(spec, target, learn, cases.train, images))
     teachers = Teachers(job.lessons, (job.distilled or {}).get("fusion"))
     lesson = taught(Lesson(target, learn, loss), spec, job.task, names, cases.train["id"], teachers)
     lesson = besides(lesson, spec, network, cases.train, job.metadata)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from goldfold.base.words import count, noun
+from goldfold.targets.class_files import BITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ def about_masks(train: pd.DataFrame, task: Mapping[str, Any]) -> Iterator[str]:
         train: the manifest's table.
         task: settings of the task, from `goldfold.config.slices.task`.
     """
-    if "mask" not in train:
+    if "mask" not in train or task["mask_values"] == BITS:
         return
     from goldfold.targets import smears
     from goldfold.targets.mask_table import edges_of, first_jpeg

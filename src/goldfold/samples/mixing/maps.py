@@ -34,7 +34,8 @@ def mosaic(sample: Sample, partner: Partner, generator: np.random.Generator, lea
 def copy_paste(sample: Sample, partner: Partner, generator: np.random.Generator, share: float = 0.5) -> Sample:
     """Paste objects of another image, in place (simple form of Ghiasi et al. 2021: no blending at their borders).
 
-    An object is a connected region of a class; the background, or the class of the value 0, has none.
+    An object is a connected region of a class; the background, or the class of the value 0, has none. Of classes that may
+    overlap, it is a connected region of pixels of any class.
 
     Args:
         share: probability that an object is pasted; at least one is, if there is any.
@@ -51,6 +52,11 @@ def copy_paste(sample: Sample, partner: Partner, generator: np.random.Generator,
 
 def objects(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
     """Number the connected regions of each class from 1, ordered by class: (height, width), 0 elsewhere, and how many."""
+    if mask.ndim == 3:  # sets of classes as bytes
+        found, regions = cv2.connectedComponents(
+            (mask.any(axis=2) & ~(mask == IGNORE).all(axis=2)).astype(np.uint8), connectivity=8
+        )
+        return regions, found - 1
     numbers, n = np.zeros(mask.shape, np.int32), 0
     for channel in np.setdiff1d(np.unique(mask), [BACKGROUND, IGNORE]):
         found, regions = cv2.connectedComponents((mask == channel).astype(np.uint8), connectivity=8)

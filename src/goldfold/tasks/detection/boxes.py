@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goldfold.tasks import objects
+
 if TYPE_CHECKING:
     from goldfold.ensembling.boxes import Method
     from goldfold.predictions.arrays import Arrays
@@ -23,29 +25,12 @@ def arrays(classes: Sequence[str], ids: NDArray[np.str_], sizes: NDArray[Any], f
     over the images, ``boxes`` float32 (sum, 4) are x1, y1, x2, y2 in pixels of the image, ``scores`` float32 (sum,) and
     ``labels`` int32 (sum,).
     """
-    boxes, scores, labels = (
-        np.concatenate([np.asarray(image[part], dtype=float).reshape(-1, width) for image in found] or [np.empty((0, width))])
-        for part, width in ((0, 4), (1, 1), (2, 1))
-    )  # fmt: skip
-    return {
-        "ids": ids,
-        "classes": np.array(classes),
-        "sizes": np.asarray(sizes, dtype=np.int32).reshape(-1, 2),
-        "counts": np.array([len(image[1]) for image in found], dtype=np.int32),
-        "boxes": boxes.astype(np.float32),
-        "scores": scores[:, 0].astype(np.float32),
-        "labels": labels[:, 0].astype(np.int32),
-    }
+    return objects.arrays("boxes", 4, classes, ids, sizes, found)
 
 
 def by_image(predictions: Arrays, ids: Sequence[str] | None = None) -> list[Found]:
     """Return boxes (n, 4), scores (n,) and labels (n,) of each image, in the order of ``ids`` if given."""
-    from goldfold.predictions.arrays import rows_of
-
-    ends = np.cumsum(predictions["counts"])
-    rows = np.arange(len(ends)) if ids is None else rows_of(predictions, ids)
-    spans = [slice(int(ends[row] - predictions["counts"][row]), int(ends[row])) for row in rows]
-    return [(predictions["boxes"][s], predictions["scores"][s], predictions["labels"][s]) for s in spans]
+    return objects.by_image("boxes", predictions, ids)
 
 
 def with_weighted_scores(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from goldfold.predictions.arrays import with_same, with_thresholds
 from goldfold.tasks.segmentation.decided import decided
 from goldfold.tasks.segmentation.kept import Kept, key
-from goldfold.tasks.segmentation.maps import COMPONENTS, INSTANCES, mask, regions
-from goldfold.tasks.segmentation.spec import Spec
+from goldfold.tasks.segmentation.maps import COMPONENTS, INSTANCES, layers_of, mask, regions
+from goldfold.tasks.segmentation.spec import Mask, Spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,13 +66,15 @@ class Decide:
         found = self._counted("levels", predictions, truth, shape, self._by_level)
         return Undecided(found[..., 1 : len(LEVELS) + 1], found[..., len(LEVELS) + 1 :], found[..., 0])
 
-    def _by_level(self, predictions: Arrays, row: int, placed: Placement, true: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def _by_level(self, predictions: Arrays, row: int, placed: Placement, true: Mask) -> NDArray[np.int64]:
         """Count the true pixels of each class, and those predicted at each level in and outside it (classes, 1 + 2 levels)."""
         from goldfold.ensembling.maps import against_background
         from goldfold.metrics.segmentation import count_levels
         from goldfold.predictions.maps import resized, with_first_channel
         from goldfold.targets.mask_coding import IGNORE
 
+        if self.spec.overlaps:
+            return self._of_layers(predictions, row, placed, true)
         values, classes = resized(predictions[f"maps/{row}"], placed.part), range(1, len(self.spec.classes) + 1)
         is_one = self.spec.n_channels == 2
         best, shares = (
@@ -85,16 +87,35 @@ class Decide:
             [[(true == one).sum(), *hits, *misses] for one, (hits, misses) in zip(classes, by_class, strict=True)]
         )
 
+    def _of_layers(self, predictions: Arrays, row: int, placed: Placement, true: Mask) -> NDArray[np.int64]:
+        """Count as `_by_level` does, each class by itself."""
+        from goldfold.metrics.segmentation import count_levels
+        from goldfold.predictions.maps import resized
+        from goldfold.targets.mask_coding import IGNORE
+
+        counted = []
+        for stored, of in zip(predictions[f"maps/{row}"], layers_of(self.spec, true), strict=True):
+            values = placed.put_back(resized(stored[None], placed.part)[0])
+            hits, misses = count_levels(values, of == 1, of != IGNORE)
+            counted.append([(of == 1).sum(), *hits, *misses])
+        return np.array(counted)
+
     def cleanable(
         self, predictions: Arrays, truth: pd.DataFrame, settings: Sequence[tuple[int, int, bool]]
     ) -> Uncleaned:
         """Count the pixels of masks cleaned by each of ``settings``, see `goldfold.ensembling.regions.Setting`."""
         from goldfold.ensembling.regions import Setting, counts
 
-        def make(predictions: Arrays, row: int, placed: Placement, true: NDArray[np.uint8]) -> NDArray[np.int32]:
-            found = counts(mask(self.spec, predictions, row, placed), true, n, tried)
+        def of_masks(own: NDArray[np.uint8], true: NDArray[np.uint8], n: int) -> NDArray[np.int32]:
             of_true = [(true == one).sum() for one in range(1, n + 1)]
-            return np.concatenate([np.array(of_true, np.int32)[:, None], *found], axis=1)
+            return np.concatenate([np.array(of_true, np.int32)[:, None], *counts(own, true, n, tried)], axis=1)
+
+        def make(predictions: Arrays, row: int, placed: Placement, true: Mask) -> NDArray[np.int32]:
+            own = mask(self.spec, predictions, row, placed)
+            if not self.spec.overlaps:
+                return of_masks(own, true, n)
+            pairs = zip(layers_of(self.spec, own), layers_of(self.spec, true), strict=True)
+            return np.concatenate([of_masks(*pair, 1) for pair in pairs])
 
         n, wide, tried = len(self.spec.classes), len(settings), [Setting(*one) for one in settings]
         found = self._counted(tuple(settings), predictions, truth, (n, 1 + 2 * wide), make)
@@ -122,7 +143,7 @@ class Decide:
         predictions: Arrays,
         truth: pd.DataFrame,
         shape: tuple[int, ...],
-        make: Callable[[Arrays, int, Placement, NDArray[np.uint8]], NDArray[Any]],
+        make: Callable[[Arrays, int, Placement, Mask], NDArray[Any]],
     ) -> NDArray[np.int32]:
         """Count the pixels of each image (n, *shape), one image at a time; those that an earlier fit has counted are kept."""
         from goldfold.predictions.arrays import rows_of

@@ -12,6 +12,8 @@ def decided(spec: Spec) -> list[str]:
     """
     from goldfold.targets.mask_values import values_of
 
+    if spec.overlaps:
+        return spec.classes
     values = values_of(spec.classes, spec.mask_values)
     if 0 in values:
         name = spec.classes[values.index(0)]

@@ -63,12 +63,14 @@ class External:
             found = arrays[f"maps/{row}"]
         except KeyError:
             raise DataError(f"{where}: has no array 'maps/{row}', that of id {str(arrays['ids'][row])!r}.") from None
-        n, named = self.spec.n_channels - 1, f"{where}: 'maps/{row}' of id {str(arrays['ids'][row])!r}"
+        n, named = self.spec.n_maps, f"{where}: 'maps/{row}' of id {str(arrays['ids'][row])!r}"
         if found.ndim != 3 or found.shape[0] != n or 0 in found.shape or found.dtype != np.uint8:
             raise DataError(
                 f"{named} has the shape {found.shape} and the type {found.dtype}; needed is {self._wanted()}."
             )
-        if (most := int(found.sum(axis=0, dtype=int).max())) > FULL + n:  # each may be rounded up
+        if (
+            not self.spec.overlaps and (most := int(found.sum(axis=0, dtype=int).max())) > FULL + n
+        ):  # each may be rounded up
             raise DataError(
                 f"{named} has a pixel whose classes sum to {most}, more than {FULL}, "
                 f"which is probability 1. Write probabilities after softmax, times {FULL}."
@@ -76,7 +78,7 @@ class External:
         return found
 
     def _wanted(self) -> str:
-        n = self.spec.n_channels - 1
+        n = self.spec.n_maps
         named = ", ".join(self.classes[-n:][:5])
         return f"uint8 ({n}, height, width), the probability of {named} at each pixel, times {FULL}"
 

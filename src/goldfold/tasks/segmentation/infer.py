@@ -27,14 +27,14 @@ class Infer:
     """Networks and their predictions; the arrays are described in `goldfold.tasks.segmentation.maps`."""
 
     def __init__(self, spec: Spec) -> None:
-        self.classes, self.n_channels = spec.classes, spec.n_channels
+        self.spec, self.classes = spec, spec.classes
 
     def model(self, network: str, image_size: tuple[int, int], channels: int, **params: Any) -> nn.Module:
-        """Build a network with one output per channel; a single output for one class and background."""
+        """Build a network with one output per channel; one per class if they may overlap, or there is one and a background."""
         from goldfold import models
         from goldfold.models.wrapping import Normalised
 
-        outputs = 1 if self.n_channels == 2 else self.n_channels
+        outputs = self.spec.n_maps if self.spec.is_binary else self.spec.n_channels
         built = models.build(network, n_classes=outputs, in_channels=channels, image_size=image_size, **params)
         return Normalised(built, channels)
 
@@ -46,7 +46,7 @@ class Infer:
         frame = inputs.images.shape[-2], inputs.images.shape[-1]
         for view in views:
             logits = model(inputs.map(view.forward)).float()
-            shares = torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)[:, 1:]
+            shares = torch.sigmoid(logits) if self.spec.is_binary else torch.softmax(logits, dim=1)[:, 1:]
             back = view.turn.inverse(shares, frame) / len(views)  # type: ignore[union-attr]
             mean = back if mean is None else mean + back
         assert mean is not None, "there is at least one view"

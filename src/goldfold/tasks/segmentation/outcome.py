@@ -30,7 +30,8 @@ class Outcome:
     truth: pd.DataFrame
     overlap: Overlap
     pixels: NDArray[np.int64]
-    """Pixels of all images (channels, channels): rows are true channels, columns predicted channels."""
+    """Pixels of all images (channels, channels): rows are true channels, columns predicted channels. Of classes that may overlap,
+    (2, classes, classes): pixels of both classes, true ones and predicted ones."""
     counted: NDArray[np.int64]
     """Number of pixels with known truth per image (n,)."""
 
@@ -53,11 +54,13 @@ class Outcome:
     def n_true(self) -> NDArray[np.int64]:
         """Number of pixels of any class per image (n,)."""
         found: NDArray[np.int64] = (self.overlap.both + self.overlap.true).sum(axis=1)
-        return found
+        return np.minimum(found, self.counted)  # classes may overlap
 
 
 def compared(spec: Spec, predictions: Arrays, truth: pd.DataFrame) -> Outcome:
     """Count in one pass over all masks: overlap per image and class, and all pixels by true and predicted channel."""
+    if spec.overlaps:
+        return _of_sets(spec, predictions, truth)
     n, rows, counted = spec.n_channels, [], []
     pixels = np.zeros((n, n), dtype=np.int64)
     for mask, path in zip(masks(spec, predictions, list(truth["id"])), truth["mask"], strict=True):
@@ -70,3 +73,19 @@ def compared(spec: Spec, predictions: Arrays, truth: pd.DataFrame) -> Outcome:
     both, predicted, of_truth = np.stack(rows, axis=1)
     overlap = Overlap(both, predicted - both, of_truth - both)
     return Outcome(spec, predictions, truth, overlap, pixels, np.array(counted))
+
+
+def _of_sets(spec: Spec, predictions: Arrays, truth: pd.DataFrame) -> Outcome:
+    """Count as `compared` does, each class by itself, and the pixels that two classes share."""
+    coding, rows, counted = spec.coding, [], []
+    shared = np.zeros((2, len(spec.classes), len(spec.classes)), np.int64)
+    for mask, path in zip(masks(spec, predictions, list(truth["id"])), truth["mask"], strict=True):
+        true = spec.true_mask(path)
+        known = true != coding.ignore
+        layers = [np.stack([coding.has(part, code)[known] for code in coding.codes]) for part in (true, mask)]
+        both, n_true, n_found = ((one.sum(axis=1)) for one in (layers[0] & layers[1], *layers))
+        rows.append(np.stack([both, n_found - both, n_true - both]))
+        shared += [[(layer & other).sum(axis=1) for other in layer] for layer in layers]
+        counted.append(int(known.sum()))
+    overlap = Overlap(*np.stack(rows, axis=1))
+    return Outcome(spec, predictions, truth, overlap, shared, np.array(counted))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goldfold import catalog, components
-from goldfold.tasks.segmentation.instances import separated
+from goldfold.tasks.segmentation.instances import numbers
 from goldfold.tasks.segmentation.maps import header_entries, masks, regions, shapes_of
-from goldfold.tasks.segmentation.spec import Spec
+from goldfold.tasks.segmentation.spec import Mask, Spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,13 +28,16 @@ class Output:
     def __init__(self, spec: Spec) -> None:
         self.spec, self.classes, self.coding = spec, spec.classes, spec.coding
 
-    def masks(self, predictions: Arrays, ids: Sequence[str]) -> Iterator[NDArray[np.uint8]]:
+    def masks(self, predictions: Arrays, ids: Sequence[str]) -> Iterator[Mask]:
         """Yield the channel of every pixel per image, at the original size."""
         return masks(self.spec, predictions, ids)
 
     def instances(self, predictions: Arrays, ids: Sequence[str]) -> Iterator[NDArray[np.int32]]:
-        """Yield the number of the instance of every pixel per image, at the original size; 0 without one."""
-        return (one.labels for one in separated(self.spec, predictions, ids))
+        """Yield the number of the instance of every pixel per image, (height, width), at the original size, 0 without one.
+
+        If classes may overlap, (classes, height, width).
+        """
+        return numbers(self.spec, predictions, ids)
 
     def join(self, parts: Sequence[Arrays]) -> Arrays:
         """Concatenate the parts, ordered by id; maps are read on access."""
@@ -72,35 +75,47 @@ class Output:
                 return maps[0]
             alike = len({one.shape[1:] for one in maps}) == 1
             parts = strips(maps[0].shape[1:]) if alike else [slice(None)]
-            each = (to_common_size([one[:, rows] for one in maps]) for rows in parts)
-            return np.concatenate([to_stored(fused(part, weights, average)) for part in each], axis=1)
+            each = ([one[:, rows] for one in maps] for rows in parts)
+            return np.concatenate([fuse(part) for part in each], axis=1)
+
+        def fuse(maps: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+            if not self.spec.overlaps:
+                return to_stored(fused(to_common_size(maps), weights, average))
+            alone = ([one[own] for one in maps] for own in (slice(n, n + 1) for n in range(len(self.classes))))
+            return np.concatenate([to_stored(fused(to_common_size(own), weights, average)) for own in alone])
 
         shapes = {name: array[rows[0]] for name, array in shapes_of(members[:1]).items()}
         return OneByOne(header_entries(self.classes, ids, shapes), "maps", len(ids), make)
 
-    def pseudo_labels(self, predictions: Arrays, threshold: float) -> pd.DataFrame:
-        """Return hard masks, in which pixels with a probability below ``threshold`` are ignored.
+    def pseudo_labels(
+        self,
+        predictions: Arrays,
+        threshold: float,
+        soft: Mapping[str, float] | None = None,
+        ignore_band: tuple[float, float] | None = None,
+        least_decided: float = LEAST_SURE,
+    ) -> pd.DataFrame:
+        """Return masks in which pixels that are not decided are ignored, see `goldfold.tasks.segmentation.taught`.
 
-        Images with less than half of their pixels confident are left out. ``confidence`` is the mean probability of the
-        confident pixels. If images are cropped, only the region counts.
+        Images with a smaller share of decided pixels than ``least_decided`` are left out. ``confidence`` is the mean probability
+        of the decided pixels. If images are cropped, only the region counts.
+
+        Args:
+            threshold: smallest probability of a decided pixel; ``ignore_band`` has limits of the probability of classes instead.
+            soft: ``power`` and ``floor`` of soft masks, in the column ``soft``; None for hard ones, in ``rle``.
         """
         import pandas as pd
 
-        from goldfold.predictions.maps import resized, with_first_channel
-        from goldfold.targets.mask_coding import IGNORE
+        from goldfold.tasks.segmentation.taught import Taught, texts
 
         rows = []
         for row, (id, cut) in enumerate(zip(predictions["ids"], regions(predictions), strict=True)):
             height, width = cut.original
-            values = with_first_channel(resized(predictions[f"maps/{row}"], cut.part))
-            confidence, index = values.max(axis=0), values.argmax(axis=0).astype(np.uint8)
-            sure = confidence >= threshold
-            if sure.mean() >= LEAST_SURE:
-                index[~sure] = IGNORE
-                mean = round(float(confidence[sure].mean()), 6)
-                text = self.coding.to_text(cut.put_back(index))
-                rows.append((str(id), mean, width, height, text, round(float(sure.mean()), 6)))
-        columns = ["id", "confidence", "width", "height", "rle", "sure"]
+            taught = Taught(self.spec, threshold, ignore_band)
+            made = texts(self.spec, taught, predictions[f"maps/{row}"], cut, soft, least_decided)
+            if made is not None:
+                rows.append((str(id), made.confidence, width, height, made.text, made.decided))
+        columns = ["id", "confidence", "width", "height", "rle" if soft is None else "soft", "sure"]
         return pd.DataFrame(rows, columns=columns).sort_values("id").reset_index(drop=True)
 
 
@@ -117,6 +132,8 @@ class Tables:
         ids = predictions["ids"].tolist()
         counts = [
             np.bincount(mask.ravel(), minlength=self.spec.n_channels)[self.spec.first :]
+            if not self.spec.overlaps
+            else [self.spec.coding.has(mask, code).sum() for code in self.spec.coding.codes]
             for mask in masks(self.spec, predictions, ids)
         ]
         frame = pd.DataFrame(

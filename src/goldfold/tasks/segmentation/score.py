@@ -8,31 +8,28 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from goldfold import catalog, components
 from goldfold.tasks.segmentation.instances import found, of_pairs
 from goldfold.tasks.segmentation.maps import INSTANCES, masks
-from goldfold.tasks.segmentation.spec import Spec
+from goldfold.tasks.segmentation.spec import Mask, Spec
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from goldfold.metrics import Metric
-    from goldfold.metrics.segmentation import Overlap
+    from goldfold.metrics.segmentation import Counts, Overlap
     from goldfold.predictions.arrays import Arrays
     from goldfold.samples.dense import FramedMasks
 
 
-def kept(masks: Iterable[NDArray[np.uint8]]) -> Callable[[], Iterator[NDArray[np.uint8]]]:
+def kept(masks: Iterable[Mask]) -> Callable[[], Iterator[Mask]]:
     """Read masks once and keep them compressed; return how to read them again."""
-    parts = [(mask.shape, zlib.compress(mask.tobytes(), 1)) for mask in masks]
-    return lambda: (np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape) for shape, data in parts)
+    parts = [(mask.shape, mask.dtype, zlib.compress(mask.tobytes(), 1)) for mask in masks]
+    return lambda: (np.frombuffer(zlib.decompress(data), dtype).reshape(shape) for shape, dtype, data in parts)
 
 
-def pairs_of(
-    masks: Callable[[], Iterable[NDArray[np.uint8]]], true: Sequence[Callable[[], NDArray[np.uint8]]]
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def pairs_of(masks: Callable[[], Iterable[Mask]], true: Sequence[Callable[[], Mask]]) -> Iterator[tuple[Mask, Mask]]:
     """Read pairs of predicted and true masks."""
     return ((mask, of()) for mask, of in zip(masks(), true, strict=True))
 
@@ -50,9 +47,8 @@ class Score:
         then kept, compressed, if such a metric was built. Instances at the network's resolution are connected components.
         """
         from goldfold.metrics.instances import Counted
-        from goldfold.metrics.segmentation import Overlap, count
+        from goldfold.metrics.segmentation import Overlap
         from goldfold.metrics.surfaces import Pairs
-        from goldfold.targets.mask_coding import IGNORE
 
         ids, sizes = list(truth["id"]), None
         if targets is None:
@@ -60,11 +56,10 @@ class Score:
         else:
             true = [partial(targets.inner, row) for row in range(len(ids))]
             sizes = [targets.placement(row).inner for row in range(len(ids))]
-        read: Callable[[], Iterator[NDArray[np.uint8]]] = partial(masks, self.spec, predictions, ids, sizes)
+        read: Callable[[], Iterator[Mask]] = partial(masks, self.spec, predictions, ids, sizes)
         if targets is not None and self.keeps_masks:
             read = kept(read())
-        first, last = self.spec.first, self.spec.n_channels - 1
-        counts = [count(*pair, first, last, IGNORE) for pair in pairs_of(read, true)]
+        counts = [self._count(*pair) for pair in pairs_of(read, true)]
         both, predicted, alone = (
             np.array([image[part] for image in counts]).reshape(-1, len(self.classes)) for part in range(3)
         )
@@ -74,8 +69,17 @@ class Score:
         count_instances = (
             partial(found, self.spec, predictions, truth) if targets is None else partial(of_pairs, self.spec, again)
         )
-        pairs = Pairs(again, range(first, last + 1), IGNORE)
+        coding = self.spec.coding
+        pairs = Pairs(again, coding.codes, coding.ignore, coding.has)
         return Overlap(both, predicted, alone, pairs, None, Counted(count_instances, INSTANCES in predictions))
+
+    def _count(self, prediction: Mask, truth: Mask) -> tuple[Counts, Counts, Counts]:
+        from goldfold.metrics.segmentation import count, count_sets
+
+        coding = self.spec.coding
+        if self.spec.overlaps:
+            return count_sets(prediction, truth, coding.codes, coding.ignore)
+        return count(prediction, truth, self.spec.first, self.spec.n_channels - 1, coding.ignore)
 
     def metric(self, wanted: components.Written) -> Metric:
         """Build a metric of the config."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goldfold.drawing.blocks import Block, Cell, Section, Table, Text
 from goldfold.drawing.figures import matrix
@@ -37,7 +38,7 @@ def pages(spec: Spec, predictions: Arrays, truth: pd.DataFrame, gallery: int) ->
         gallery: pictures per gallery.
     """
     outcome = compared(spec, predictions, truth)
-    between = [_confusion(outcome)] if len(spec.classes) > 1 else []
+    between = [_shared(outcome) if spec.overlaps else _confusion(outcome)] if len(spec.classes) > 1 else []
     sections = [_classes(outcome), *between, image_section(outcome, gallery)]
     return (
         [*sections, instance_section(spec, predictions, truth, gallery)]
@@ -97,6 +98,31 @@ def _confusion(outcome: Outcome) -> Section:
             Text(f"With {len(names)} classes the full matrix would be unreadable; see the largest errors below.")
         )
     return Section("confusion", "Confusion of classes", intro, [*blocks, *_pairs(outcome)], "Confusion")
+
+
+def _shared(outcome: Outcome) -> Section:
+    """Show which classes overlap, in truth and prediction."""
+    true, found = outcome.pixels
+    pairs = [(a, b) for a in range(len(true)) for b in range(a) if true[a, b] or found[a, b]]
+    pairs.sort(key=lambda pair: -int(true[pair] + found[pair]))
+    names = outcome.spec.classes
+    rows: list[list[str | Cell]] = [
+        [f"{names[b]} and {names[a]}", f"{true[a, b]:,}", f"{found[a, b]:,}",
+         *(_of_smaller(part, a, b) for part in (true, found))]
+        for a, b in pairs[:MOST_PAIRS]
+    ]  # fmt: skip
+    intro = (
+        "Each class is decided by itself, so a pixel may be of several. Pixels that two classes share, and their share in those "
+        "of the smaller of the two."
+    )
+    header = ["classes", "shared, true", "shared, predicted", "share, true", "share, predicted"]
+    blocks: list[Block] = [Table(header, rows, header[:1])] if rows else [Text("No two classes share a pixel.")]
+    return Section("overlap", "Overlap of classes", intro, blocks, "Overlap")
+
+
+def _of_smaller(pixels: NDArray[np.int64], a: int, b: int) -> str:
+    smaller = min(pixels[a, a], pixels[b, b])
+    return percent(pixels[a, b] / smaller, 2) if smaller else "–"
 
 
 def _share(share: float, is_diagonal: bool, n: int) -> str:

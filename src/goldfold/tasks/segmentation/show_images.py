@@ -20,7 +20,7 @@ from goldfold.metrics.segmentation import dice
 from goldfold.targets.mask_coding import IGNORE
 from goldfold.tasks.segmentation.maps import masks
 from goldfold.tasks.segmentation.outcome import Outcome
-from goldfold.tasks.segmentation.spec import Spec
+from goldfold.tasks.segmentation.spec import Mask, Spec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +44,7 @@ def image_section(outcome: Outcome, gallery: int) -> Section:
     several = len(outcome.spec.classes) > 1
     if several:
         how = "Each picture: image, true mask and predicted mask; below, the Dice of its classes, lowest first."
+        how += " Pixels of several classes have the mean of their colours." * outcome.spec.overlaps
         legend = overlays.class_legend(outcome.spec.classes, outcome.colours)
         column = WIDE_COLUMN_PX
     else:
@@ -147,24 +148,25 @@ def _of_classes(outcome: Outcome, row: int) -> list[str]:
 def _compared(
     spec: Spec,
     image: Pixels,
-    true: NDArray[np.uint8],
-    predicted: NDArray[np.uint8],
+    true: Mask,
+    predicted: Mask,
     colours: Sequence[overlays.Colour] = (),
 ) -> Pixels:
     """Draw shared, missed and false pixels for one class; for several, image, truth and prediction side by side."""
     several = len(spec.classes) > 1
     small, (truth, mask) = overlays.reduced(image, [true, predicted], 2 * (PANEL_PX if several else overlays.SIDE_PX))
     if several:
-        masks = [overlays.tinted(overlays.grey(small), part, _inks(spec, colours, 0.8)) for part in (truth, mask)]
+        masks = [_tinted(spec, overlays.grey(small), part, colours, 0.8) for part in (truth, mask)]
         return overlays.panels([overlays.enlarged(part, PANEL_PX) for part in (small, *masks)])
-    true_class, given = truth == spec.first, mask == spec.first
+    true_class, given = truth == spec.first, mask == spec.first  # classes that may overlap are several
     codes = np.select([true_class & given, true_class, given & (truth != IGNORE)], [1, 2, 3], 0).astype(np.uint8)
     return overlays.enlarged(overlays.tinted(small, codes, ERRORS))
 
 
-def _inks(spec: Spec, colours: Sequence[overlays.Colour], share: float) -> dict[int, tuple[overlays.Colour, float]]:
-    inks = {spec.first + index: (colour, share) for index, colour in enumerate(colours)}
-    return inks | {IGNORE: (overlays.UNKNOWN, share)}
+def _tinted(spec: Spec, image: Pixels, mask: Mask, colours: Sequence[overlays.Colour], share: float) -> Pixels:
+    """Tint each class, and unknown pixels; pixels of several classes have the mean of their colours."""
+    unknown = mask == spec.coding.ignore
+    return overlays.layered(image, [spec.coding.has(mask, code) for code in spec.coding.codes], colours, share, unknown)
 
 
 def drawn(spec: Spec, row: Mapping[str, Any]) -> Pixels | None:
@@ -174,8 +176,9 @@ def drawn(spec: Spec, row: Mapping[str, Any]) -> Pixels | None:
         return None
     small, (mask,) = overlays.reduced(image, [spec.true_mask(row["mask"])], 2 * overlays.SIDE_PX)
     colours = mask_colours.of_classes(spec.coding, row["mask"])
-    shown = overlays.enlarged(overlays.tinted(small, mask, _inks(spec, colours, 0.35)))
-    for index, colour in enumerate(colours):
-        if (own := mask == spec.first + index).any():
+    shown = overlays.enlarged(_tinted(spec, small, mask, colours, 0.35))
+    known = mask != spec.coding.ignore
+    for code, colour in zip(spec.coding.codes, colours, strict=True):
+        if (own := spec.coding.has(mask, code) & known).any():
             overlays.outlined(shown, own, colour)
     return shown

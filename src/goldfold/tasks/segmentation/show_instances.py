@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,6 @@ from goldfold.drawing.blocks import Block, Cell, Picture, Section, Table, Text
 from goldfold.drawing.overlays import Pixels
 from goldfold.drawing.pictures import galleries, picture
 from goldfold.metrics.instances import LEVELS, Crossing, Matches
-from goldfold.targets.mask_coding import IGNORE
 from goldfold.tasks.segmentation.instances import found, separated, true_instances
 from goldfold.tasks.segmentation.maps import INSTANCES
 from goldfold.tasks.segmentation.spec import Spec
@@ -121,25 +121,32 @@ def _pictures(
     return made
 
 
-def _known(spec: Spec, path: str) -> tuple[Objects, NDArray[np.bool_]]:
+def _known(spec: Spec, path: str) -> tuple[list[Objects], NDArray[np.bool_]]:
     """Return the true instances of a mask, and where its channels are known."""
     channels, objects = true_instances(spec, path)
-    return objects, channels != IGNORE
+    return objects, channels != spec.coding.ignore
 
 
-def outlined(image: Pixels, own: Objects, true: Objects, known: NDArray[np.bool_]) -> Pixels:
+def outlined(image: Pixels, found: Sequence[Objects], true: Sequence[Objects], known: NDArray[np.bool_]) -> Pixels:
     """Draw the outlines of instances: hits as they are found, missed and false ones.
 
     Args:
+        found, true: objects of all classes, or of each that may overlap others.
         known: (height, width) where the truth is known.
     """
+    drawn = overlays.enlarged(overlays.grey(image))
+    for pair in zip(found, true, strict=True):
+        _outline(drawn, *pair, known)
+    return drawn
+
+
+def _outline(drawn: Pixels, own: Objects, true: Objects, known: NDArray[np.bool_]) -> None:
     is_hit = np.zeros(len(own.channels) + 1, np.bool_), np.zeros(len(true.channels) + 1, np.bool_)
     for channel in np.unique(own.channels):
         parts, others = (np.concatenate([[0], (one.channels == channel) * np.arange(1, len(one.channels) + 1)])[one.labels][known]
                          for one in (own, true))  # fmt: skip
         pairs = Crossing(parts, others, len(own.channels), len(true.channels)).hits()
         is_hit[0][pairs[:, 0]], is_hit[1][pairs[:, 1]] = True, True
-    drawn = overlays.enlarged(overlays.grey(image))
     for labels, hit, wanted, colour in (
         (true.labels, is_hit[1], False, overlays.MISSED),
         (own.labels, is_hit[0], False, overlays.FALSE),
@@ -148,7 +155,6 @@ def outlined(image: Pixels, own: Objects, true: Objects, known: NDArray[np.bool_
         chosen = hit == wanted
         chosen[0] = False
         drawn[_edges(labels, chosen, drawn.shape[:2])] = colour
-    return drawn
 
 
 def _edges(labels: NDArray[np.int32], chosen: NDArray[np.bool_], size: tuple[int, ...]) -> NDArray[np.bool_]:

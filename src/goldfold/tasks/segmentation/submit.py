@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goldfold import components
-from goldfold.tasks.segmentation.instances import separated, write
+from goldfold.tasks.segmentation.instances import by_class, separated, write
 from goldfold.tasks.segmentation.maps import INSTANCES
 from goldfold.tasks.segmentation.maps import masks as masks_of
 from goldfold.tasks.segmentation.spec import Spec
@@ -38,22 +38,26 @@ class Submit:
         """Return the run lengths of each image, of each class in each image, or of each instance."""
         from goldfold.submission import masks
 
-        ids = predictions["ids"].tolist()
+        ids, coding = predictions["ids"].tolist(), self.spec.coding
         if form.repeats:
-            found = separated(self.spec, predictions, ids)
-            return masks.table_of_instances(found, ids, self.classes, self.spec.first, form)
-        return masks.table(masks_of(self.spec, predictions, ids), ids, self.classes, self.spec.first, form)
+            found = (by_class(self.spec, objects) for objects in separated(self.spec, predictions, ids))
+            return masks.table_of_instances(found, ids, self.classes, form)
+        layers = ((coding.has(mask, code) for code in coding.codes) for mask in masks_of(self.spec, predictions, ids))
+        return masks.table(layers, ids, self.classes, form)
 
     def write_extras(self, predictions: Arrays, table: pd.DataFrame, folder: str, class_ids: Mapping[str, int]) -> None:
         """Write ``masks/<id>.png`` at the original size, with the pixel values of the training masks.
 
-        With the step `instances`, also ``instances/<id>.png``, the number of the instance of each pixel.
+        Classes that may overlap have one file each, ``masks/<class>/<id>.png``, 255 in the class. With the step `instances`, also
+        ``instances/<id>.png``, or ``instances/<class>/<id>.png``, the number of the instance of each pixel.
         """
+        from goldfold.targets.mask_files import written
         from goldfold.targets.masks import write_mask
 
         ids = list(table["id"])
         for id, mask in zip(ids, masks_of(self.spec, predictions, ids), strict=True):
-            write_mask(f"{folder}/masks/{id}.png", self.spec.coding.written(mask))
+            for own, part in written(self.spec.coding, mask):
+                write_mask(f"{folder}/masks/{own}{id}.png", part)
         if INSTANCES in predictions:
             write(self.spec, predictions, ids, Path(folder) / "instances")
         else:

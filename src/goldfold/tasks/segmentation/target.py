@@ -45,7 +45,7 @@ def examine(
         mask_values=values_json(masks.contents),
     )
     missing = ["" if there else "image has no mask" for there in masks.has]
-    flaws = masks.flaws(values.known(names, mask_values, ignore_value), to_nearest)
+    flaws = masks.flaws(values.known(names, mask_values, ignore_value, masks.contents), to_nearest)
     settled = {} if masks.shared is None else {"mask_palette": masks.shared}
     return Examined(examined, names, missing, flaws, settled=settled)
 
@@ -66,7 +66,10 @@ class Target:
         return pd.DataFrame(numbers, columns=list(self.classes), index=table.index)
 
     def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> FramedMasks:
-        """Return ``mask`` (height, width) per image, made on access: channel indices, IGNORE outside the image or unknown."""
+        """Return ``mask`` (height, width) per image, made on access: channel indices, IGNORE outside the image or unknown.
+
+        Of classes that may overlap it is (height, width, bytes), see `goldfold.targets.mask_bits.planes`.
+        """
         from goldfold.samples.dense import FramedMasks
 
         return FramedMasks(table, images, resize, self.coding)
@@ -75,8 +78,38 @@ class Target:
         """Return whether a class is in the mask of each image, (images, classes), in the network's frame."""
         import numpy as np
 
+        if targets and targets[0]["mask"].ndim == 3:
+            return np.array([self._layers(fields["mask"]).any(axis=(1, 2)) for fields in targets])
         channels = self.coding.first + np.arange(len(self.classes))
         return np.stack([np.bincount(fields["mask"].ravel(), minlength=256)[channels] > 0 for fields in targets])
+
+    def amounts(self, targets: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
+        """Return the number of pixels of each channel, or of each class that may overlap others, in the network's frame."""
+        import numpy as np
+
+        if self.coding.overlaps:
+            each = [self._layers(fields["mask"]).sum(axis=(1, 2)) for fields in targets]
+        else:
+            each = [np.bincount(fields["mask"].ravel(), minlength=256)[: self.coding.n_channels] for fields in targets]
+        return np.sum(each, axis=0, dtype=np.int64)
+
+    def _layers(self, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Return the pixels (classes, height, width) of the classes in bytes of sets, or in a soft mask."""
+        import numpy as np
+
+        from goldfold.targets.mask_bits import layers, n_bytes
+        from goldfold.targets.soft_masks import FULL, IGNORE, of_shares
+
+        n = len(self.classes)
+        if self.coding.overlaps and mask.shape[2] == n_bytes(n):
+            return layers(mask, n) == 1
+        levels = mask.transpose(2, 0, 1)
+        if not self.coding.overlaps and not self.coding.first:  # the first class is not stored
+            known = levels[0] != IGNORE
+            levels = np.concatenate(
+                [of_shares(1 - np.where(known, levels, 0).sum(axis=0, keepdims=True) / FULL, known), levels]
+            )
+        return (levels > FULL / 2) & (levels != IGNORE)
 
     def in_windows(
         self, ids: Sequence[str], targets: FramedMasks, images: TiledImages, min_visible: float

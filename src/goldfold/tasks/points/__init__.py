@@ -1,0 +1,1 @@
+"""Points: places of objects, any number per image, each with a class."""
