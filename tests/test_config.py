@@ -773,7 +773,7 @@ SOURCE_KINDS = get_args(get_args(Named)[0])
 def test_the_sources_of_the_config_are_those_of_the_catalog() -> None:
     sources = {next(iter(field(kind, "source"))) for kind in SOURCE_KINDS}
     assert sources == {*catalog.SOURCES, *catalog.DEMOS}
-    assert (len(sources), len(catalog.DEMOS)) == (15, 5)
+    assert (len(sources), len(catalog.DEMOS)) == (17, 7)
     assert field(Train, "flips") == set(FLIPS)
 
 
@@ -781,7 +781,7 @@ TASK_OF_TARGET = {tasks.facts(name).target: name for name in TASKS if name != "o
 
 
 def test_every_source_is_asked_for_its_settings() -> None:
-    assert len(SOURCE_KINDS) == 15
+    assert len(SOURCE_KINDS) == 17
     assert {kind.target for kind in SOURCE_KINDS} == set(TASK_OF_TARGET)
 
 
@@ -796,10 +796,9 @@ def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: An
     handed = slices.manifest(config)["source"]
     asked_for = {"roi_columns", "refuse"}  # handed where data.roi is method: column alone; and by init alone
     asked_for |= {"frame_column"}  # handed where it is set alone
-    assert (
-        handed["source"] == {"digits": "csv", "scenes": "masks"}.get(source.split("_")[0], source)
-        or source == "scenes_boxes"
-    )
+    assert handed["source"] == {"digits": "csv", "scenes": "masks", "placed": "csv"}.get(
+        source.split("_")[0], source
+    ) or source in ("scenes_boxes", "placed_boxes")
     reader = components.load(handed["source"], catalog.SOURCES, "source")
     assert set(handed) - {"source", "outside_links"} == set(inspect.signature(reader).parameters) - asked_for
 

@@ -38,6 +38,8 @@ TASKS = {
     "digits_ink": "regression",
     "scenes_masks": "segmentation",
     "scenes_boxes": "detection",
+    "placed_digits": "classification",
+    "placed_boxes": "detection",
 }
 
 
@@ -262,7 +264,9 @@ def test_a_folder_that_is_a_file_is_named_before_any_job(in_tmp: Path) -> None:
 def test_an_ordinary_source_reads_the_files_of_a_demo(source: str, in_tmp: Path) -> None:
     settings = config(source, directory="d", outside_links="follow", shards=3)
     reader = slices.manifest(settings)["source"]
-    assert reader["source"] == {"scenes_masks": "masks", "scenes_boxes": "coco"}.get(source, "csv")
+    assert reader["source"] == {"scenes_masks": "masks", "scenes_boxes": "coco", "placed_boxes": "coco"}.get(
+        source, "csv"
+    )
     assert reader["outside_links"] == "follow"
     assert {*settings.data.demo_files} >= {reader["groups"] if "scenes" in source else reader["test"]}
     plan = plan_of(settings)
