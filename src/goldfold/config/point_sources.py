@@ -13,7 +13,6 @@ class Points(DataBase):
     centres of their boxes."""
 
     target: ClassVar[str] = "points"
-    reader_keys: ClassVar[frozenset[str]] = frozenset({"classes", "pixel_centre"})
     source: Literal["points"]
     train: str
     """CSV of ids and coordinates; a row without coordinates says that its image has no point."""
@@ -52,3 +51,8 @@ class Points(DataBase):
     def target_settings(self) -> dict[str, Any]:
         """Setting by which submissions count pixels as the data do."""
         return {} if self.pixel_centre == 0.5 else {"pixel_centre": self.pixel_centre}
+
+    @property
+    def reader_keys(self) -> frozenset[str]:
+        """Keys shared by all sources that are passed to the reader of points too."""
+        return frozenset({"classes", "pixel_centre"})

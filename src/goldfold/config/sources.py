@@ -50,8 +50,6 @@ class DataBase(Section):
 
     target: ClassVar[str]
     """Kind of target: ``label``, ``labels``, ``value``, ``mask``, ``boxes`` or ``points``."""
-    reader_keys: ClassVar[frozenset[str]] = frozenset()
-    """Keys shared by all sources that are passed to this source's reader too."""
     classes: Annotated[list[str], Field(min_length=1), Unique] | None = None
     """Names of the classes in order (grades from the lowest; negative before positive); by default numbers by value, then
     names in alphabetical order."""
