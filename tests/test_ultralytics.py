@@ -113,6 +113,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "several GPUs": ({"gpus": 2}, "gpus = 2: ultralytics is trained on one GPU here"),
     "published weights": ({"pretrained": True}, "network 'ultralytics' has no published weights; give a path or false"),
     "a backbone": ({"backbone": "resnet18"}, "backbone = 'resnet18': network 'ultralytics' takes none; remove it"),
+    "windows": ({"windows": True}, "windows: ultralytics is trained on whole images here; remove it"),
     "dropout": ({"dropout": 0.1}, "dropout: network 'ultralytics' has none; remove it"),
     "an unknown argument": ({"params": {"model": "yolo11n", "mosiac": 1.0}}, "not take 'mosiac'; nearest is 'mosaic'"),
     "no model": ({"params": {}}, "ultralytics needs 'model'"),

@@ -44,6 +44,8 @@ def ultralytics_problems(model: Model, config: Config) -> Iterator[str]:
     for key, none in (("dropout", 0), ("drop_path", 0), ("mean", None), ("std", None), ("views", MEAN), ("head", None)):
         if getattr(model, key) != none:
             yield f"{key}: network {NETWORK!r} has none; remove it"
+    if model.windows is not None:
+        yield f"windows: {NETWORK} is trained on whole images here; remove it, or use another network"
     if config.runtime.precision == "fp16":
         yield f"network = {NETWORK!r}: its trainer would download a model to try fp16; set runtime.precision: bf16 or fp32"
     if config.data.channels not in (1, 3):
