@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -108,6 +109,8 @@ def test_class_weights_multiply_the_loss_of_a_sample_by_those_of_its_target() ->
 
 # --- counts
 
+UNWEIGHTED: Any = SimpleNamespace(train=SimpleNamespace(class_weights=None), resize="squash")
+
 
 @pytest.mark.parametrize("task", ["classification", "multilabel"])
 def test_counts_are_those_of_the_labelled_training_cases_of_the_fold(task: str, tmp_path: Path) -> None:
@@ -123,7 +126,7 @@ def test_counts_are_those_of_the_labelled_training_cases_of_the_fold(task: str, 
         rows = rows_of(table, pseudo, 0.5)
         if pseudo:
             rows.loc[rows["split"] == "", column] = several("c")
-        return counts_of(of_task.facets[0], of_task.learn, rows)
+        return counts_of(UNWEIGHTED, of_task.facets[0], of_task.learn, rows, None)
 
     assert counts(["a", "a", "a"], None) == counts(["c", "c", "b"], None) == [1.0, 2.0, 0.0]
     assert counts(["a", "a", "a"], str(tmp_path / "pseudo.csv")) == [1.0, 2.0, 0.0]
@@ -132,7 +135,7 @@ def test_counts_are_those_of_the_labelled_training_cases_of_the_fold(task: str, 
 def test_a_task_whose_loss_takes_no_counts_gets_none() -> None:
     for name in ("regression", "segmentation", "detection"):
         of_task = whole({"name": name}, ["0 to 1", "1 to 2"] if name == "regression" else ["a"])
-        assert counts_of(of_task.facets[0], of_task.learn, pd.DataFrame()) is None
+        assert counts_of(UNWEIGHTED, of_task.facets[0], of_task.learn, pd.DataFrame(), None) is None
     with pytest.raises(
         ConfigError, match="loss class_balanced needs the training cases of each class, which this task"
     ):

@@ -106,6 +106,7 @@ def test_metrics_that_compare_cases_say_so() -> None:
         "value": {"pearson", "spearman"},
         "mask": set(),
         "boxes": {"ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large", "f1"},
+        "points": {"ap"},
     }
     assert metrics.build({"partial_auc": {"max_fpr": 0.2}}, catalog.METRICS["label"]).compares_cases
 
