@@ -518,6 +518,7 @@ def test_loss_is_what_a_hand_computes(name: str) -> None:
     [
         (torch.nn.Conv2d(4, 8, 1, stride=2), False),
         (torch.nn.Conv2d(64, 64, 1, stride=(1, 2), groups=8), False),
+        (torch.nn.Conv2d(1, 8, 1, stride=2), False),
         (torch.nn.Conv2d(16, 8, 1, stride=2), True),
         (torch.nn.Conv2d(4, 8, 3, stride=2), True),
         (torch.nn.Conv2d(4, 8, 1), True),
@@ -527,9 +528,9 @@ def test_no_network_has_channels_last_where_a_gradient_would_be_written_beyond_i
     convolution: torch.nn.Conv2d, is_last: bool
 ) -> None:
     network = Normalised(torch.nn.Sequential(convolution), convolution.in_channels)
-    images = torch.rand(2, convolution.in_channels, 6, 6)
+    images = torch.rand(2, 6, 6, convolution.in_channels).permute(0, 3, 1, 2)
     seen: list[torch.Tensor] = []
     convolution.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     network(images)
-    assert seen[0].is_contiguous(memory_format=torch.channels_last) == is_last
-    assert seen[0].is_contiguous() != is_last
+    b, c, h, w = images.shape
+    assert seen[0].stride() == ((h * w * c, 1, w * c, c) if is_last else (c * h * w, h * w, w, 1))

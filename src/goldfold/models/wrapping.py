@@ -63,7 +63,9 @@ class Normalised(nn.Module):
         return outputs if self.link is None else self.link(outputs)
 
     def _outputs(self, images: Tensor, *targets: Any) -> Any:
-        scaled = images.float().contiguous(memory_format=self.memory_format) / 255
+        scaled = (
+            images.to(torch.float32, memory_format=self.memory_format, copy=True) / 255
+        )  # also the strides of one channel
         return self.network((scaled - self.mean) / self.std, *targets)
 
 
