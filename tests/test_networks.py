@@ -532,5 +532,5 @@ def test_no_network_has_channels_last_where_a_gradient_would_be_written_beyond_i
     seen: list[torch.Tensor] = []
     convolution.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     network(images)
-    b, c, h, w = images.shape
+    _, c, h, w = images.shape
     assert seen[0].stride() == ((h * w * c, 1, w * c, c) if is_last else (c * h * w, h * w, w, 1))
