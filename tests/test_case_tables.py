@@ -18,7 +18,7 @@ from conftest import FORM, POLICIES, Tiny, picture, prepare, save_picture
 from goldfold import cli, sources, tasks
 from goldfold.audit.duplicates import of_cases
 from goldfold.base.errors import ConfigError, DataError
-from goldfold.bundles import form, predicting
+from goldfold.bundles import form, listing
 from goldfold.bundles.export import cases_of, export
 from goldfold.cache.building import Frame
 from goldfold.cache.decoded import DecodedImages, Reading
@@ -438,8 +438,8 @@ def test_tables_of_new_cases_are_read_as_those_of_training(in_tmp: Path) -> None
     Path("new.txt").write_text("5.png x front\n6.png x back\n7.png y back\n")
     how, header = Casing(case="case", view="view"), ["image", "case", "view", "label"]
     written = form.Cases(id_column="id", image_column="image", case_column="case", view_column="view")
-    assert predicting.read_cases(written, "new.json", "img")["images"].tolist() == ['["img/5.png"]']
-    found = predicting.read_cases(written.model_copy(update={"columns": header}), "new.txt", "img")
+    assert listing.read_cases(written, "new.json", "img")["images"].tolist() == ['["img/5.png"]']
+    found = listing.read_cases(written.model_copy(update={"columns": header}), "new.txt", "img")
     assert found[["id", "images"]].to_numpy().tolist() == [
         ["x", '["img/6.png", "img/5.png"]'], ["y", '["img/7.png", null]']
     ]  # fmt: skip
@@ -458,13 +458,13 @@ def test_a_view_of_a_new_case_that_no_training_case_has_is_refused(in_tmp: Path)
     assert written is not None
     assert written.views == ["back", "front"]
     Path("new.csv").write_text("case,view,image\nx,front,5.png\n")
-    assert predicting.read_cases(written, "new.csv", "img")["images"].tolist() == ['[null, "img/5.png"]']
+    assert listing.read_cases(written, "new.csv", "img")["images"].tolist() == ['[null, "img/5.png"]']
     Path("new.csv").write_text("case,view,image\nx,Front,5.png\n")
     with pytest.raises(
         DataError,
         match=r"new\.csv: no training case has the view 'Front'; these have 'back', 'front'\. Correct data\.view_col",
     ):
-        predicting.read_cases(written, "new.csv", "img")
+        listing.read_cases(written, "new.csv", "img")
     assert cases.view_names(train.drop(columns="view_names")) is None, "a bundle of results that do not say them"
 
 

@@ -475,7 +475,11 @@ WRONG_FOR_TASK = [
     ),
     ("segmentation", {"ensemble": {"iou_threshold": 0.4}}, ["ensemble.iou_threshold", "'segmentation' has no boxes"]),
     ("classification", {"ensemble": {"skip_threshold": 0.1}}, ["ensemble.skip_threshold", "has no boxes to fuse"]),
-    ("segmentation", {"data": {**MASKS, "mask_values": "all"}}, ["data.mask_values = 'all'", "'index' or 'nonzero'"]),
+    (
+        "segmentation",
+        {"data": {**MASKS, "mask_values": "all"}},
+        ["data.mask_values = 'all'", "'index', 'nonzero' or 'bits'"],
+    ),
     (
         "segmentation",
         {"data": {**MASKS, "mask_values": {"a": 70000}}},
@@ -795,7 +799,10 @@ def test_a_source_takes_exactly_the_settings_that_the_manifest_hands_it(kind: An
     config = parse({"name": "t", "task": task, **OF_TASK[task], "data": {"source": source, **given}, **splitter})
     handed = slices.manifest(config)["source"]
     asked_for = {"roi_columns", "refuse"}  # handed where data.roi is method: column alone; and by init alone
-    asked_for |= {"frame_column"}  # handed where it is set alone
+    asked_for |= {"frame_column", "overlap"}  # handed where it is set alone
+    asked_for |= (
+        {"absent_class", "ignore_value", "classes"} if handed["source"] == "masks" else set()
+    )  # of files by class
     assert handed["source"] == {"digits": "csv", "scenes": "masks", "placed": "csv"}.get(
         source.split("_")[0], source
     ) or source in ("scenes_boxes", "placed_boxes")

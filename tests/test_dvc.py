@@ -169,7 +169,7 @@ def test_repro_makes_results_and_score(project: Path) -> None:
 def test_all_that_is_made_has_a_version(project: Path) -> None:
     lock = yaml.safe_load((project / "dvc.lock").read_text())
     kept = {project / out["path"] for stage in lock["stages"].values() for out in stage["outs"]}
-    assert len(kept) == 2 + 2 * 2 + 15 + 4  # folds, a member each, ensemble, result
+    assert len(kept) == 3 + 2 * 2 + 15 + 4  # folds, a member each, ensemble, result
     files = [path for path in (project / RESULTS).rglob("*") if path.is_file()]
     left = {path.relative_to(project / RESULTS).parts[0] for path in files if not kept & {path, *path.parents}}
     assert left <= NOT_KEPT

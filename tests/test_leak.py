@@ -16,6 +16,8 @@ from goldfold.stages import pseudo_label
 from goldfold.targets.boxes import from_text, to_text
 from goldfold.targets.label_sets import from_text as from_labels
 from goldfold.targets.label_sets import to_text as to_labels
+from goldfold.targets.points import from_text as points_from
+from goldfold.targets.points import to_text as points_to
 
 POOLS = {name: ["test", "unlabeled"] if name == "classification" else ["test"] for name in TASKS}
 RULES: dict[str, dict[str, dict[str, object]]] = {
@@ -86,6 +88,9 @@ def with_planted_targets(tiny: Tiny, out: Path, rows_of: str) -> tuple[str, str,
     elif "boxes" in table:
         texts = [from_text(text) for text in table["boxes"][rows]]
         table.loc[rows, "boxes"] = [to_text([swap[label] for label in labels], boxes) for labels, boxes in texts]
+    elif "points" in table:
+        texts = [points_from(text) for text in table["points"][rows]]
+        table.loc[rows, "points"] = [points_to([swap[label] for label in labels], places) for labels, places in texts]
     else:
         masks, ids = np.load(out / "cache/masks.npy"), list(pd.read_csv(out / "cache/ids.csv")["id"])
         for id in table["id"][rows]:

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,7 @@ def test_masks_of_another_resolution_are_compared_with_shares_of_pixels() -> Non
 def test_images_of_another_weight_count_as_much_as_their_weight() -> None:
     of = queries(1)
     learn: Any = Learn.__new__(Learn)
+    learn.spec = SimpleNamespace(overlaps=False)
     mean = learn.loss(loss="ce")
     both = mean(lambda _: of, Batch(["a", "b"], Inputs.of(images()), TARGET, torch.tensor([1.0, 0.25])))
     alone = [total(of[torch.tensor([row == 0, row == 1])], TARGET[row : row + 1]) for row in range(2)]

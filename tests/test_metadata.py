@@ -20,7 +20,7 @@ from conftest import Tiny, picture, prepare, save_picture
 from goldfold import models, tasks
 from goldfold.audit.doubts.metadata import about_metadata, about_targets
 from goldfold.base.errors import ConfigError, DataError
-from goldfold.bundles import form, predicting
+from goldfold.bundles import form, listing
 from goldfold.bundles.export import export
 from goldfold.cases import Inputs
 from goldfold.commands import preflight
@@ -448,7 +448,7 @@ def test_new_cases_without_usable_metadata_are_refused(
     if edit is not None:
         edit(pd.read_csv(of_noise.root / "test.csv", dtype=str)).to_csv("new.csv", index=False)
     with pytest.raises(DataError, match=said):
-        predicting.files_of(how, [of_noise.root / "img"], "new.csv" if edit else None, takes_metadata=True)
+        listing.files_of(how, [of_noise.root / "img"], "new.csv" if edit else None, takes_metadata=True)
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,7 @@ def test_new_cases_of_several_images_have_one_value_each(
     Path("new.csv").write_text(text)
     how = form.Cases(id_column="id", views=["back", "front"], **columns)
     metadata = form.Metadata(id_column="id", numeric=["age"], categorical=["site"])
-    found = predicting.read_cases(how, "new.csv", str(of_noise.root / "img"), metadata)
+    found = listing.read_cases(how, "new.csv", str(of_noise.root / "img"), metadata)
     assert found[["id", "meta_age", "meta_site"]].to_numpy().tolist() == [["x", "", "a"], ["y", "7", ""]]
     assert [len(json.loads(images)) for images in found["images"]] == [2, 2]
 

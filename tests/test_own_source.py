@@ -152,7 +152,7 @@ def test_a_link_out_of_the_files_is_refused(mine: Path, write_picture: Any) -> N
         ),
         ({"source": "my_source:red"}, "module 'my_source' (my_source.py) has no 'red'; nearest is 'read'"),
         ({"source": "nowhere:read"}, "there is no module 'nowhere'; looked for in "),
-        ({"source": "my_source:"}, "scenes_boxes, package.module:function"),
+        ({"source": "my_source:"}, "placed_boxes, package.module:function"),
         ({"source": "cvs"}, "data.source = 'cvs': nearest is 'csv'; allowed: 'folder', "),
         ({"brings": "lable"}, "data.brings = 'lable': nearest is 'label'; allowed: 'label', 'labels', "),
         ({"brings": "value"}, "data.source = 'my_source:read': brings value, but task 'classification' needs label"),

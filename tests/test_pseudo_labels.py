@@ -453,7 +453,6 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"adapt": {"by": "accuracy", "round": 1}}, {}, r"teacher\.adapt\.round = 1: the judges must be of an earlier round, here"),
     ({"adapt": {"by": "accuracy", "models": ["b9"]}}, {}, r"teacher\.adapt\.models: no model is named 'b9'; nearest is 'b"),
     ({"class_thresholds": {"drak": 0.3}}, {"data": NAMED}, r"teacher\.class_thresholds: 'drak' is not a class; nearest is"),
-    ({"labels": "soft"}, {"task": "segmentation"}, r"teacher\.labels: soft: task 'segmentation' has no soft labels; remove it"),
     ({"labels": "soft"}, {"task": "regression"}, r"teacher\.labels: soft: task 'regression' has no soft labels; remove it"),
     ({"top_k": 2}, {"task": "detection"}, r"teacher\.top_k: task 'detection' chooses parts of images, not whole ones; set thr"),
     ({"adapt": {}}, {"task": "multilabel"}, r"teacher\.adapt: task 'multilabel' has not one class per image; remove it"),

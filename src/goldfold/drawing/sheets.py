@@ -56,9 +56,9 @@ def drawn(fields: Mapping[str, Any], legend: Legend, side_px: int = CELL_PX) -> 
         pairs = zip(np.asarray(fields["bboxes"]).reshape(-1, 4), np.asarray(fields["labels"]).astype(int), strict=True)
         return boxed(image, [Box(corners.tolist(), legend.colours[label]) for corners, label in pairs], side_px, 2)
     if "keypoints" in fields:
-        pairs = zip(
-            np.asarray(fields["keypoints"]).reshape(-1, 2) + 0.5, np.asarray(fields["labels"]).astype(int), strict=True
-        )
+        places = np.asarray(fields["keypoints"]).reshape(-1, 2) + 0.5
+        labels = fields.get("labels", np.zeros(len(places)))  # points of a task of one's own may have none
+        pairs = zip(places, np.asarray(labels).astype(int), strict=True)
         dots = [(np.tile(place, 2).tolist(), label) for place, label in pairs if label >= 0]
         return boxed(image, [Box(corners, legend.colours[label], is_dot=True) for corners, label in dots], side_px)
     return enlarged(image, side_px)
