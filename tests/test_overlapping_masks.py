@@ -243,6 +243,15 @@ def test_augmentation_moves_sets_as_it_moves_each_class(n: int) -> None:
             assert np.array_equal(augment({"image": image, "mask": own.astype(np.uint8)}, seed)["mask"], layer)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 15, 16, 31])
+def test_ignored_values_are_ignored_in_masks_of_any_type(n: int, dtype: type[np.unsignedinteger[Any]]) -> None:
+    coding = Bits([str(number) for number in range(n)], int(np.iinfo(dtype).max))
+    found = coding.channels(np.array([[np.iinfo(dtype).max, 1, 0]], dtype))
+    assert found.dtype == coding.dtype
+    assert found.tolist() == [[coding.ignore, 1, 0]]
+
+
 def test_objects_that_copy_paste_takes_are_regions_of_any_class() -> None:
     made = np.zeros((2, 5, 9), bool)
     made[0, 1:4, 1:4], made[1, 2:5, 2:4], made[1, 0, 8] = True, True, True

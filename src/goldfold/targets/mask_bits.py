@@ -39,7 +39,7 @@ class Bits:
         is_odd = mask >= 1 << self.n_channels
         for value in self.ignored:
             is_odd = is_odd | (mask == value)
-        return np.where(is_odd, self.ignore, mask).astype(self.dtype)
+        return np.where(is_odd, self.dtype.type(self.ignore), mask.astype(self.dtype))
 
     def has(self, sets: Sets, code: int) -> NDArray[np.bool_]:
         """Return where a class is; ignored pixels have every class."""
