@@ -267,7 +267,7 @@ def test_scales_are_resized_to_the_maps_that_the_network_gives() -> None:
         """Gives maps at stride 4, rounded up."""
 
         def forward(self, inputs: Inputs) -> torch.Tensor:
-            return torch.nn.functional.avg_pool2d(inputs.images.float() / 255 - 4, 4, ceil_mode=True)
+            return torch.nn.functional.avg_pool2d(inputs.images[:, 0].float() / 255 - 4, 4, ceil_mode=True)
 
     task = whole({"name": "points", "stride": 4}, ["a", "b", "c"])
     every = views.build([{"scales": {"factors": [0.75, 1.25], "turns": ["identity", "transpose"]}}, "identity"])
