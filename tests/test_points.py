@@ -1,6 +1,7 @@
 """Points: heat maps and their peaks, augmentation, matching and metrics, fusion, tables and submissions."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from goldfold.targets import points as texts
 from goldfold.tasks.points.arrays import arrays
 from goldfold.tasks.points.learn import Learn, in_samples
 from goldfold.tasks.points.spec import Spec
-from goldfold.tasks.points.target import examine
+from goldfold.tasks.points.target import Target, examine
 from goldfold.tasks.steps import ForSteps
 from whole_task import whole
 
@@ -162,6 +163,23 @@ def test_paired_classes_change_places_in_mirror_images_alone(transform: str, is_
         assert again["labels"].tolist() == ready["labels"].tolist(), "settled once"
 
 
+def test_two_classes_that_are_a_pair_change_places_too() -> None:
+    learn = Learn(Spec(["left", "right"], swap=[["left", "right"]]))
+    one = sample_of(np.array([[16.0, 12.0], [18.0, 20.0]]), [0, 1])
+    one["keypoints"][:, 0] = 31 - one["keypoints"][:, 0]
+    ready = learn.soft(one)
+    assert ready["labels"].tolist() == [1, 0]
+    assert ready["keypoints"].tolist() == [[15.5, 11.5], [13.5, 19.5]]
+
+
+def test_points_outside_the_crop_are_not_drawn_in_its_padding() -> None:
+    images: Any = SimpleNamespace(frame=(64, 64), roi=lambda id: (0, 20, 80, 40))
+    text = texts.to_text(["a", "a"], np.array([[40.0, 30.0], [40.0, 50.0]]))
+    table = pd.DataFrame({"id": ["x"], "height": [80], "width": [80], "points": [text]})
+    (fields,) = Target(Spec(["a"])).targets(table, images, "pad")
+    assert fields["keypoints"].tolist() == [[31.5, 31.5]], "the other one is 10 pixels below the crop"
+
+
 def test_points_that_leave_the_image_are_dropped_and_images_without_points_are_batched() -> None:
     learn = Learn(Spec(["a", "b"]))
     gone = {**sample_of(np.array([[-3.0, 5.0], [5.0, 5.0]]), [0, 1])}
@@ -242,6 +260,20 @@ def test_views_are_turned_back_before_maps_are_averaged_and_scales_too(stride: i
     (found,) = task.predict(Shows(stride), Inputs.of(image), every)["found"]
     best = [np.flatnonzero(found[2] == label)[0] for label in range(3)]
     assert np.linalg.norm(found[0][best] - point, axis=1).max() < 0.35
+
+
+def test_scales_are_resized_to_the_maps_that_the_network_gives() -> None:
+    class Rounds(torch.nn.Module):
+        """Gives maps at stride 4, rounded up."""
+
+        def forward(self, inputs: Inputs) -> torch.Tensor:
+            return torch.nn.functional.avg_pool2d(inputs.images[:, 0].float() / 255 - 4, 4, ceil_mode=True)
+
+    task = whole({"name": "points", "stride": 4}, ["a", "b", "c"])
+    every = views.build([{"scales": {"factors": [0.75, 1.25], "turns": ["identity", "transpose"]}}, "identity"])
+    every = [view.of(views.Batch(["x"], 1, (98, 130), 3)) for view in every]
+    (found,) = task.predict(Rounds(), Inputs.of(torch.zeros(1, 3, 98, 130, dtype=torch.uint8)), every)["found"]
+    assert set(found[2].tolist()) <= {0, 1, 2}
 
 
 def test_a_mirrored_view_swaps_the_maps_of_paired_classes() -> None:
@@ -354,6 +386,7 @@ def test_a_keypoint_per_class_is_scored_by_its_best_point() -> None:
     away = [np.hypot(50, 50), np.hypot(100, 100), 0.0]
     assert of("mean_distance", evidence) == pytest.approx(np.mean(away))
     assert of({"pck": {"distance_px": 71}}, evidence) == pytest.approx(2 / 3)
+    assert evidence.at([0.9, 0.9]).partners is evidence.partners, "assigned once for all resamples and thresholds"
     assert of("mean_distance", evidence_of(truth, [(np.empty((0, 2)), [], [])] * 2, n_classes=2)) == pytest.approx(
         np.hypot(100, 100)
     )

@@ -57,6 +57,8 @@ class Evidence:
     """Distance of the task; None: 3 % of each image's longer side."""
     matched: dict[Any, Ints] = field(default_factory=dict, repr=False)
     """By distance: the row of the true point that each prediction finds, -1 for none; filled on access."""
+    partners: dict[str, Floats] = field(default_factory=dict, repr=False)
+    """Distance from each true point to its partner as a keypoint, see `goldfold.metrics.points`; filled on access."""
 
     def __len__(self) -> int:
         return len(self.sizes)

@@ -136,8 +136,14 @@ def pck(evidence: Evidence, rows: Rows, distance_px: float | None = None) -> flo
 def _away(evidence: Evidence) -> Floats:
     """Distance from each true point to its partner among the best predictions of its class in its image.
 
-    There are as many of these as true points, in pairs of the smallest sum of distances.
+    There are as many of these as true points, in pairs of the smallest sum of distances. It is kept for the next resample.
     """
+    if "away" not in evidence.partners:
+        evidence.partners["away"] = _to_partners(evidence)
+    return evidence.partners["away"]
+
+
+def _to_partners(evidence: Evidence) -> Floats:
     from scipy.optimize import linear_sum_assignment
 
     away = np.hypot(*evidence.sizes[evidence.true.image].T).astype(float)

@@ -43,9 +43,11 @@ class Infer:
 
         mean: Tensor | None = None
         frame = inputs.images.shape[-2], inputs.images.shape[-1]
-        size = frame[0] // self.spec.stride, frame[1] // self.spec.stride
+        size: tuple[int, int] | None = None
         for view in views:
-            shares = torch.sigmoid(model(inputs.map(view.forward)).float())
+            seen = inputs.map(view.forward)
+            shares = torch.sigmoid(model(seen).float())
+            size = size or map_size(frame, seen.images.shape[-2:], shares.shape[-2:], swaps=turn_of(view).swaps)
             if mirrors(view):
                 shares = shares[:, self.spec.mirrored]
             back = view.turn.inverse(shares, size) / len(views)  # type: ignore[union-attr]
@@ -72,5 +74,21 @@ class Infer:
 
 def mirrors(view: View) -> bool:
     """Return whether a view shows images as in a mirror."""
-    turn: Any = getattr(view.turn, "turn", view.turn)  # a view of another size has the turn before it
+    turn = turn_of(view)
     return bool((turn.swaps + turn.flips_y + turn.flips_x) % 2)
+
+
+def turn_of(view: View) -> Any:
+    """Return the symmetry of a view; one of another size has the turn before it."""
+    return getattr(view.turn, "turn", view.turn)
+
+
+def map_size(frame: Sequence[int], seen: Sequence[int], made: Sequence[int], swaps: bool) -> tuple[int, int]:
+    """Height and width of a network's map of the frame, by those of its map of a view of another size.
+
+    >>> map_size((98, 130), (98, 130), (25, 33), swaps=False), map_size((96, 128), (160, 120), (40, 30), swaps=True)
+    ((25, 33), (24, 32))
+    """
+    sides = zip(frame, seen[::-1] if swaps else seen, made[::-1] if swaps else made, strict=True)
+    height, width = (round(whole * map_side / side) for whole, side, map_side in sides)
+    return height, width

@@ -58,7 +58,7 @@ class Learn:
         if not is_point.all():
             axes = places[~is_point][np.argsort(-labels[~is_point])]
             if np.linalg.det(np.float64(axes[1:] - axes[0])) < 0:
-                labels = np.where(is_point, np.array(self.spec.mirrored)[labels], labels)
+                labels = np.where(is_point, np.array(self.spec.mirrored)[labels.clip(0)], labels)
         height, width = sample["images"].shape[1:3]
         is_point &= ((places >= -CENTRE) & (places <= np.array([width, height]) - CENTRE)).all(axis=1)
         return {**sample, "keypoints": places[is_point], "labels": labels[is_point]}

@@ -87,7 +87,7 @@ class Target:
 
     def targets(self, table: pd.DataFrame, images: CachedImages, resize: str) -> list[dict[str, Any]]:
         """Return ``keypoints`` (n, 2) and ``labels`` (n,) per image, as `goldfold.tasks.points.learn` describes them; points
-        outside the frame are left out."""
+        outside the frame or the crop are left out."""
         from goldfold.images.geometry import place
 
         fields, frame = [], images.frame
@@ -95,6 +95,8 @@ class Target:
             points, labels = self.spec.points(row["points"])
             placement = place((int(row["height"]), int(row["width"])), frame, resize, images.roi(row["id"]))
             framed = placement.to_frame(np.hstack([points, points]))[:, :2]
+            x1, y1, x2, y2 = placement.roi
             keep = ((framed >= 0) & (framed <= [frame[1], frame[0]])).all(axis=1)
+            keep &= ((points >= [x1, y1]) & (points <= [x2, y2])).all(axis=1)  # none in the padding around the crop
             fields.append(in_samples(framed[keep], labels[keep], has_mirror=bool(self.spec.swap)))
         return fields
