@@ -154,6 +154,7 @@ def test_run_lengths_of_classes_that_overlap_are_still_checked() -> None:
         ({"masks": "m", "mask_values": "bits", "classes": None}, "bits needs the names of the classes"),
         ({"masks": "m", "mask_values": "bits", "classes": ["a"]}, "bits is for several classes"),
         ({"masks": "m", "mask_values": "bits", "ignore_value": 3}, "ignore_value = 3 is a sum of the bits"),
+        ({"masks": "m/{class}", "overlap": True, "classes": ["a"]}, "overlap is for several classes; remove it"),
         ({"masks": "m/{class}", "overlap": True, "classes": [f"c{n}" for n in range(32)]}, "at most 31 are possible"),
     ],
 )

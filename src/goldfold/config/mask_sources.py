@@ -180,6 +180,8 @@ class Masks(MaskBase):
             )
         if any(map(is_colour, ignored_values(self.ignore_value, "index"))):
             raise ValueError("ignore_value: with one file per class, write a number from 1 to 255, or a list of these")
+        if self.overlap and len(self.classes) == 1:
+            raise ValueError("overlap is for several classes; remove it")
         if self.overlap and len(self.classes) > MOST_BITS:
             raise ValueError(f"overlap: {len(self.classes)} classes; at most {MOST_BITS} are possible")
         return self
