@@ -168,9 +168,10 @@ NESTED = {"method": "detector", "config": "tiny.yaml"}
         ({}, {"config": "none.yaml"}, r"data.roi.config = 'none.yaml': .*; name the config file of the detector"),
         (
             {},
-            {"member": "nett"},
-            r"data.roi.member = 'nett': .* no such member; nearest is 'net'; allowed: net, net-seed0",
+            {"from": "nett"},
+            r"data.roi.from = 'nett': .* no such member; nearest is 'net'; allowed: net, net-seed0",
         ),
+        ({}, {"member": "net"}, "data.roi.member: unknown key; .*allowed: config, from, labels"),
         ({"name": "named"}, {}, "has the name 'named' of this config; give each its own results"),
         ({"metric": "ap500"}, {}, r"^detector.yaml: 1 problem\n +metric = 'ap500'"),
         ({"data": {**COCO, "roi": NESTED}}, {}, r"its own images are cropped by a detector \('tiny.yaml'\)"),
@@ -303,7 +304,7 @@ def test_rules_of_a_detector_have_its_stages_in_records_and_reasons() -> None:
 
 @pytest.mark.slow
 def test_a_run_in_two_stages_and_its_bundle(tmp_path: Path) -> None:
-    write_data(tmp_path)
+    write_data(tmp_path, **{"from": "net"})
     result = snakemake(tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     order = re.findall(r"^(?:local)?rule (\w+):", result.stdout + result.stderr, re.MULTILINE)
@@ -311,7 +312,7 @@ def test_a_run_in_two_stages_and_its_bundle(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "results/found/train/net/round0/fold0/seed0/run.json").read_text())
     assert record["rule"] == "train"
     train = read_table(tmp_path / "results/named/folds/train.csv").set_index("id")
-    oof = pd.read_csv(tmp_path / "results/found/ensemble/oof.csv")
+    oof = pd.read_csv(tmp_path / "results/found/ensemble/oof.csv")  # of one network: those of the member
     best = oof.sort_values("confidence", ascending=False, kind="stable").groupby("id").first()
     for id in [id for id in train.index if id.startswith("im")]:
         assert train["roi_by"][id] == "networks of the other folds"
@@ -320,7 +321,7 @@ def test_a_run_in_two_stages_and_its_bundle(tmp_path: Path) -> None:
         assert y1 <= best["y1"][id] <= best["y2"][id] <= y2 + 0.01
     assert {*train["roi_by"][[f"ot{number:02d}" for number in range(N_OTHERS)]]} == {"all networks"}
     page = (tmp_path / "results/named/report/report.html").read_text()
-    assert "found by a detector that this run trained (detector.yaml, its ensemble)" in page
+    assert "found by a detector that this run trained (detector.yaml, its net)" in page
     assert jobs_of(snakemake(tmp_path, "-n")) == {}
     assert jobs_of(snakemake(tmp_path, "-n", config="detector.yaml")) == {}, "as if it were run alone"
     with contextlib.chdir(tmp_path):
@@ -332,10 +333,13 @@ def test_a_run_in_two_stages_and_its_bundle(tmp_path: Path) -> None:
         path.write_text(path.read_text().replace("0.1", "0.2", 1))
         with pytest.raises(DataError, match=r"detector/bundle.json has changed since"):
             goldfold.load("bundle")
-    write_configs(tmp_path, least_score=0.02)
+    write_configs(tmp_path)
     after = jobs_of(snakemake(tmp_path, "-n"))
     assert {"crop", "folds"} <= {*after}
     assert not [name for name in after if name.startswith("detector_")]
+    cut = read_table(tmp_path / "results/named/crop/train.csv")
+    assert snakemake(tmp_path, "--until", "crop").returncode == 0
+    pd.testing.assert_frame_equal(read_table(tmp_path / "results/named/crop/train.csv"), cut)
     write_configs(tmp_path, {"train": {**TRAIN, "lr": 0.002}})
     after = jobs_of(snakemake(tmp_path, "-n"))
     assert (after["detector_train"], after["detector_predict"], after["crop"]) == (2, 2, 1)

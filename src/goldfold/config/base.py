@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 SHOWN = 20
 """Most values that an error lists."""
@@ -15,6 +16,11 @@ class Section(BaseModel):
     """A strict section of the config: unknown keys and wrong types are errors; nothing is converted silently."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def keys_of(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Fields of a section by their keys as written: the attribute of a key that is a word of Python has another name."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
 def exponent(value: Any) -> Any:

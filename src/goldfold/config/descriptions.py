@@ -16,13 +16,14 @@ from pydantic import BaseModel
 @cache
 def descriptions(section: type[BaseModel]) -> dict[str, str]:
     """Description of each described key of a section, from the class that declares the key."""
+    keys = {name: field.alias or name for name, field in section.model_fields.items()}
     found: dict[str, str] = {}
     for base in reversed(section.__mro__):
         declared = inspect.get_annotations(base)
         found = {name: text for name, text in found.items() if name not in declared}
         if declared and issubclass(base, BaseModel) and base is not BaseModel:
             found |= _below_fields(base)
-    return {name: text for name, text in found.items() if name in section.model_fields}
+    return {key: found[name] for name, key in keys.items() if name in found}
 
 
 def _below_fields(section: type[BaseModel]) -> dict[str, str]:

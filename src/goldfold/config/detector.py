@@ -68,7 +68,7 @@ def member_of(detector: Config, name: str) -> Member:
         models = [one.model for one in members if sum(other.model == one.model for other in members) == 1]
         known = [*models, *names]
         raise ConfigError(
-            f"{KEY}.member = {name!r}: the detector has no such member; {nearest(name, known)}allowed: {', '.join(known)}"
+            f"{KEY}.from = {name!r}: the detector has no such member; {nearest(name, known)}allowed: {', '.join(known)}"
         )
     return found[0]
 
@@ -109,4 +109,4 @@ def _problems(config: Config, roi: DetectorRoi, detector: Config) -> Iterator[st
             yield str(error)
         else:
             if not detector.average.weights.get(member.model, 1):
-                yield f"{KEY}.member = {roi.member!r}: has weight 0 in the detector's ensemble; give it a weight, or name another"
+                yield f"{KEY}.from = {roi.member!r}: has weight 0 in the detector's ensemble; give it a weight, or name another"

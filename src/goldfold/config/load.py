@@ -16,6 +16,7 @@ from goldfold.catalog import DEMOS, SOURCES
 from goldfold.config.ablation import expanded
 from goldfold.config.ablation import keys as variants
 from goldfold.config.ablation_checks import refuse_idle
+from goldfold.config.base import keys_of
 from goldfold.config.checks import check
 from goldfold.config.choices import with_choices
 from goldfold.config.data import NAMED, OWN
@@ -150,12 +151,12 @@ def _describe(error: dict[str, Any]) -> tuple[str, str]:
             return where, f"key {shown(value)}: {error['msg']}"
         return where, f"key {shown(value)} is not text{_unquoted('string_type', value)}"
     if kind == "extra_forbidden":
-        allowed = sorted({name for section in sections for name in section.model_fields})
+        allowed = sorted({name for section in sections for name in keys_of(section)})
         if elsewhere := belongs(location[-1], value, location[:-1], sections):
             return where, f"unknown key; {elsewhere}"
         return where, f"unknown key; {nearest(location[-1], allowed)}allowed: {', '.join(allowed)}"
     if kind == "model_type":
-        inside = sorted({name for section in _locate([*place, ""])[1] for name in section.model_fields})
+        inside = sorted({name for section in _locate([*place, ""])[1] for name in keys_of(section)})
         return f"{where} = {shown(value)}", f"write a section, {{key: value}}; allowed keys: {', '.join(inside)}"
     if kind in ("list_type", "dict_type"):
         form = (
@@ -208,7 +209,7 @@ def _locate(location: Sequence[int | str]) -> tuple[list[str], list[type[BaseMod
         if part in NARROWED:
             annotation, sections = NARROWED[part], [NARROWED[part]]
             continue
-        fields = [section.model_fields[part] for section in sections_of(annotation) if part in section.model_fields]
+        fields = [keys_of(section)[part] for section in sections_of(annotation) if part in keys_of(section)]
         tagged = [section for section in sections_of(annotation) if part == _tag(section)]
         if tagged and len(sections_of(annotation)) > 1:  # a source may have a key of the same name: masks
             annotation, sections = tagged[0], tagged

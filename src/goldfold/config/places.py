@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from goldfold.base.errors import ConfigError, shown
 from goldfold.catalog import HOOKS, SCHEDULES, UPDATES
+from goldfold.config.base import keys_of
 from goldfold.config.external import External
 from goldfold.config.learning import Train
 from goldfold.config.root import Config
@@ -55,12 +56,12 @@ def homes(root: type[BaseModel], key: str) -> list[Home]:
     """Path from ``root`` and class of the sections that have a key: of those nearest to ``root``."""
     level, seen = [("", root)], {root}
     while level:
-        if found := [(path, section) for path, section in level if key in section.model_fields]:
+        if found := [(path, section) for path, section in level if key in keys_of(section)]:
             return found
         inner = [
             (_joined(path, name, field.annotation), one)
             for path, section in level
-            for name, field in section.model_fields.items()
+            for name, field in keys_of(section).items()
             for one in sections_of(field.annotation)
         ]
         level = [home for home in inner if home[1] not in seen and home[1] not in (Snapshot, External)]

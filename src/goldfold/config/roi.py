@@ -89,7 +89,7 @@ class DetectorRoi(Section):
     method: Literal["detector"]
     config: str
     """Config file of the detector (`task: detection`)."""
-    member: str | None = None
+    member: str | None = Field(None, alias="from")
     """Member of the detector whose boxes are used: a model, or `model-seed1` if it has several seeds; by default its
     ensemble."""
     pick: Literal["best", "union"] = "best"

@@ -14,6 +14,7 @@ from goldfold.catalog import TASKS
 from goldfold.components import Kind, every
 from goldfold.config import kinds
 from goldfold.config.auxiliary import Auxiliary
+from goldfold.config.base import keys_of
 from goldfold.config.box_sources import Coco, Voc, Yolo
 from goldfold.config.data import Folder, Folds, Submission
 from goldfold.config.demo import Digits, DigitsInk, DigitsLabels, PlacedBoxes, PlacedDigits, ScenesBoxes, ScenesMasks
@@ -171,7 +172,7 @@ def _link(title: str) -> str:
 
 def _rows(section: type[BaseModel]) -> dict[str, str]:
     texts = descriptions(section)
-    return {name: _row(name, field, texts.get(name, "")) for name, field in section.model_fields.items()}
+    return {name: _row(name, field, texts.get(name, "")) for name, field in keys_of(section).items()}
 
 
 def _row(name: str, field: FieldInfo, text: str) -> str:
@@ -272,7 +273,7 @@ def _allowed(name: str, field: FieldInfo) -> str:
         value: field.annotation = field  # type: ignore[name-defined]
 
     schema = Alone.model_json_schema()
-    return _words(schema["properties"]["value"])
+    return _words(schema["properties"][field.alias or "value"])
 
 
 def _words(schema: dict[str, Any]) -> str:

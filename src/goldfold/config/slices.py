@@ -230,7 +230,7 @@ def gpus(config: Config, name: str | None = None) -> dict[str, int]:
 def report(config: Config) -> dict[str, Any]:
     """Settings that the report depends on besides its inputs."""
     shown = {**config.report.model_dump(), "name": config.name, "task": late_task(config), "metric": config.metric}
-    settings = config.model_dump(mode="json", exclude={"strict_versions", "rounds"})
+    settings = config.model_dump(mode="json", by_alias=True, exclude={"strict_versions", "rounds"})
     rounds = {} if config.rounds is None else {"rounds": [one.model_dump(mode="json") for one in config.every_round]}
     return {**shown, "settings": settings | rounds, **for_ensemble(config)}
 

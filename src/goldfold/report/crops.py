@@ -44,7 +44,7 @@ def _method(roi: dict[str, Any]) -> str:
     if roi["method"] != "detector":
         return f"the method “{roi['method']}”"
     return (
-        f"a detector that this run trained ({roi['config']}, its {roi['member'] or 'ensemble'}). Its own training images are "
+        f"a detector that this run trained ({roi['config']}, its {roi['from'] or 'ensemble'}). Its own training images are "
         "cropped by networks of the other folds, which have not seen their boxes, all others by all its networks"
     )
 
