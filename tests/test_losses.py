@@ -42,7 +42,8 @@ def loss_of(target: str, wanted: Any) -> Callable[..., Tensor]:
 
 def outputs(target: str, seed: int, channels: int = CLASSES) -> Tensor:
     """Outputs of a network, float64."""
-    shape = {"value": (N,), "mask": (N, channels, SIDE, SIDE)}.get(target, (N, CLASSES))
+    maps = (N, channels, SIDE, SIDE)
+    shape = {"value": (N,), "mask": maps, "points": maps}.get(target, (N, CLASSES))
     return 3 * torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
@@ -54,6 +55,11 @@ def targets(target: str, channels: int = CLASSES) -> Iterator[tuple[Tensor, ...]
     if target == "mask":
         mask = torch.randint(0, max(channels, 2), (N, SIDE, SIDE), generator=drawn)
         yield (torch.where(torch.rand(mask.shape, generator=drawn) < 0.2, 255, mask),)
+    if target == "points":
+        is_peak = torch.rand((N, channels, SIDE, SIDE), generator=drawn) < 0.2
+        heights = torch.rand(is_peak.shape, generator=drawn)
+        yield torch.where(is_peak, 1.0, heights), is_peak
+        yield 0.9 * heights, torch.zeros_like(is_peak)
     if target in ("label", "order"):
         hard = torch.eye(CLASSES)[[0, 1, 2, 2, 1, 0]]
         yield (hard,)
@@ -71,7 +77,7 @@ def arguments(target: str, seed: int = 0) -> Iterator[tuple[Tensor, ...]]:
 
 
 def test_every_target_with_losses_is_swept() -> None:
-    swept = {target: names for target, names in catalog.LOSSES.items() if names and target != "points"}  # test_points
+    swept = {target: names for target, names in catalog.LOSSES.items() if names}
     assert len(EVERY) >= 25 + len(MORE)
     assert all(len(list(arguments(target))) in (1, 2) for target, names in swept.items())
 
@@ -112,9 +118,10 @@ def _with_others(loss: Callable[..., Tensor], others: Sequence[Tensor], made: Te
 @every_loss
 def test_the_mean_over_a_batch_does_not_depend_on_its_order(target: str, wanted: Any) -> None:
     order = torch.tensor([3, 0, 5, 1, 4, 2])
-    for made, goal, *more in arguments(target):
+    for made, *others in arguments(target):
         one, other = (
-            loss_of(target, wanted)(made[rows], goal[rows], *more).mean() for rows in (torch.arange(N), order)
+            loss_of(target, wanted)(made[rows], *(part[rows] if len(part) == N else part for part in others)).mean()
+            for rows in (torch.arange(N), order)
         )
         assert one.item() == pytest.approx(other.item(), rel=1e-6)
 
