@@ -87,13 +87,21 @@ class Session:
         return self._write_recipe(job)
 
     def _write_recipe(self, job: Job) -> str:
+        """Write the recipe of a job.
+
+        That of the folds is new if images will be cropped anew: the crops wait for the checkpoint of the detector's folds, and
+        Snakemake takes jobs behind a checkpoint for up to date until it is done, and so the checkpoint behind them too.
+        """
         path, made_by = self.plan.record(job), recipe(self.config, job)
         found = recipes.state(path, made_by, self.strict_versions, self.plan.expected(job))
         if path not in self.asked:
             self.asked.add(path)
             self._report_damage(found, path)
         try:
-            return recipes.keep(path, made_by, found)
+            kept = recipes.keep(path, made_by, found)
+            if self.detector and job == Job("folds") and self.standing().is_stale(Job("crop")):
+                dates.make_newer(kept, path)
+            return kept
         except OSError as error:
             sys.exit(NO_RECIPES.format(folder=recipes.FOLDER, here=os.getcwd(), why=error.strerror))
 
