@@ -130,6 +130,52 @@ def test_a_fragment_in_another_box_is_dropped_and_its_whole_box_stays() -> None:
     assert one_row({0: [[30, 10, 63, 30]], 1: [[0, 12, 8, 18]]}) == [[30, 10, 63, 30]]
 
 
+CUT = [40.0, 10, 64, 30]
+"""What the first of two windows, of which the second starts at 48, shows of an object from 40 to 68."""
+
+
+def two(first: dict[float, list[float]], second: dict[float, list[float]]) -> dict[float, list[float]]:
+    """Boxes by score that are found where two windows find boxes of one class by score, in any order."""
+    grid, made = Grid.of((64, 112), WINDOW, 0.25), []
+    for turn in (1, -1):
+        parts = []
+        for found in (first, second):
+            boxes = np.array([*found.values()][::turn]).reshape(-1, 4)
+            parts.append((boxes, np.array([*found][::turn]), np.zeros(len(boxes), int)))
+        boxes, scores, _ = joined(grid, parts)
+        made.append(dict(zip(scores.tolist(), boxes.round(2).tolist(), strict=True)))
+    assert made[0] == made[1], "the order within a window has no influence"
+    return made[0]
+
+
+@pytest.mark.parametrize("noise", [[0.0, 0, 64, 60], [0, 10, 60, 30], [0, 9, 10, 31], [0, 8, 30, 33]])
+def test_a_false_box_of_a_low_score_neither_deletes_an_object_nor_takes_its_partner(noise: list[float]) -> None:
+    assert two({0.9: CUT}, {0.8: [0, 10, 20, 30], 0.02: noise})[0.9] == [40, 10, 68, 30]
+    assert two({0.8: CUT, 0.02: [48 - noise[2] / 4, *noise[1:2], 64, noise[3]]}, {0.9: [0, 10, 20, 30]})[0.9] == [
+        40,
+        10,
+        68,
+        30,
+    ]
+    assert 0.9 in two({0.9: CUT}, {0.02: noise})
+
+
+def test_a_second_fragment_of_an_object_that_has_its_partner_is_dropped() -> None:
+    whole, half, other = [30.0, 10, 63, 30], [0.0, 10, 15, 18], [0.0, 19, 15, 30]
+    assert [*two({0.9: whole}, {0.6: half, 0.5: other})] == [0.9]
+    assert [*two({0.9: whole}, {0.6: [0.0, 10, 15, 30], 0.5: other})] == [0.9, 0.5], (
+        "the second window shows two boxes there"
+    )
+    assert [*two({0.9: whole}, {0.2: half, 0.1: other})] == [0.9]
+
+
+def test_of_two_cut_boxes_that_lie_in_each_other_the_better_one_stays() -> None:
+    """They are not alike where both windows see them."""
+    upper, lower = [46.0, 10, 64, 26], [0.0, 17, 18, 32]
+    assert [*two({0.9: upper}, {0.6: lower})] == [0.9]
+    assert [*two({0.6: upper}, {0.9: lower})] == [0.9]
+
+
 def test_neighbours_within_one_window_stay_two_objects() -> None:
     pair = [[50, 10, 60, 30], [60, 10, 70, 30]]
     seen = {0: [[50, 10, 60, 30], [60, 10, 64, 30]], 1: [[2, 10, 12, 30], [12, 10, 22, 30]]}

@@ -22,6 +22,11 @@ Found = tuple[Any, Any, Any]
 """Boxes (n, 4) x1, y1, x2, y2 in pixels, scores (n,) and labels (n,)."""
 ALIKE = 0.5
 """Least IoU, where both windows see them, of two boxes of one object; also the least share of a fragment in the other box."""
+TRUST = 0.25
+"""Power of both scores by which the IoU of a pair is weighted, so that a false box of a low score, which is seldom as like
+by chance, does not take the partner of a true one."""
+BELIEVED = 0.5
+"""Least score of a box of which another is a fragment, relative to that of the fragment."""
 EDGE = 0.01
 """Part of a window's side, at least a pixel, within which a side of a box counts as cut by the window's edge."""
 LEAST_WEIGHT = 1e-6
@@ -33,9 +38,10 @@ OUTWARD = np.array([-1.0, -1.0, 1.0, 1.0])
 def joined(grid: Grid, parts: Iterable[Found]) -> Found:
     """Join the boxes of the windows of one image, which are in pixels of the window; a window finds each object once.
 
-    Boxes of one label are joined one to one between a window and those before it, the most alike first. A side is the mean over
-    the windows that show it, weighted by score; the score is the largest. A cut box of which more than half lies in another
-    window's box, without being alike, is a fragment and is dropped.
+    Boxes of one label are joined one to one between a window and those before it, first those that are most alike and of high
+    scores. A side is the mean over the windows that show it, weighted by score; the score is the largest. A cut box without
+    partner of which half or more lies in another window's box is a fragment and is dropped, unless that box has less than half
+    of its score, or is what the fragment's own window found beside it.
 
     Args:
         parts: boxes of each window, in the order of the grid.
@@ -120,15 +126,10 @@ def _with_window(known: Objects, new: Objects) -> Objects:
     window = new.seen[0]
     touches: Any = ((known.seen[:, :2] <= window[2:]) & (known.seen[:, 2:] >= window[:2])).all(axis=1)
     near, rest = known.at(touches), known.at(~touches)
-    same = near.labels[:, None] == new.labels
-    own, other = _pairs(np.where(same, _likeness(near, new), 0.0))
-    alone, unmatched = _others(len(near), own), _others(len(new), other)
-    old_alone, new_alone = near.at(alone), new.at(unmatched)
-    common = _common(old_alone.boxes, new_alone.boxes) * same[np.ix_(alone, unmatched)]
-    is_old_part = _lie_in_one(old_alone, common.T)
-    is_new_part = _lie_in_one(new_alone, common[~is_old_part])
-    kept = [old_alone.at(~is_old_part), _merged(near.at(own), new.at(other)), new_alone.at(~is_new_part)]
-    return Objects.all([rest, *kept])
+    likeness = np.where(near.labels[:, None] == new.labels, _likeness(near, new), 0.0)
+    own, other = _pairs(likeness, (near.scores[:, None] * new.scores) ** TRUST)
+    near_stays, new_stays = _unmatched_that_stay(near, new, own, other)
+    return Objects.all([rest, near.at(near_stays), _merged(near.at(own), new.at(other)), new.at(new_stays)])
 
 
 def _likeness(known: Objects, new: Objects) -> Floats:
@@ -159,17 +160,10 @@ def _is_cut_at(objects: Objects, axis: int, place: Floats) -> NDArray[np.bool_]:
     return next(sides) | next(sides)
 
 
-def _lie_in_one(objects: Objects, common: Floats) -> NDArray[np.bool_]:
-    """Whether each box (n,) is cut, and lies mostly in one of others, by the areas (others, n) that they have in common."""
-    least = ALIKE * _areas(objects.boxes)
-    lies: Any = objects.is_cut.any(axis=1) & (common >= least).any(axis=0)
-    return np.asarray(lies)
-
-
-def _pairs(likeness: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Choose pairs of rows and columns one to one, the most alike first."""
+def _pairs(likeness: Floats, trust: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Choose pairs of rows and columns that are alike one to one, first those of the largest product of both."""
     rows, columns = np.nonzero(likeness >= ALIKE)
-    order = np.argsort(-likeness[rows, columns], kind="stable")
+    order = np.argsort(-(likeness * trust)[rows, columns], kind="stable")
     pairs: dict[int, int] = {}
     taken: set[int] = set()
     for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
@@ -179,8 +173,28 @@ def _pairs(likeness: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.array(list(pairs), np.int64), np.array(list(pairs.values()), np.int64)
 
 
-def _others(n: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.setdiff1d(np.arange(n), rows)
+def _unmatched_that_stay(
+    known: Objects, new: Objects, own: NDArray[np.int64], other: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether each known and each new box is neither in a pair (own, other) nor a fragment of a box of the other side."""
+    in_new, in_known = _lies_in(known, new), _lies_in(new, known)
+    in_new[:, other] &= ~_lies_in(known, known.at(own))  # their window found both
+    in_known[:, own] &= ~_lies_in(new, new.at(other))
+    in_new[own], in_known[other] = False, False
+    in_new &= ~(in_known.T & (known.scores[:, None] > new.scores))  # of two that lie in each other, the better one stays
+    known_stays: NDArray[np.bool_] = np.logical_not(in_new.any(axis=1))
+    new_stays: NDArray[np.bool_] = np.logical_not(in_known[:, known_stays].any(axis=1))
+    known_stays[own], new_stays[other] = False, False
+    return known_stays, new_stays
+
+
+def _lies_in(ones: Objects, others: Objects) -> NDArray[np.bool_]:
+    """Whether each box (n,) is cut and lies by half or more in others (m,) of its class that are not much less certain."""
+    common = _common(ones.boxes, others.boxes) >= ALIKE * _areas(ones.boxes)[:, None]
+    same = ones.labels[:, None] == others.labels
+    believed = others.scores >= BELIEVED * ones.scores[:, None]
+    lies: NDArray[np.bool_] = ones.is_cut.any(axis=1)[:, None] & common & same & believed
+    return lies
 
 
 def _merged(one: Objects, other: Objects) -> Objects:
