@@ -530,6 +530,11 @@ def test_a_table_of_points_is_read_and_images_without_rows_are_negatives(folder:
         ("id,x,y,class\na,1,2,\n", {"class_column": "class"}, "column 'class' is empty in line 2"),
         ("id,x,y\na,1,inf\n", {}, "column 'y' has 'inf' in line 2"),
         ("id,x,y\na,1,2\n", {"test_answers": "p.csv"}, "data.test_answers is set, but there are no test images"),
+        (
+            "id,x,y\na,1,2\n",
+            {"test": "test", "test_answers": "p.csv"},
+            "1 ids in it are not among the test images, first 'a'",
+        ),
     ],
 )
 def test_flawed_tables_are_refused_with_their_line(folder: Path, text: str, settings: Any, said: str) -> None:

@@ -42,7 +42,7 @@ def read(
         groups: CSV with the columns id and group.
 
     Raises:
-        DataError: a column is missing, or a coordinate is no number.
+        DataError: a column is missing, a coordinate is no number, or answers are for other images.
     """
     columns, shift = (id_column, x_column, y_column), 0.5 - pixel_centre
     one = (classes or [ONE_CLASS])[0]
@@ -59,6 +59,11 @@ def read(
             raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
         found = _by_image(test_answers, "data.test_answers", columns, class_column, one, shift)
         known = {without_suffix(id): text for id, text in found.items()}
+        if odd := known.keys() - {*tables["test"]["id"]}:
+            raise DataError(
+                f"data.test_answers: {test_answers}: {len(odd)} ids in it are not among the test images, first {min(odd)!r}. "
+                f"Correct them: a test image without a row counts as one without points."
+            )
         rows = [(id, known.get(id, nothing)) for id in tables["test"]["id"]]
         tables["answers"] = pd.DataFrame(rows, columns=["id", "points"])
     if unlabeled is not None:
