@@ -119,7 +119,12 @@ def joining(folder: Path) -> None:
     from goldfold.inference.windows import Grid
     from goldfold.metrics.detection import average_precision, compare
 
-    ways = {"goldfold": joined, "NMS, IoU 0.5": suppressed, "NMM, IOS 0.5": united, "NMM, from 0.25": partial(united, least=0.25)}
+    ways = {
+        "goldfold": joined,
+        "NMS, IoU 0.5": suppressed,
+        "NMM, IOS 0.5": united,
+        "NMM, from 0.25": partial(united, least=0.25),
+    }
     for n_false, (longest, overlap) in product((0, 10), ((12, 0.25), (40, 0.25), (40, 0.0))):
         truth = [scene(seed, longest) for seed in range(20)]
         grid = Grid.of((300, 300), (WINDOW, WINDOW), overlap)

@@ -298,6 +298,7 @@ def test_batches_of_one_image_are_tried_as_such(capsys: pytest.CaptureFixture[st
     assert "(train.batch_size: 2)" in line
 
 
+@torch.compiler.set_stance("force_eager")  # kron compiles its sums, for 20 s
 def test_every_other_optimizer_and_schedule_can_be_used() -> None:
     network = nn.Conv2d(1, 2, 3)
     tried = [name for name in timm_optimizers() if not name.startswith(("fused", "bnb", "adahessian"))]

@@ -181,9 +181,11 @@ def _unmatched_that_stay(
     in_new[:, other] &= ~_lies_in(known, known.at(own))  # their window found both
     in_known[:, own] &= ~_lies_in(new, new.at(other))
     in_new[own], in_known[other] = False, False
-    in_new &= ~(in_known.T & (known.scores[:, None] > new.scores))  # of two that lie in each other, the better one stays
-    known_stays: NDArray[np.bool_] = np.logical_not(in_new.any(axis=1))
-    new_stays: NDArray[np.bool_] = np.logical_not(in_known[:, known_stays].any(axis=1))
+    is_better = known.scores[:, None] > new.scores
+    in_new &= ~(in_known.T & is_better)  # of two that lie in each other
+    is_known_part: Any = in_new.any(axis=1)
+    is_new_part: Any = in_known[:, ~is_known_part].any(axis=1)
+    known_stays, new_stays = ~is_known_part, ~is_new_part
     known_stays[own], new_stays[other] = False, False
     return known_stays, new_stays
 
@@ -193,8 +195,8 @@ def _lies_in(ones: Objects, others: Objects) -> NDArray[np.bool_]:
     common = _common(ones.boxes, others.boxes) >= ALIKE * _areas(ones.boxes)[:, None]
     same = ones.labels[:, None] == others.labels
     believed = others.scores >= BELIEVED * ones.scores[:, None]
-    lies: NDArray[np.bool_] = ones.is_cut.any(axis=1)[:, None] & common & same & believed
-    return lies
+    is_cut: Any = ones.is_cut.any(axis=1)
+    return np.asarray(is_cut[:, None] & common & same & believed)
 
 
 def _merged(one: Objects, other: Objects) -> Objects:
