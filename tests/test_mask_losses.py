@@ -1,6 +1,7 @@
 """Losses of masks with their parameters, class weights, deep supervision, and soft or banded pseudo masks."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from goldfold.losses.overlap import dice, lovasz, tversky
 from goldfold.losses.segmentation import focal, ohem_ce, topk_ce
 from goldfold.models import build
 from goldfold.models.deep import Deep
-from goldfold.targets.soft_masks import from_text, of_shares, resized, sharpened, to_text
+from goldfold.samples.window_targets import WindowMasks
+from goldfold.targets.mask_coding import Coding
+from goldfold.targets.soft_masks import decided, from_text, of_shares, resized, sharpened, to_text
 from test_config import BASE, OF_TASK
 from test_frames import blank_images
 from whole_task import whole
@@ -364,3 +367,17 @@ def test_bands_are_for_masks_alone() -> None:
     settings = {**BASE, "rounds": [{}, {"teacher": {"ignore_band": [0.3, 0.7]}}]}
     with pytest.raises(ConfigError, match="ignore_band: task 'classification' has no masks"):
         parse(settings)
+
+
+def test_windows_are_placed_around_the_right_classes_of_soft_masks_without_background() -> None:
+    """The first of the classes is not stored: it has what the others leave."""
+    coding: Any = Coding(NAMES, {"organ": 0, "lesion": 1}, 255)
+    levels = np.array([[[0, 254, 150, 100, 255]]], np.uint8)
+    assert decided(levels, coding)[:, 0].tolist() == [
+        [True, False, False, True, False],
+        [False, True, True, False, False],
+    ]
+    masks: Any = SimpleNamespace(coding=coding, ids=["a"], part=lambda row, box: levels.transpose(1, 2, 0))
+    images: Any = SimpleNamespace(size=lambda id: (1, 5))
+    columns = [places[:, 1].tolist() for places in WindowMasks(masks, images).places(0)]
+    assert columns == [[0, 3], [1, 2]]

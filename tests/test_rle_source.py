@@ -127,6 +127,11 @@ def test_run_lengths_that_are_wrong_are_flaws_of_their_image(settings: Any, code
             {"test": "raw", "test_answers": "t.csv"},
             r"^data\.test_answers: 1 of 2 test images are not in t\.csv, first 'b'\. Add them, or remove data\.test_answ",
         ),
+        (
+            "id,rle\na,\ntypo,1 1\n",
+            {"test": "raw", "test_answers": "t.csv", "unlisted": "empty"},
+            r"^data\.test_answers: t\.csv: 1 ids in it are not among the test images, first 'typo'\. Correct them",
+        ),
     ],
 )
 def test_tables_that_cannot_be_used_are_refused(text: str, settings: dict[str, Any], message: str) -> None:

@@ -13,7 +13,7 @@ from goldfold.base.counter import counter
 from goldfold.cache.tiles import SIDE_PX, Box
 from goldfold.samples.mixing.boxes import boxes_of, labels_of, shown
 from goldfold.samples.mixing.regions import Rectangle
-from goldfold.targets.mask_coding import IGNORE
+from goldfold.targets.soft_masks import decided
 
 if TYPE_CHECKING:
     from goldfold.cache.tiled import TiledImages
@@ -62,8 +62,8 @@ class WindowMasks:
     def _classes(self, row: int, box: Box) -> Iterator[NDArray[np.bool_]]:
         """Yield where each class is in a part of the mask of an image."""
         coding, part = self.masks.coding, self.masks.part(row, box)
-        if part.ndim == 3:  # soft
-            return ((part[..., place] > IGNORE // 2) & (part[..., place] != IGNORE) for place in range(part.shape[2]))
+        if part.ndim == 3:
+            return iter(decided(part.transpose(2, 0, 1), coding))
         known = part != coding.ignore
         return (coding.has(part, code) & known for code in coding.codes)
 

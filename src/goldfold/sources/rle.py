@@ -109,6 +109,11 @@ def _answers(test: pd.DataFrame | None, runs: dict[str, str], path: str, nothing
     if test is None:
         raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
     known = {without_suffix(id): text for id, text in runs.items()}
+    if nothing is not None and (odd := known.keys() - {*test["id"]}):
+        raise DataError(
+            f"data.test_answers: {path}: {len(odd)} ids in it are not among the test images, first {min(odd)!r}. Correct them: "
+            f"a test image without a row counts as one without objects."
+        )
     found = [known.get(id, nothing) for id in test["id"]]
     if None in found:
         raise DataError(

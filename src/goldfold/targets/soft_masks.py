@@ -52,6 +52,18 @@ def of_hard(coding: "Coding | Bits", channels: NDArray[Any]) -> Levels:
     return of_shares(layers.astype(np.float32), channels != coding.ignore)
 
 
+def decided(levels: Levels, coding: "Coding | Bits") -> NDArray[np.bool_]:
+    """Return the pixels (classes, height, width) of which each class has more than half, of levels (classes, height, width).
+
+    The first class, which is not stored where pixels have one of the classes and no background, has what is left.
+    """
+    if not coding.overlaps and not coding.first:
+        known = levels[0] != IGNORE
+        shares = np.where(known, levels, 0).sum(axis=0, keepdims=True) / FULL
+        levels = np.concatenate([of_shares(1 - shares, known), levels])
+    return np.asarray((levels > FULL / 2) & (levels != IGNORE))
+
+
 def sharpened(shares: NDArray[np.floating[Any]], power: float, floor: float) -> NDArray[np.floating[Any]]:
     """Return shares (channels, ...) to a power, those below ``floor`` but the largest as 0, both times scaled to sum to one."""
     made = shares**power if power != 1 else shares

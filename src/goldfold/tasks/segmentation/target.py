@@ -95,21 +95,13 @@ class Target:
 
     def _layers(self, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Return the pixels (classes, height, width) of the classes in bytes of sets, or in a soft mask."""
-        import numpy as np
-
         from goldfold.targets.mask_bits import layers, n_bytes
-        from goldfold.targets.soft_masks import FULL, IGNORE, of_shares
+        from goldfold.targets.soft_masks import decided
 
         n = len(self.classes)
         if self.coding.overlaps and mask.shape[2] == n_bytes(n):
             return layers(mask, n) == 1
-        levels = mask.transpose(2, 0, 1)
-        if not self.coding.overlaps and not self.coding.first:  # the first class is not stored
-            known = levels[0] != IGNORE
-            levels = np.concatenate(
-                [of_shares(1 - np.where(known, levels, 0).sum(axis=0, keepdims=True) / FULL, known), levels]
-            )
-        return (levels > FULL / 2) & (levels != IGNORE)
+        return decided(mask.transpose(2, 0, 1), self.coding)
 
     def in_windows(
         self, ids: Sequence[str], targets: FramedMasks, images: TiledImages, min_visible: float
