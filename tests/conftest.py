@@ -56,13 +56,15 @@ WORKFLOW = (
 """Files marked `workflow`: they start whole runs, or kill processes. The longest first: begun last, one would keep a
 single process of pytest busy at the end."""
 LONGER = (
-    "test_full_data", "test_cleaning", "test_pseudo_labels", "test_members_chosen", "test_stacked_metadata",
+    "test_full_data", "test_holdout", "test_windows", "test_check", "test_cleaning", "test_pseudo_labels",
+    "test_members_chosen", "test_tta", "test_many_classes", "test_recipes_together", "test_interpolation",
+    "test_ensemble_steps", "test_fitted_fusion", "test_stacked_metadata",
     "test_stacked_embeddings", "test_frozen_heads",
     "test_runtime", "test_networks", "test_report", "test_report_tasks", "test_report_data", "test_engine",
     "test_bundle", "test_dense_tasks", "test_imports", "test_preflight", "test_shift", "test_masks_boxes", "test_pretrained",
     "test_contract", "test_honesty", "test_metadata", "test_cache_size", "test_case_tables", "test_demo", "test_earlier_results",
     "test_batch_norm", "test_bad_targets", "test_config", "test_sizes", "test_init", "test_docs", "test_plan",
-    "test_properties", "test_train_sizes", "test_contact_sheet", "test_compile", "test_distillation", "test_holdout",
+    "test_properties", "test_train_sizes", "test_contact_sheet", "test_compile", "test_distillation",
 )  # fmt: skip
 """Files that train, draw or import for seconds; all others are marked `unit`."""
 
