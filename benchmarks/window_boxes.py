@@ -139,7 +139,7 @@ def joining(folder: Path) -> None:
 
 
 def guessed(grid: Any, boxes: Any, labels: Any, n_false: int) -> Iterator[tuple[Any, Any, Any]]:
-    """Boxes as a network might find them: sides off by up to 1.5 pixels, parts of less than a quarter missing, a tenth of all too.
+    """Boxes as a network might find them: sides off by up to 1.5 pixels; parts below a quarter, and a tenth of all, missing.
 
     Half of the false boxes lie anywhere, half around true ones; their scores are 0.02 to 0.3, those of true ones 0.5 to 1,
     less for parts.
