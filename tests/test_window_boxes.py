@@ -132,6 +132,7 @@ def test_a_fragment_in_another_box_is_dropped_and_its_whole_box_stays() -> None:
 
 CUT = [40.0, 10, 64, 30]
 """What the first of two windows, of which the second starts at 48, shows of an object from 40 to 68."""
+PUT_TOGETHER = [40.0, 10, 68, 30]
 
 
 def two(first: dict[float, list[float]], second: dict[float, list[float]]) -> dict[float, list[float]]:
@@ -150,13 +151,9 @@ def two(first: dict[float, list[float]], second: dict[float, list[float]]) -> di
 
 @pytest.mark.parametrize("noise", [[0.0, 0, 64, 60], [0, 10, 60, 30], [0, 9, 10, 31], [0, 8, 30, 33]])
 def test_a_false_box_of_a_low_score_neither_deletes_an_object_nor_takes_its_partner(noise: list[float]) -> None:
-    assert two({0.9: CUT}, {0.8: [0, 10, 20, 30], 0.02: noise})[0.9] == [40, 10, 68, 30]
-    assert two({0.8: CUT, 0.02: [48 - noise[2] / 4, *noise[1:2], 64, noise[3]]}, {0.9: [0, 10, 20, 30]})[0.9] == [
-        40,
-        10,
-        68,
-        30,
-    ]
+    assert two({0.9: CUT}, {0.8: [0, 10, 20, 30], 0.02: noise})[0.9] == PUT_TOGETHER
+    before = [48 - noise[2] / 4, noise[1], 64, noise[3]]
+    assert two({0.8: CUT, 0.02: before}, {0.9: [0, 10, 20, 30]})[0.9] == PUT_TOGETHER
     assert 0.9 in two({0.9: CUT}, {0.02: noise})
 
 

@@ -23,8 +23,8 @@ Found = tuple[Any, Any, Any]
 ALIKE = 0.5
 """Least IoU, where both windows see them, of two boxes of one object; also the least share of a fragment in the other box."""
 TRUST = 0.25
-"""Power of both scores by which the IoU of a pair is weighted, so that a false box of a low score, which is seldom as like
-by chance, does not take the partner of a true one."""
+"""Power of both scores by which the IoU of a pair is weighted, so that a false box of a low score, which may be as like by
+chance, does not take the partner of a true one."""
 BELIEVED = 0.5
 """Least score of a box of which another is a fragment, relative to that of the fragment."""
 EDGE = 0.01

@@ -10,7 +10,7 @@ from goldfold.images.files import pool_of, without_suffix
 from goldfold.sources.groups import with_groups
 from goldfold.sources.reading import column_of, line_of, read_csv
 from goldfold.sources.rle import with_unlisted
-from goldfold.sources.unlisted import pool_beside, report_unlisted
+from goldfold.sources.unlisted import pool_beside, refuse_others, report_unlisted
 from goldfold.targets.points import to_text
 
 NO_POINT = "[]"
@@ -59,11 +59,7 @@ def read(
             raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
         found = _by_image(test_answers, "data.test_answers", columns, class_column, one, shift)
         known = {without_suffix(id): text for id, text in found.items()}
-        if odd := known.keys() - {*tables["test"]["id"]}:
-            raise DataError(
-                f"data.test_answers: {test_answers}: {len(odd)} ids in it are not among the test images, first {min(odd)!r}. "
-                f"Correct them: a test image without a row counts as one without points."
-            )
+        refuse_others(known, tables["test"], test_answers, "points")
         rows = [(id, known.get(id, nothing)) for id in tables["test"]["id"]]
         tables["answers"] = pd.DataFrame(rows, columns=["id", "points"])
     if unlabeled is not None:

@@ -9,7 +9,7 @@ from goldfold.images.files import images_below, pool_of, without_suffix
 from goldfold.sources.groups import with_groups
 from goldfold.sources.naming import paths_of
 from goldfold.sources.reading import column_of, read_csv
-from goldfold.sources.unlisted import pool_beside, report_unlisted
+from goldfold.sources.unlisted import pool_beside, refuse_others, report_unlisted
 from goldfold.targets.run_masks import runs_of
 
 NO_MASK = frozenset({"-1", "nan"})
@@ -109,11 +109,8 @@ def _answers(test: pd.DataFrame | None, runs: dict[str, str], path: str, nothing
     if test is None:
         raise DataError("data.test_answers is set, but there are no test images: set data.test, or remove it.")
     known = {without_suffix(id): text for id, text in runs.items()}
-    if nothing is not None and (odd := known.keys() - {*test["id"]}):
-        raise DataError(
-            f"data.test_answers: {path}: {len(odd)} ids in it are not among the test images, first {min(odd)!r}. Correct them: "
-            f"a test image without a row counts as one without objects."
-        )
+    if nothing is not None:
+        refuse_others(known, test, path, "objects")
     found = [known.get(id, nothing) for id in test["id"]]
     if None in found:
         raise DataError(

@@ -1,10 +1,11 @@
-"""Images of a folder that no table or list names: left out on purpose, or used as images without labels."""
+"""Images of a folder that no table names, left out on purpose or used as images without labels; answers that name no image."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from goldfold.base.errors import DataError
 from goldfold.base.words import count, noun
 from goldfold.images.stacks import files_of
 from goldfold.sources.stacked import images
@@ -32,6 +33,23 @@ def report_unlisted(
         rest = [path for _, path in images(root, "data.images", stack, pattern) if known.isdisjoint(absolute(path))]
         if rest:
             print(in_words(len(rest), root, files_of(rest[0])[0]), flush=True)
+
+
+def refuse_others(ids: Iterable[str], test: pd.DataFrame, path: str, objects: str) -> None:
+    """Refuse answers for images that are not test images, where a test image without a row counts as one without objects.
+
+    Args:
+        ids: of the answers in the file ``path``.
+        objects: what such an image has none of, in the plural.
+
+    Raises:
+        DataError: an id is not among those of ``test``.
+    """
+    if others := {*ids} - {*test["id"]}:
+        raise DataError(
+            f"data.test_answers: {path}: {len(others)} ids in it are not among the test images, first {min(others)!r}. "
+            f"Correct them: a test image without a row counts as one without {objects}."
+        )
 
 
 def in_words(number: int, root: str, first: str) -> str:
