@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from logging import Logger
 from pathlib import Path
@@ -97,11 +98,10 @@ class Session:
         if path not in self.asked:
             self.asked.add(path)
             self._report_damage(found, path)
+        if self.detector and job == Job("folds") and self.standing().is_stale(Job("crop")):
+            found = replace(found, is_same=False)
         try:
-            kept = recipes.keep(path, made_by, found)
-            if self.detector and job == Job("folds") and self.standing().is_stale(Job("crop")):
-                dates.make_newer(kept, path)
-            return kept
+            return recipes.keep(path, made_by, found)
         except OSError as error:
             sys.exit(NO_RECIPES.format(folder=recipes.FOLDER, here=os.getcwd(), why=error.strerror))
 

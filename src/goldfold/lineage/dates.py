@@ -73,12 +73,6 @@ def is_fresh(name: str, recipe: str | Path, outputs: Iterable[str]) -> bool:
     return newest <= min(times.values())
 
 
-def make_newer(path: str, than: str) -> None:
-    """Make a file newer than another one that exists."""
-    if (time := _mtime_ns(than)) is not None:
-        os.utime(path, ns=(max(time + STEP_NS, time_ns()),) * 2)
-
-
 def latest(paths: Iterable[str]) -> int:
     """The latest mtime in ns of existing ``paths``; 0 if none exists."""
     return max((time for path in paths if (time := _mtime_ns(_dated(path))) is not None), default=0)
